@@ -1,0 +1,62 @@
+/**
+ * Anything a caller can act on is a `ShoalError`. A bug fails an assertion; a bad packet is data: counted,
+ * published, dropped.
+ */
+
+/** The closed list of codes. See docs/errors.md for what to do about each. */
+export type ShoalErrorCode =
+  | 'ERR_SHOAL_OPTION'
+  | 'ERR_SHOAL_STATE'
+  | 'ERR_SHOAL_JOIN'
+  | 'ERR_SHOAL_NO_OWNER'
+  | 'ERR_SHOAL_NOT_OWNER'
+  | 'ERR_SHOAL_TIMEOUT'
+  | 'ERR_SHOAL_DISCONNECTED'
+  | 'ERR_SHOAL_OVERLOADED'
+  | 'ERR_SHOAL_TOO_LARGE'
+  | 'ERR_SHOAL_NO_METHOD'
+  | 'ERR_SHOAL_REMOTE'
+  | 'ERR_SHOAL_HANDOFF'
+
+/** Codes whose failures pass by themselves: the same call may succeed later. */
+const retryableCodes: ReadonlySet<ShoalErrorCode> = new Set<ShoalErrorCode>([
+  'ERR_SHOAL_JOIN',
+  'ERR_SHOAL_NO_OWNER',
+  'ERR_SHOAL_NOT_OWNER',
+  'ERR_SHOAL_TIMEOUT',
+  'ERR_SHOAL_DISCONNECTED',
+  'ERR_SHOAL_OVERLOADED',
+  'ERR_SHOAL_HANDOFF',
+])
+
+export interface ShoalErrorDetail {
+  cause?: unknown
+  /** Default: by code. */
+  retryable?: boolean
+  /** Default false. */
+  mayHaveRun?: boolean
+}
+
+const brand = Symbol.for('shoal.error')
+
+export class ShoalError extends Error {
+  readonly code: ShoalErrorCode
+  /** The same call may succeed later or elsewhere. */
+  readonly retryable: boolean
+  /** The handler may have run (once) although no reply arrived. False is a promise that it did not. */
+  readonly mayHaveRun: boolean
+
+  constructor(code: ShoalErrorCode, message: string, detail: ShoalErrorDetail = {}) {
+    super(message, 'cause' in detail ? { cause: detail.cause } : undefined)
+    this.name = 'ShoalError'
+    this.code = code
+    this.retryable = detail.retryable ?? retryableCodes.has(code)
+    this.mayHaveRun = detail.mayHaveRun ?? false
+    Object.defineProperty(this, brand, { value: true })
+  }
+}
+
+/** True for a `ShoalError` of any copy of this package (a brand check: `instanceof` fails across copies). */
+export function isShoalError(value: unknown): value is ShoalError {
+  return typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true
+}
