@@ -4,7 +4,7 @@
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { lookup } from 'node:dns/promises'
-import { createServer, connect, isIP, isIPv6, type Socket } from 'node:net'
+import { connect, createServer, isIP, isIPv6, type Socket } from 'node:net'
 import type {
   Address,
   ByteStream,
