@@ -39,11 +39,11 @@ export const streamLimits = {
   /** Bytes of one struct: a header, or a member with name, Meta and unknown fields. */
   structBytesMax: 65_536,
   /** Bytes of user state in a push/pull, and of a user message. */
-  userStateBytesMax: 20 * 1024 * 1024,
+  userStateBytesMax: 20_971_520,
   /** Bytes of a whole stream as received, label and encryption included. */
-  streamBytesMax: 20 * 1024 * 1024,
+  streamBytesMax: 20_971_520,
   /** Bytes of a message behind a compression. */
-  decompressedBytesMax: 40 * 1024 * 1024,
+  decompressedBytesMax: 41_943_040,
 } as const
 
 /** Limits of the shape of `streamLimits`. */
