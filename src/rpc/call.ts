@@ -1,0 +1,67 @@
+/**
+ * A call as its two ends see it. No promise and no closure here: the caller hands over a sink, which may be
+ * the request object itself, and each call is one object from start to settlement.
+ */
+import type { Millis } from '../env.ts'
+import type { ShoalErrorCode } from '../errors.ts'
+import type { Body } from '../wire/body.ts'
+
+/** What travels. */
+export interface CallRequest {
+  readonly method: string
+  /** Undefined: not a keyed call; `partition`, `digest` and `hops` then do not travel. */
+  readonly key: string | undefined
+  readonly partition: number
+  /** Digest of the ring by which the sender chose the receiver. */
+  readonly digest: number
+  /** How often the call was forwarded already. */
+  readonly hops: number
+  /** The call may run twice: its caller allows retries after `mayHaveRun` failures. */
+  readonly idempotent: boolean
+  /** On the local clock; the wire carries what remains. */
+  readonly deadline: Millis
+  /** W3C traceparent. */
+  readonly trace: string | undefined
+  readonly body: Body
+}
+
+/** Why a call did not bring a reply. */
+export interface CallFailure {
+  readonly code: ShoalErrorCode
+  readonly message: string
+  readonly mayHaveRun: boolean
+  readonly retryable: boolean
+  /** `NOT_OWNER`: whom the receiver believes to be the owner. */
+  readonly owner: string | undefined
+  /** `NOT_OWNER`: digest of the receiver's ring; otherwise 0. */
+  readonly digest: number
+}
+
+/** Hears of one call: exactly one of the two, exactly once, never from within `call` or `cancel`'s caller. */
+export interface CallSink {
+  replied(body: Body): void
+  failed(failure: CallFailure): void
+}
+
+export interface CallHandle {
+  /**
+   * Gives the call up: its sink hears nothing more and the receiver is told, if it has heard of the call.
+   * Does nothing once the call is settled.
+   */
+  cancel(): void
+  /** True once a cancelled or failed call may have reached a handler. */
+  readonly sent: boolean
+}
+
+/** A call that a peer made here. */
+export interface IncomingCall extends CallRequest {
+  /** Name of the node at the other end of the connection: the caller, or who forwarded the call. */
+  readonly peer: string
+  /** The caller gave up, timed out or is gone; a reply would be dropped. */
+  readonly cancelled: boolean
+  /** Set to hear of cancellation, at most once. */
+  onCancel: (() => void) | undefined
+  /** Answers; only the first of `reply` and `fail` counts. */
+  reply(body: Body): void
+  fail(failure: CallFailure): void
+}

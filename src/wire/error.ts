@@ -1,0 +1,22 @@
+/**
+ * The one way in which bytes from the network are refused. A `WireError` is data, not a bug: whoever reads
+ * from the network catches it, counts its `drop` and goes on.
+ */
+
+/**
+ * Why bytes were dropped. `empty`: nothing in it. `label`: of another cluster, or of none. `encryption`: plain
+ * where keys are set, sealed where none are, or sealed with no key of ours. `crc`: damaged. `malformed`: not
+ * what its type says. `type`: a type that is unknown here. `limit`: over a named limit.
+ */
+export type DropReason = 'empty' | 'label' | 'encryption' | 'crc' | 'malformed' | 'type' | 'limit'
+
+/** Bytes that cannot be read. */
+export class WireError extends Error {
+  readonly drop: DropReason
+
+  constructor(drop: DropReason, message: string) {
+    super(message)
+    this.name = 'WireError'
+    this.drop = drop
+  }
+}
