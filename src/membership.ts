@@ -3,10 +3,19 @@
  * live in another thread than the node. It owns the gossip sockets and the SWIM machine and moves bytes and
  * time between them; it decides nothing itself.
  */
+import { hostOf, portOf } from './address.ts'
 import { Driver } from './driver.ts'
 import type { Address, ByteStream, DatagramSocket, Env, Listener } from './env.ts'
 import type { SwimConfig } from './swim/config.ts'
-import { type MemberRecord, type SeedFailure, Swim, type SwimInput, type SwimOutput } from './swim/swim.ts'
+import type {
+  MemberChange,
+  MemberRecord,
+  MemberState,
+  SeedFailure,
+  SwimInput,
+  SwimOutput,
+} from './swim/events.ts'
+import { Swim } from './swim/swim.ts'
 import { decodeTags, encodeTags } from './wire/tags.ts'
 
 /** A member as a value: what a node knows of another at one moment. */
@@ -14,7 +23,7 @@ export interface MemberValue {
   readonly name: string
   /** Where it gossips. */
   readonly address: Address
-  readonly state: 'alive' | 'suspect' | 'dead' | 'left'
+  readonly state: MemberState
   readonly incarnation: number
   readonly tags: Readonly<Record<string, string>>
 }
@@ -29,13 +38,18 @@ export interface MembershipConfig {
 }
 
 export type MembershipCommand =
-  | { readonly type: 'join'; readonly id: number; readonly seeds: readonly Address[]; readonly timeoutMs: number }
+  | {
+      readonly type: 'join'
+      readonly id: number
+      readonly seeds: readonly Address[]
+      readonly timeoutMs: number
+    }
   | { readonly type: 'leave'; readonly id: number; readonly timeoutMs: number }
   | { readonly type: 'tags'; readonly tags: Readonly<Record<string, string>> }
   | { readonly type: 'evidence'; readonly name: string; readonly kind: 'reset' | 'refused' }
   | { readonly type: 'keys'; readonly op: 'add' | 'use' | 'remove'; readonly key: Uint8Array }
 
-export type MemberChange = 'joined' | 'updated' | 'suspected' | 'cleared' | 'died' | 'left' | 'forgotten'
+export type { MemberChange, SeedFailure }
 
 export type MembershipEvent =
   /** All that changed in one step, in order: a whole push/pull merge is one event. */
@@ -191,12 +205,4 @@ export class Membership {
 function memberValue(record: MemberRecord): MemberValue {
   const { name, address, state, incarnation, meta } = record
   return { name, address, state, incarnation, tags: decodeTags(meta) }
-}
-
-function portOf(address: Address): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1))
-}
-
-function hostOf(address: Address): string {
-  return address.slice(0, address.lastIndexOf(':'))
 }

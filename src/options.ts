@@ -2,10 +2,11 @@
  * Every option of a node: meaning, unit, default, range, and how options relate. Checked once, when the node
  * is constructed; a wrong one throws `ERR_SHOAL_OPTION` naming the option, the value and the range.
  */
+import { splitAddress } from './address.ts'
 import type { Address, Env } from './env.ts'
 import { ShoalError } from './errors.ts'
-import { type RingParams, ringDefaults } from './ring/ring.ts'
-import { type RpcLimits, rpcLimitDefaults } from './rpc/peers.ts'
+import { paramsDigest, type RingParams, ringDefaults } from './ring/ring.ts'
+import { type RpcLimits, rpcLimits } from './rpc/config.ts'
 import type { RouterLimits } from './shard/router.ts'
 import { profiles, type SwimTiming } from './swim/config.ts'
 
@@ -55,7 +56,7 @@ export interface NodeOptions {
   readonly keys?: readonly (string | Uint8Array)[]
   /** Own tags, seen by all members (and by `serf members`). With shoal's own at most 512 bytes. Default none. */
   readonly tags?: Readonly<Record<string, string>>
-  /** Share of the ring relative to others. 0.1 to 100, at most 3 decimals. Default 1. */
+  /** Share of the ring relative to others. 0.01 to 100, at most 3 decimals. Default 1. */
   readonly weight?: number
   /** Failure zone; copies of a partition go to other zones first. Default none. */
   readonly zone?: string
@@ -81,7 +82,7 @@ export interface NodeOptions {
 export type NodeLimits = RpcLimits & RouterLimits
 
 const limitDefaults: NodeLimits = {
-  ...rpcLimitDefaults,
+  ...rpcLimits,
   waitingCallsMax: 10_000,
   retryRatio: 0.2,
   retryReserve: 500,
@@ -178,9 +179,8 @@ export function checkOptions(options: NodeOptions): NodeConfig {
 export function checkSeeds(option: string, seeds: readonly Address[]): readonly Address[] {
   if (!Array.isArray(seeds)) throw wrong(option, seeds, 'a list of host:port')
   for (const seed of seeds) {
-    const match = typeof seed === 'string' ? /^(?:\[[^\]]+\]|[^:[\]]+):(\d{1,5})$/.exec(seed) : null
-    const port = Number(match?.[1])
-    if (!(port >= 1 && port <= 65_535)) throw wrong(option, seed, 'host:port with a port of 1 to 65535')
+    const port = typeof seed === 'string' ? (splitAddress(seed)?.port ?? 0) : 0
+    if (port === 0) throw wrong(option, seed, 'host:port with a port of 1 to 65535')
   }
   return seeds
 }
@@ -200,7 +200,11 @@ function checkTiming(options: NodeOptions): SwimTiming {
     if (typeof value === 'number') number(`swim.${name}`, value, 0, Number.MAX_SAFE_INTEGER)
   }
   if (timing.probeTimeoutMs >= timing.probeIntervalMs) {
-    throw wrong('swim.probeTimeoutMs', timing.probeTimeoutMs, `below swim.probeIntervalMs (${timing.probeIntervalMs})`)
+    throw wrong(
+      'swim.probeTimeoutMs',
+      timing.probeTimeoutMs,
+      `below swim.probeIntervalMs (${timing.probeIntervalMs})`,
+    )
   }
   return timing
 }
@@ -212,16 +216,16 @@ function checkAdvertise(advertise: string | undefined, host: string): NodeConfig
     }
     return { host, port: undefined }
   }
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text('advertise', advertise, 1, 255))
-  const bare = match === null && advertise.includes(':') ? advertise : undefined
-  const told = match?.[1] ?? match?.[2] ?? bare
-  const port = match?.[3] === undefined ? undefined : integer('advertise', Number(match[3]), 1, 65_535)
-  if (told === undefined) throw wrong('advertise', advertise, 'ip or ip:port')
-  return { host: told, port }
+  const told = splitAddress(text('advertise', advertise, 1, 255))
+  if (told !== undefined) return { host: told.host, port: integer('advertise', told.port, 1, 65_535) }
+  const host6 = advertise.replace(/^\[|\]$/g, '')
+  if (/[^\w.:-]/.test(host6)) throw wrong('advertise', advertise, 'ip or ip:port')
+  return { host: host6, port: undefined }
 }
 
 function checkKey(key: string | Uint8Array, index: number): Uint8Array {
-  const bytes = typeof key === 'string' ? Uint8Array.from(atobChecked(key, index), (c) => c.charCodeAt(0)) : key
+  const bytes =
+    typeof key === 'string' ? Uint8Array.from(atobChecked(key, index), (c) => c.charCodeAt(0)) : key
   if (!(bytes instanceof Uint8Array) || ![16, 24, 32].includes(bytes.length)) {
     throw wrong(`keys[${index}]`, '(hidden)', '16, 24 or 32 bytes, or their base64')
   }
@@ -238,27 +242,35 @@ function atobChecked(key: string, index: number): string {
 
 function checkTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   for (const [name, value] of Object.entries(tags)) {
-    if (reservedTags.includes(name)) throw wrong(`tags.${name}`, value, `a name other than ${reservedTags.join(', ')}`)
+    if (reservedTags.includes(name))
+      throw wrong(`tags.${name}`, value, `a name other than ${reservedTags.join(', ')}`)
     if (typeof value !== 'string') throw wrong(`tags.${name}`, value, 'text')
   }
   return { ...tags }
 }
 
 function checkWeight(weight: number): number {
-  return Math.round(number('weight', weight, 0.1, 100) * 1000) / 1000
+  return Math.round(number('weight', weight, 0.01, 100) * 1000) / 1000
 }
 
 function checkRing(ring: RingParams): RingParams {
   for (const name of Object.keys(ring)) {
-    if (!Object.hasOwn(ringDefaults, name)) throw wrong(`ring.${name}`, ring[name as keyof RingParams], 'no such option')
+    if (!Object.hasOwn(ringDefaults, name))
+      throw wrong(`ring.${name}`, ring[name as keyof RingParams], 'no such option')
   }
+  paramsDigest(ring)
   return ring
 }
 
 function checkLimits(limits: Partial<NodeLimits>): NodeLimits {
   for (const [name, value] of Object.entries(limits)) {
     if (!Object.hasOwn(limitDefaults, name)) throw wrong(`limits.${name}`, value, 'no such limit')
-    number(`limits.${name}`, value, name === 'retryRatio' ? 0 : 1, name === 'retryRatio' ? 1 : Number.MAX_SAFE_INTEGER)
+    number(
+      `limits.${name}`,
+      value,
+      name === 'retryRatio' ? 0 : 1,
+      name === 'retryRatio' ? 1 : Number.MAX_SAFE_INTEGER,
+    )
   }
   return { ...limitDefaults, ...limits }
 }

@@ -5,7 +5,8 @@
  */
 import type { Clock, Millis } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
-import type { Body, CallFailure, CallHandle, CallRequest, CallSink } from '../rpc/call.ts'
+import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
+import type { Body } from '../wire/body.ts'
 
 /** What a handler knows about the call it answers. */
 export interface CallContext {
@@ -41,6 +42,13 @@ export interface Method<Body, Reply> {
 export interface BodyCodec {
   encode(value: unknown): Body
   decode(body: Body): unknown
+  /** The same body in memory of its own. */
+  copy(body: Body): Body
+}
+
+/** What has been started and can be given up. */
+export interface Cancellable {
+  cancel(): void
 }
 
 interface Entry {
@@ -48,7 +56,7 @@ interface Entry {
   readonly method: Method<unknown, unknown>
 }
 
-class Running implements CallContext, CallHandle {
+class Running implements CallContext, Cancellable {
   readonly #request: CallRequest
   readonly #clock: Clock
   readonly caller: string
@@ -99,12 +107,15 @@ class Running implements CallContext, CallHandle {
 
 export class Methods {
   readonly #entries = new Map<string, Entry>()
+  readonly #self: string
   readonly #codec: BodyCodec
   readonly #clock: Clock
   #running = 0
   #idle: (() => void)[] = []
 
-  constructor(codec: BodyCodec, clock: Clock) {
+  /** `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. */
+  constructor(self: string, codec: BodyCodec, clock: Clock) {
+    this.#self = self
     this.#codec = codec
     this.#clock = clock
   }
@@ -114,11 +125,19 @@ export class Methods {
     return this.#running
   }
 
-  register(name: string, handler: Handler<unknown, unknown>, options: MethodOptions): Method<unknown, unknown> {
+  register(
+    name: string,
+    handler: Handler<unknown, unknown>,
+    options: MethodOptions,
+  ): Method<unknown, unknown> {
     if (typeof name !== 'string' || name.length === 0 || name.length > methodNameLengthMax) {
-      throw new ShoalError('ERR_SHOAL_OPTION', `method: a name of 1 to ${methodNameLengthMax} characters, got ${JSON.stringify(name)}`)
+      throw new ShoalError(
+        'ERR_SHOAL_OPTION',
+        `method: a name of 1 to ${methodNameLengthMax} characters, got ${JSON.stringify(name)}`,
+      )
     }
-    if (this.#entries.has(name)) throw new ShoalError('ERR_SHOAL_STATE', `method "${name}" has a handler already`)
+    if (this.#entries.has(name))
+      throw new ShoalError('ERR_SHOAL_STATE', `method "${name}" has a handler already`)
     const method = { name, idempotent: options.idempotent ?? false }
     this.#entries.set(name, { handler, method })
     return method
@@ -135,18 +154,30 @@ export class Methods {
   }
 
   /** Runs the handler and settles `sink` once with its outcome. */
-  run(request: CallRequest, caller: string, sink: CallSink): CallHandle {
+  run(request: CallRequest, caller: string, sink: CallSink): Cancellable {
     const running = new Running(request, caller, this.#clock)
     const entry = this.#entries.get(request.method)
     if (entry === undefined) {
-      sink.failed(failure('ERR_SHOAL_NO_METHOD', `no handler for method "${request.method}"; register it with handle() before start()`, false))
+      sink.failed(
+        failure(
+          'ERR_SHOAL_NO_METHOD',
+          `no handler for method "${request.method}"; register it with handle() before start()`,
+          false,
+        ),
+      )
       return running
     }
     let body: unknown
     try {
-      body = this.#codec.decode(request.body)
+      body = this.#codec.decode(caller === this.#self ? this.#codec.copy(request.body) : request.body)
     } catch (error) {
-      sink.failed(failure('ERR_SHOAL_REMOTE', `the body of ${request.method} cannot be read: ${messageOf(error)}`, false))
+      sink.failed(
+        failure(
+          'ERR_SHOAL_REMOTE',
+          `the body of ${request.method} cannot be read: ${messageOf(error)}`,
+          false,
+        ),
+      )
       return running
     }
     this.#running++
@@ -159,19 +190,20 @@ export class Methods {
     }
     if (isThenable(reply)) {
       reply.then(
-        (value) => this.#finish(request, sink, value),
+        (value) => this.#finish(request, caller, sink, value),
         (error: unknown) => this.#threw(request, sink, error),
       )
     } else {
-      this.#finish(request, sink, reply)
+      this.#finish(request, caller, sink, reply)
     }
     return running
   }
 
-  #finish(request: CallRequest, sink: CallSink, value: unknown): void {
+  #finish(request: CallRequest, caller: string, sink: CallSink, value: unknown): void {
     let body: Body
     try {
       body = this.#codec.encode(value)
+      if (caller === this.#self) body = this.#codec.copy(body)
     } catch (error) {
       this.#threw(request, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
       return
@@ -182,7 +214,9 @@ export class Methods {
 
   #threw(request: CallRequest, sink: CallSink, error: unknown): void {
     this.#done()
-    sink.failed(failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true))
+    sink.failed(
+      failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true),
+    )
   }
 
   #done(): void {
@@ -206,5 +240,7 @@ function messageOf(error: unknown): string {
 }
 
 function isThenable(value: unknown): value is Promise<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
 }

@@ -6,9 +6,10 @@
  */
 import type { Clock, Millis, Random, Timer } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
-import type { Body, CallFailure, CallHandle, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import type { Body } from '../wire/body.ts'
 import { RetryBudget } from './budget.ts'
-import { failure } from './methods.ts'
+import { type Cancellable, failure } from './methods.ts'
 
 export interface RouterLimits {
   /** Calls of this node that wait for an owner or for their next attempt. Beyond: `ERR_SHOAL_OVERLOADED`. */
@@ -26,9 +27,9 @@ export interface RouterPorts {
   readonly random: Random
   table(): RingTable
   /** Sends to a named peer. */
-  send(peer: string, request: CallRequest, sink: CallSink): CallHandle
+  send(peer: string, request: CallRequest, sink: CallSink): Cancellable
   /** Runs the handler in this process. */
-  run(request: CallRequest, caller: string, sink: CallSink): CallHandle
+  run(request: CallRequest, caller: string, sink: CallSink): Cancellable
 }
 
 /** What a caller asks for: a key to be routed by, or the name of a node. */
@@ -68,7 +69,7 @@ export class Router {
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
-  route(route: Route, sink: CallSink): CallHandle {
+  route(route: Route, sink: CallSink): Cancellable {
     this.counters.routed++
     this.budget.earn()
     const call = new RoutedCall(this, route, sink)
@@ -104,7 +105,8 @@ export class Router {
 
   /** Fails every call that still waits. */
   close(message: string): void {
-    for (const call of [...this.#waiting]) call.failed(failure('ERR_SHOAL_DISCONNECTED', message, false), true)
+    for (const call of [...this.#waiting])
+      call.failed(failure('ERR_SHOAL_DISCONNECTED', message, false), true)
   }
 
   /** Puts a call aside; false when too many wait. */
@@ -129,7 +131,7 @@ export class Router {
 }
 
 /** A call of this node, over all its attempts. It is the request that travels and the sink of each attempt. */
-class RoutedCall implements CallRequest, CallSink, CallHandle {
+class RoutedCall implements CallRequest, CallSink, Cancellable {
   readonly method: string
   readonly key: string | undefined
   readonly body: Body
@@ -147,7 +149,7 @@ class RoutedCall implements CallRequest, CallSink, CallHandle {
   #hints = 0
   #waits = 0
   #timer: Timer | undefined
-  #handle: CallHandle | undefined
+  #handle: Cancellable | undefined
   #last: CallFailure | undefined
   #mayHaveRun = false
   #settled = false
@@ -173,7 +175,9 @@ class RoutedCall implements CallRequest, CallSink, CallHandle {
     this.#hint = undefined
     this.digest = table.digest
     if (owner === undefined) {
-      this.#wait(failure('ERR_SHOAL_NO_OWNER', 'no member of the ring is ready: no node owns anything', false))
+      this.#wait(
+        failure('ERR_SHOAL_NO_OWNER', 'no member of the ring is ready: no node owns anything', false),
+      )
       return
     }
     this.#target = owner
@@ -238,7 +242,9 @@ class RoutedCall implements CallRequest, CallSink, CallHandle {
     }
     if (!this.#router.park(this)) {
       const limit = this.#router.limits.waitingCallsMax
-      this.#settle(failure('ERR_SHOAL_OVERLOADED', `${limit} calls wait for an owner already`, this.#mayHaveRun))
+      this.#settle(
+        failure('ERR_SHOAL_OVERLOADED', `${limit} calls wait for an owner already`, this.#mayHaveRun),
+      )
       return
     }
     this.#last = error
@@ -267,7 +273,9 @@ class RoutedCall implements CallRequest, CallSink, CallHandle {
   #settle(error: CallFailure): void {
     this.#settled = true
     this.#stopWaiting()
-    this.#sink.failed(this.#mayHaveRun === error.mayHaveRun ? error : { ...error, mayHaveRun: this.#mayHaveRun })
+    this.#sink.failed(
+      this.#mayHaveRun === error.mayHaveRun ? error : { ...error, mayHaveRun: this.#mayHaveRun },
+    )
   }
 }
 
