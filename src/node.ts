@@ -13,7 +13,7 @@ import { ShoalError } from './errors.ts'
 import { machineName, systemEnv } from './host/env.ts'
 import { type LeavePorts, leaveCluster } from './leave.ts'
 import { checkOptions, checkSeeds, checkTimeout, type NodeConfig, type NodeOptions } from './options.ts'
-import type { Member, Roster } from './roster.ts'
+import type { Member } from './roster.ts'
 import { Peers } from './rpc/peers.ts'
 import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
@@ -57,8 +57,11 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.name = name
     this.#methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, clock)
     this.#cluster = new Cluster({ name, boot }, config, env, {
-      changed: (roster) => this.#onChange(roster),
-      ownership: (change) => this.#emit('ownership', change),
+      changed: (roster) => this.#peers.update(roster.peers()),
+      ownership: (change) => {
+        this.#router.viewChanged()
+        this.#emit('ownership', change)
+      },
       member: (change, member) => this.#emit('member', change, member),
       notice: (level, code, message, detail) => this.#notice({ level, code, message, detail }),
     })
@@ -273,11 +276,6 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     } finally {
       await this.close()
     }
-  }
-
-  #onChange(roster: Roster): void {
-    this.#peers.update(roster.peers())
-    this.#router.viewChanged()
   }
 
   #notice(notice: Notice): void {

@@ -9,6 +9,7 @@ import type { RingTable } from '../ring/ring.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
 import { RetryBudget } from './budget.ts'
+import { Deadlines, type Expiring } from './deadlines.ts'
 import { type Cancellable, failure } from './methods.ts'
 
 export interface RouterLimits {
@@ -53,6 +54,8 @@ export class Router {
   readonly ports: RouterPorts
   readonly limits: RouterLimits
   readonly budget: RetryBudget
+  /** Calls of this node that run on this node. */
+  readonly here: Deadlines
   readonly #waiting = new Set<RoutedCall>()
   /** Counted since the start. */
   readonly counters = { routed: 0, ranHere: 0, received: 0, forwarded: 0, notOwner: 0, retried: 0 }
@@ -61,6 +64,7 @@ export class Router {
     this.ports = ports
     this.limits = limits
     this.budget = new RetryBudget(limits.retryRatio, limits.retryReserve)
+    this.here = new Deadlines(ports.clock)
   }
 
   /** Calls that wait for an owner or for their next attempt. */
@@ -131,7 +135,7 @@ export class Router {
 }
 
 /** A call of this node, over all its attempts. It is the request that travels and the sink of each attempt. */
-class RoutedCall implements CallRequest, CallSink, Cancellable {
+class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
   readonly method: string
   readonly key: string | undefined
   readonly body: Body
@@ -152,6 +156,7 @@ class RoutedCall implements CallRequest, CallSink, Cancellable {
   #handle: Cancellable | undefined
   #last: CallFailure | undefined
   #mayHaveRun = false
+  #runsHere = false
   #settled = false
 
   constructor(router: Router, route: Route, sink: CallSink) {
@@ -169,7 +174,7 @@ class RoutedCall implements CallRequest, CallSink, Cancellable {
 
   attempt(): void {
     this.#stopWaiting()
-    const { ports, counters } = this.#router
+    const { ports } = this.#router
     const table = ports.table()
     const owner = this.#to ?? this.#hint ?? table.ownerOf(this.partition)
     this.#hint = undefined
@@ -182,8 +187,7 @@ class RoutedCall implements CallRequest, CallSink, Cancellable {
     }
     this.#target = owner
     if (owner === ports.self) {
-      counters.ranHere++
-      this.#handle = ports.run(this, ports.self, this)
+      this.#runHere()
     } else {
       this.#handle = ports.send(owner, this, this)
     }
@@ -192,12 +196,21 @@ class RoutedCall implements CallRequest, CallSink, Cancellable {
   replied(body: Body): void {
     if (this.#settled) return
     this.#settled = true
+    this.#leaveHere()
     this.#sink.replied(body)
+  }
+
+  /** The deadline passed while the handler ran in this process. */
+  expire(): void {
+    this.#handle?.cancel()
+    const message = `no reply from ${this.method} on this node within its deadline`
+    this.failed(failure('ERR_SHOAL_TIMEOUT', message, true), true)
   }
 
   /** One attempt failed. `final`: no other will be made. */
   failed(error: CallFailure, final = false): void {
     if (this.#settled) return
+    this.#leaveHere()
     this.#mayHaveRun ||= error.mayHaveRun
     this.#last = error
     if (final || !this.#mayRepeat(error)) {
@@ -212,7 +225,23 @@ class RoutedCall implements CallRequest, CallSink, Cancellable {
     if (this.#settled) return
     this.#settled = true
     this.#stopWaiting()
+    this.#leaveHere()
     this.#handle?.cancel()
+  }
+
+  #runHere(): void {
+    const { ports, counters, here } = this.#router
+    counters.ranHere++
+    this.#handle = ports.run(this, ports.self, this)
+    if (this.#settled || this.#timer !== undefined) return
+    this.#runsHere = true
+    here.add(this)
+  }
+
+  #leaveHere(): void {
+    if (!this.#runsHere) return
+    this.#runsHere = false
+    this.#router.here.remove(this)
   }
 
   #mayRepeat(error: CallFailure): boolean {
