@@ -6,12 +6,16 @@
  * number), so the result is a function of the set of members alone; and a change displaces only partitions at
  * the rim of what a full member keeps. Why this rule: docs/decisions/0001-ring-parameters.md.
  */
+import { Heap } from './heap.ts'
 import { type Points, sortedOrder } from './points.ts'
 
-/** In `owners`: nobody. Also the number of members a table can hold. */
+/** In a column of owners: nobody. Also the most members that a table can hold. */
 export const nobody = 0xffff
 
-/** Most and least partitions a member may own. */
+/** More than any number of partitions or points, so that `distance x this + number` is exact in a double. */
+const numbersMax = 2 ** 21
+
+/** Most and least partitions that each member may own. */
 export interface Bounds {
   readonly most: Uint32Array
   readonly least: Uint32Array
@@ -19,7 +23,7 @@ export interface Bounds {
 
 /**
  * Bounds around each member's fair share, `partitions x weight / sum of weights`: `bound` times it at most,
- * `2 - bound` times it at least, both rounded inwards to whole partitions but never past the fair share itself.
+ * `2 - bound` times it at least, both rounded inwards to whole partitions, but never past the fair share.
  */
 export function shareBounds(weights: readonly number[], partitions: number, bound: number): Bounds {
   let total = 0
@@ -34,13 +38,10 @@ export function shareBounds(weights: readonly number[], partitions: number, boun
   return { most, least }
 }
 
-/** The owner of each partition. */
+/** The owner of each partition; `nobody` where there are no points. */
 export function assignPartitions(points: Points, bounds: Bounds, partitions: number): Uint16Array {
-  const owners = new Uint16Array(partitions).fill(nobody)
-  if (points.positions.length === 0) return owners
-  const loads = new Uint32Array(bounds.most.length)
-  takeNearest(points, bounds.most, owners, loads)
-  fillShort(points, bounds.least, owners, loads)
+  const owners = takeNearest(points, bounds.most, partitions)
+  if (points.positions.length > 0) fillShort(points, bounds.least, owners)
   return owners
 }
 
@@ -58,126 +59,90 @@ export function firstPoints(points: Points, partitions: number): Uint32Array {
   return first
 }
 
-/** Pairs of partition and point in ascending order of distance; a full member's are passed over. */
-function takeNearest(points: Points, most: Uint32Array, owners: Uint16Array, loads: Uint32Array): void {
+/**
+ * The first half of the rule, the one for members that are full: pairs of partition and point are taken in
+ * ascending order of distance (then of partition), and a partition whose nearest member is full goes on to the
+ * next point of one that is not. A member that is full stays full, so no pair is looked at twice.
+ */
+export function takeNearest(points: Points, most: Uint32Array, partitions: number): Uint16Array {
   const { positions, members } = points
-  const partitions = owners.length
+  const owners = new Uint16Array(partitions).fill(nobody)
+  if (positions.length === 0) return owners
+  const room = most.slice()
   const size = 2 ** 32 / partitions
   const cursors = firstPoints(points, partitions)
   const distances = new Uint32Array(partitions)
   for (let p = 0; p < partitions; p++) distances[p] = positions[cursors[p]!]! - p * size
   const order = sortedOrder(distances)
-  const waiting = new Heap()
-  let next = 0
-  for (;;) {
-    let partition: number
-    if (next < partitions && distances[order[next]!]! * partitionsMax + order[next]! < waiting.least) {
-      partition = order[next++]!
-    } else if (waiting.size > 0) {
-      partition = waiting.take() % partitionsMax
-    } else return
+  const passedOn = new Heap()
+  for (let next = 0; next < partitions || passedOn.size > 0; ) {
+    let partition = next < partitions ? order[next]! : -1
+    if (partition >= 0 && distances[partition]! * numbersMax + partition < passedOn.least) next++
+    else partition = passedOn.take() % numbersMax
     let cursor = cursors[partition]!
     const member = members[cursor]!
-    if (loads[member]! < most[member]!) {
-      loads[member]!++
+    if (room[member]! > 0) {
+      room[member]!--
       owners[partition] = member
       continue
     }
     do cursor = cursor + 1 === members.length ? 0 : cursor + 1
-    while (loads[members[cursor]!]! >= most[members[cursor]!]!)
+    while (room[members[cursor]!]! === 0)
     cursors[partition] = cursor
-    waiting.add(((positions[cursor]! - partition * size) >>> 0) * partitionsMax + partition)
+    passedOn.add(((positions[cursor]! - partition * size) >>> 0) * numbersMax + partition)
   }
+  return owners
 }
 
-/** Members below their least take the nearest partitions behind their points from members above theirs. */
-function fillShort(points: Points, least: Uint32Array, owners: Uint16Array, loads: Uint32Array): void {
-  const { positions, members } = points
-  const partitions = owners.length
-  const size = 2 ** 32 / partitions
-  const shift = Math.log2(size)
-  let short = 0
-  for (const [member, load] of loads.entries()) short += Math.max(0, least[member]! - load)
-  if (short === 0) return
-  // Per point of a short member the next partition behind it, nearest first.
-  const waiting = new Heap()
-  const ends: number[] = []
-  const takers: number[] = []
-  for (const [index, member] of members.entries()) {
-    if (loads[member]! >= least[member]!) continue
-    const position = positions[index]!
-    waiting.add((position & (size - 1)) * pointsMax + ends.length)
-    ends.push(position >>> shift)
-    takers.push(member)
-  }
-  while (short > 0 && waiting.size > 0) {
-    const key = waiting.take()
-    const point = key % pointsMax
-    const member = takers[point]!
-    if (loads[member]! >= least[member]!) continue
-    const partition = ends[point]!
+/**
+ * The second half: members below their least take the nearest partitions behind their points from members
+ * above theirs, again in ascending order of distance. Without it a small cluster's unluckiest member would own
+ * far less than its share, and weights would be honoured upwards only.
+ */
+function fillShort(points: Points, least: Uint32Array, owners: Uint16Array): void {
+  const loads = new Uint32Array(least.length)
+  for (const owner of owners) loads[owner]!++
+  let missing = 0
+  for (const [member, load] of loads.entries()) missing += Math.max(0, least[member]! - load)
+  if (missing === 0) return
+  const size = 2 ** 32 / owners.length
+  const { takers, reaches, nearest } = reachBack(points, (member) => loads[member]! < least[member]!, size)
+  while (missing > 0 && nearest.size > 0) {
+    const key = nearest.take()
+    const taker = key % numbersMax
+    const member = takers[taker]!
+    if (loads[member] === least[member]) continue
+    const partition = reaches[taker]!
     const owner = owners[partition]!
-    if (loads[owner]! > least[owner]!) {
-      if (owner !== member) {
-        loads[owner]!--
-        loads[member]!++
-        owners[partition] = member
-        short--
-      }
+    if (owner !== member && loads[owner]! > least[owner]!) {
+      loads[owner]!--
+      loads[member]!++
+      owners[partition] = member
+      missing--
     }
-    const distance = (key - point) / pointsMax + size
+    const distance = (key - taker) / numbersMax + size
     if (distance >= 2 ** 32) continue
-    ends[point] = partition === 0 ? partitions - 1 : partition - 1
-    waiting.add(distance * pointsMax + point)
+    reaches[taker] = partition === 0 ? owners.length - 1 : partition - 1
+    nearest.add(distance * numbersMax + taker)
   }
 }
 
-/** More than any number of partitions; distance x this + partition is exact in a double. */
-const partitionsMax = 2 ** 20
-const pointsMax = 2 ** 21
-
-/** A binary heap of numbers. */
-class Heap {
-  #items: number[] = []
-
-  get size(): number {
-    return this.#items.length
+/** Per point of the chosen members: its member, the partition it lies in, and the distance back to its start. */
+function reachBack(points: Points, chosen: (member: number) => boolean, size: number): Reach {
+  const reach: Reach = { takers: [], reaches: [], nearest: new Heap() }
+  for (const [index, member] of points.members.entries()) {
+    if (!chosen(member)) continue
+    const position = points.positions[index]!
+    const partition = Math.floor(position / size)
+    reach.nearest.add((position - partition * size) * numbersMax + reach.takers.length)
+    reach.reaches.push(partition)
+    reach.takers.push(member)
   }
+  return reach
+}
 
-  get least(): number {
-    return this.#items.length === 0 ? Number.POSITIVE_INFINITY : this.#items[0]!
-  }
-
-  add(item: number): void {
-    const items = this.#items
-    let at = items.length
-    items.push(item)
-    while (at > 0) {
-      const parent = (at - 1) >> 1
-      if (items[parent]! <= item) break
-      items[at] = items[parent]!
-      at = parent
-    }
-    items[at] = item
-  }
-
-  /** Removes the least; the heap must not be empty. */
-  take(): number {
-    const items = this.#items
-    const top = items[0]!
-    const last = items.pop()!
-    const size = items.length
-    if (size === 0) return top
-    let at = 0
-    for (;;) {
-      let child = 2 * at + 1
-      if (child >= size) break
-      if (child + 1 < size && items[child + 1]! < items[child]!) child++
-      if (items[child]! >= last) break
-      items[at] = items[child]!
-      at = child
-    }
-    items[at] = last
-    return top
-  }
+interface Reach {
+  readonly takers: number[]
+  readonly reaches: number[]
+  readonly nearest: Heap
 }

@@ -24,7 +24,7 @@ function placePoints(name: string, count: number): Uint32Array {
   const positions = new Uint32Array(count)
   for (let i = 0; i < count; i++) {
     view.setUint32(encoded.length, i, true)
-    positions[i] = fingerprint32(bytes, length)
+    positions[i] = fingerprint32(view, length)
   }
   return positions
 }

@@ -1,18 +1,19 @@
 /**
- * The ring: a table from partition to owner, a pure function of the members on it and of three parameters.
- * Equal inputs give equal tables on every machine and in every version (test/ring/golden). Tables are
- * immutable; a change of members makes a new one, and `ringDifference` says what moved.
+ * The ring: from the members on it to a table of owners, as a pure function. Equal members and parameters give
+ * equal tables on every machine and in every version (test/ring/golden holds us to it): no history, no
+ * coordinator. Parameters and their defaults: docs/decisions/0001-ring-parameters.md.
  */
 import { ShoalError } from '../errors.ts'
-import { hashKey, hashName } from './hash.ts'
-import { assignPartitions, firstPoints, nobody, shareBounds } from './partitions.ts'
-import { buildPoints, mergePoints, type PointSource, type Points } from './points.ts'
+import { hashKey } from './hash.ts'
+import { nobody, shareBounds } from './partitions.ts'
+import { buildPoints, mergePoints, type PointSource } from './points.ts'
+import { OwnerTable, ringIdentity } from './table.ts'
 
 /** What all nodes of a ring must agree on; see `paramsDigest`. */
 export interface RingParams {
-  /** Equal slices of the hash space, the unit that moves. A power of two, 16 to 262,144. */
+  /** Equal slices of the hash space, the unit that moves. A power of two, 16 to 1,048,576. */
   readonly partitions: number
-  /** Points on the ring per unit of weight, 1 to 4,096. More points: smoother shares, slower builds. */
+  /** Points on the ring per unit of weight, 1 to 4,096. More points: fewer moves in small clusters, slower builds. */
   readonly points: number
   /**
    * A member owns at most `bound` times its fair share of the partitions and at least `2 - bound` times, whole
@@ -21,23 +22,27 @@ export interface RingParams {
   readonly bound: number
 }
 
-/** Chosen from the sweep in docs/decisions/0001-ring-parameters.md. */
+/** Chosen from the sweep in docs/decisions/0001-ring-parameters.md: shares within 5 %, moves within 15 %. */
 export const ringDefaults: RingParams = Object.freeze({ partitions: 65536, points: 1024, bound: 1.05 })
 
-/** A member as the ring sees it. Only members that may own something are given to `buildRing`. */
+/** A member as the ring sees it. Those that may own nothing (joining, draining, observers) are not given to it. */
 export interface RingMember {
   readonly name: string
-  /** Share of the partitions relative to the other members: 0 (owns nothing) or 0.01 to 100. */
+  /** Share of the partitions relative to the other members: 0 (owns nothing, not even a copy) or 0.01 to 100. */
   readonly weight: number
-  /** Copies of a partition prefer other zones than those already chosen. '' is a zone like any other. */
+  /** Copies of a partition go to other zones first. '' is a zone like any other. */
   readonly zone: string
 }
 
-/** A member asked for a partition: it owns it, comes next, has no room, or was passed over for its zone. */
+/** What became of a member when a partition looked for an owner. */
 export interface RingCandidate {
   readonly name: string
   readonly zone: string
-  readonly verdict: 'owner' | 'next' | 'full'
+  /**
+   * `owner`. `full`: nearer than the owner, but owns its most, all of it nearer to its points. `gave`: nearer,
+   * but the owner was short of its least and took it over. `next`: further than whoever came first.
+   */
+  readonly verdict: 'owner' | 'full' | 'gave' | 'next'
 }
 
 /** One owner table. Immutable. */
@@ -45,7 +50,7 @@ export interface RingTable {
   readonly params: RingParams
   /** Ascending by name (UTF-16 code units). */
   readonly members: readonly RingMember[]
-  /** A u32 of parameters, names, weights and zones: equal for equal inputs, different (but 1 in 2^32) otherwise. */
+  /** A u32 of parameters, names, weights and zones: equal for equal inputs, else different but for 1 in 2^32. */
   readonly digest: number
   /** The partition of a key, whoever owns it. */
   partitionOf(key: string): number
@@ -53,33 +58,37 @@ export interface RingTable {
   ownerOf(partition: number): string | undefined
   /** The owner of a key; undefined on an empty ring. */
   lookup(key: string): string | undefined
-  /** The preference list of a partition: see `RingParams`; owner first, at most `n` distinct names. */
+  /**
+   * The preference list of a partition, at most `n` distinct names: the owner, then clockwise the nearest
+   * members of zones that the list does not hold yet, then the other members clockwise.
+   */
   owners(partition: number, n: number): string[]
   /** Partitions that the member owns; 0 for a stranger. */
   share(name: string): number
-  /** The candidates of a partition in order, and what became of each. */
+  /** All candidates of a partition, clockwise, and what became of each. Milliseconds: for operators. */
   explain(partition: number): readonly RingCandidate[]
 }
 
-/** A partition whose owner differs between two tables. */
+/** A partition whose owner differs between two tables; undefined: nobody. */
 export interface RingMove {
   readonly partition: number
   readonly from: string | undefined
   readonly to: string | undefined
 }
 
+const partitionsMin = 16
+const partitionsMax = 2 ** 20
+const pointsMax = 4096
 const weightMin = 0.01
 const weightMax = 100
-const partitionsMin = 16
-const partitionsMax = 2 ** 18
-const pointsMax = 4096
-/** Version of the rule that makes tables; part of every digest. */
-const tableVersion = 1
+
+/** Points on one ring, six bytes each; beyond it every member places fewer. */
+export const ringPointsMax: number = 2 ** 21
 
 /**
- * The table of these members. Throws `ERR_SHOAL_OPTION` for parameters or weights out of range, two members of
- * one name, or more than 65,535 members. `previous` only lends its sorted points: the result is the same
- * without it.
+ * The table of these members. Throws `ERR_SHOAL_OPTION` for parameters or weights out of range, for two members
+ * of one name and for more than 65,535 members. `previous` only lends its sorted points, which turns a change of
+ * one member into a merge: the result is the same without it.
  */
 export function buildRing(
   params: RingParams,
@@ -90,153 +99,56 @@ export function buildRing(
   const sorted = Array.from(members, ({ name, weight, zone }) => Object.freeze({ name, weight, zone }))
   sorted.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
   checkMembers(sorted)
-  const points =
-    previous instanceof Table && previous.params.points === params.points
-      ? pointsFrom(previous, sorted, params.points)
-      : buildPoints(sorted.map((member, index) => pointSource(member, index, params.points)))
-  const bounds = shareBounds(
-    sorted.map(({ weight }) => weight),
-    params.partitions,
-    params.bound,
-  )
-  return new Table(params, sorted, points, assignPartitions(points, bounds, params.partitions))
+  const weights = sorted.map(({ weight }) => weight)
+  const density = pointDensity(weights, params.points)
+  const source = (member: number): PointSource => ({
+    index: member,
+    name: sorted[member]!.name,
+    count: pointCount(weights[member]!, density),
+  })
+  const kept = new Map<string, number>()
+  if (previous instanceof OwnerTable && previous.density === density) {
+    for (const [index, { name }] of previous.members.entries()) kept.set(name, index)
+  }
+  const renumber = new Uint16Array(kept.size).fill(nobody)
+  const added: PointSource[] = []
+  for (const [member, { name, weight }] of sorted.entries()) {
+    const known = kept.get(name)
+    if (known !== undefined && previous?.members[known]?.weight === weight) renumber[known] = member
+    else added.push(source(member))
+  }
+  const fresh = buildPoints(added)
+  const points = kept.size > 0 ? mergePoints((previous as OwnerTable).points, renumber, fresh) : fresh
+  const bounds = shareBounds(weights, params.partitions, params.bound)
+  return new OwnerTable({ params, members: sorted, points, density, bounds })
 }
 
-/** The partitions whose owner differs, ascending. The tables must have the same number of partitions. */
+/** The partitions whose owner differs, ascending. Throws `ERR_SHOAL_OPTION` unless both have as many partitions. */
 export function ringDifference(before: RingTable, after: RingTable): readonly RingMove[] {
-  if (before.params.partitions !== after.params.partitions) {
-    throw new ShoalError('ERR_SHOAL_OPTION', 'tables of different numbers of partitions cannot be compared')
-  }
-  const moves: RingMove[] = []
-  for (let partition = 0; partition < before.params.partitions; partition++) {
-    const from = before.ownerOf(partition)
-    const to = after.ownerOf(partition)
-    if (from !== to) moves.push({ partition, from, to })
-  }
-  return moves
+  const [was, is] = [before.params.partitions, after.params.partitions]
+  if (was !== is) refuse('ring.partitions', is, `${was}, as in the table compared with`)
+  return (before as OwnerTable).movesTo(after as OwnerTable)
 }
 
-/** Equal iff two nodes make equal tables of equal members: parameters, hash and rule. Short and printable. */
+/** Eight hex digits, equal where equal members make equal tables: hash, rule and parameters. For the `ring` tag. */
 export function paramsDigest(params: RingParams): string {
   checkParams(params)
-  return hashKey(JSON.stringify(identity(params)))
+  return hashKey(JSON.stringify(ringIdentity(params)))
     .toString(16)
     .padStart(8, '0')
 }
 
-function identity(params: RingParams): unknown[] {
-  return [hashName, tableVersion, params.partitions, params.points, params.bound]
+function pointCount(weight: number, density: number): number {
+  return weight === 0 ? 0 : Math.max(1, Math.round(weight * density))
 }
 
-class Table implements RingTable {
-  readonly params: RingParams
-  readonly members: readonly RingMember[]
-  readonly digest: number
-  readonly points: Points
-  readonly #owners: Uint16Array
-  readonly #names: readonly string[]
-  readonly #shift: number
-  #first: Uint32Array | undefined
-  #shares: ReadonlyMap<string, number> | undefined
-
-  constructor(params: RingParams, members: readonly RingMember[], points: Points, owners: Uint16Array) {
-    this.params = Object.freeze({ ...params })
-    this.members = Object.freeze(members)
-    this.points = points
-    this.#owners = owners
-    this.#names = members.map(({ name }) => name)
-    this.#shift = 32 - Math.log2(params.partitions)
-    const rows = members.map(({ name, weight, zone }) => [name, weight, zone])
-    this.digest = hashKey(JSON.stringify([...identity(params), rows]))
+/** Points per unit of weight: `points`, halved until all fit. A pure function of the members, as all else here. */
+function pointDensity(weights: readonly number[], points: number): number {
+  for (let density = points; ; density /= 2) {
+    let total = 0
+    for (const weight of weights) total += pointCount(weight, density)
+    if (total <= ringPointsMax) return density
   }
-
-  partitionOf(key: string): number {
-    return hashKey(key) >>> this.#shift
-  }
-
-  ownerOf(partition: number): string | undefined {
-    return this.#names[this.#owners[partition]!]
-  }
-
-  lookup(key: string): string | undefined {
-    return this.#names[this.#owners[hashKey(key) >>> this.#shift]!]
-  }
-
-  owners(partition: number, n: number): string[] {
-    const ranked = this.#ranked(partition)
-    return ranked.slice(0, n).map((member) => this.#names[member]!)
-  }
-
-  share(name: string): number {
-    this.#shares ??= this.#count()
-    return this.#shares.get(name) ?? 0
-  }
-
-  explain(partition: number): readonly RingCandidate[] {
-    const owner = this.#owners[partition]
-    return this.#clockwise(partition).map((index) => {
-      const { name, zone } = this.members[index]!
-      return { name, zone, verdict: index === owner ? 'owner' : 'next' }
-    })
-  }
-
-  #count(): ReadonlyMap<string, number> {
-    const counts = new Uint32Array(this.members.length)
-    for (const owner of this.#owners) if (owner !== nobody) counts[owner]!++
-    return new Map(this.#names.map((name, index) => [name, counts[index]!]))
-  }
-
-  /** Distinct members in the order of their points clockwise of the partition's start. */
-  #clockwise(partition: number): number[] {
-    const { members } = this.points
-    this.#first ??= firstPoints(this.points, this.params.partitions)
-    const seen = new Set<number>()
-    const first = this.#first[partition]!
-    for (let step = 0; step < members.length && seen.size < this.members.length; step++) {
-      const at = first + step
-      seen.add(members[at < members.length ? at : at - members.length]!)
-    }
-    return [...seen]
-  }
-
-  /** The owner; then, clockwise, members of zones not yet chosen; then the others. */
-  #ranked(partition: number): number[] {
-    const owner = this.#owners[partition]!
-    if (owner === nobody) return []
-    const zones = new Set([this.members[owner]!.zone])
-    const spread = [owner]
-    const rest: number[] = []
-    for (const member of this.#clockwise(partition)) {
-      if (member === owner) continue
-      const { zone } = this.members[member]!
-      if (zones.has(zone)) rest.push(member)
-      else {
-        zones.add(zone)
-        spread.push(member)
-      }
-    }
-    return spread.concat(rest)
-  }
-}
-
-function pointSource(member: RingMember, index: number, points: number): PointSource {
-  const count = member.weight === 0 ? 0 : Math.max(1, Math.round(points * member.weight))
-  return { index, name: member.name, count }
-}
-
-/** Keeps the points of the members that stay and adds those of the new. */
-function pointsFrom(previous: Table, members: readonly RingMember[], points: number): Points {
-  const before = new Map(
-    previous.members.map((member, index) => [member.name, { index, weight: member.weight }]),
-  )
-  const renumber = new Uint16Array(previous.members.length).fill(nobody)
-  const added: PointSource[] = []
-  for (const [index, member] of members.entries()) {
-    const known = before.get(member.name)
-    if (known !== undefined && known.weight === member.weight) renumber[known.index] = index
-    else added.push(pointSource(member, index, points))
-  }
-  return mergePoints(previous.points, renumber, buildPoints(added))
 }
 
 function checkParams({ partitions, points, bound }: RingParams): void {
@@ -247,21 +159,19 @@ function checkParams({ partitions, points, bound }: RingParams): void {
   if (!Number.isInteger(points) || points < 1 || points > pointsMax) {
     refuse('ring.points', points, `an integer from 1 to ${pointsMax}`)
   }
-  if (!(bound >= 1 && bound <= 2)) refuse('ring.bound', bound, 'from 1 to 2')
+  if (!(bound >= 1 && bound <= 2)) refuse('ring.bound', bound, 'a number from 1 to 2')
 }
 
 function checkMembers(sorted: readonly RingMember[]): void {
-  if (sorted.length > nobody) refuse('members', sorted.length, `at most ${nobody}`)
+  if (sorted.length > nobody) refuse('ring members', sorted.length, `at most ${nobody}`)
   for (const [index, { name, weight }] of sorted.entries()) {
     if (weight !== 0 && !(weight >= weightMin && weight <= weightMax)) {
-      refuse(`weight of member ${JSON.stringify(name)}`, weight, `0 or from ${weightMin} to ${weightMax}`)
+      refuse(`weight of ${JSON.stringify(name)}`, weight, `0 or a number from ${weightMin} to ${weightMax}`)
     }
-    if (index > 0 && sorted[index - 1]!.name === name) {
-      refuse('members', name, 'of distinct names')
-    }
+    if (sorted[index - 1]?.name === name) refuse('ring members', name, 'of distinct names')
   }
 }
 
 function refuse(option: string, value: unknown, range: string): never {
-  throw new ShoalError('ERR_SHOAL_OPTION', `${option} must be ${range}, not ${JSON.stringify(value)}`)
+  throw new ShoalError('ERR_SHOAL_OPTION', `${option} must be ${range}, not ${String(value)}`)
 }

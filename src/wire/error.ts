@@ -10,12 +10,15 @@
  */
 export type DropReason = 'empty' | 'label' | 'encryption' | 'crc' | 'malformed' | 'type' | 'limit'
 
-/** Bytes that cannot be read. */
+/** Bytes that cannot be read. Has no stack: a flood of bad packets makes one each, and capturing it is most of the cost. */
 export class WireError extends Error {
   readonly drop: DropReason
 
   constructor(drop: DropReason, message: string) {
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = 0
     super(message)
+    Error.stackTraceLimit = limit
     this.name = 'WireError'
     this.drop = drop
   }

@@ -4,6 +4,12 @@
  * not fit is our own bug and a RangeError. The decoder is total: whatever the bytes, it returns a message or throws
  * a WireError. Struct fields are read straight into locals, because this is the hot path of a simulation.
  */
+import { Cursor, Writer } from './cursor.ts'
+import { WireError } from './error.ts'
+import * as read from './message-read.ts'
+import { messageTypes } from './message-types.ts'
+import * as write from './message-write.ts'
+
 export { type DropReason, WireError } from './error.ts'
 
 /** Are you there? `node` is who should answer; the source fields say where to (undefined, 0, '' when absent). */
@@ -84,19 +90,78 @@ export interface ErrorReply {
 /** What a datagram can hold. */
 export type PacketMessage = Ping | IndirectPing | Ack | Nack | Suspect | Dead | Alive | User
 
+const writer = new Writer()
+const cursor = new Cursor()
+
 /**
  * The bytes of a message, type byte included. Throws RangeError for a value the format cannot or must not
  * carry: a Vsn of other than 6 bytes, an IP of other than 4 or 16, an integer out of range, port 0 in an alive or
  * indirect ping, text that is not well-formed.
  */
-export function encodeMessage(_message: PacketMessage | ErrorReply): Uint8Array {
-  throw new Error('not yet')
+export function encodeMessage(message: PacketMessage | ErrorReply): Uint8Array {
+  writer.start()
+  switch (message.type) {
+    case 'ping':
+      write.writePing(writer, message)
+      break
+    case 'indirectPing':
+      write.writeIndirectPing(writer, message)
+      break
+    case 'ack':
+      write.writeAck(writer, message)
+      break
+    case 'nack':
+      write.writeNack(writer, message)
+      break
+    case 'suspect':
+      write.writeAccusation(writer, messageTypes.suspect, message)
+      break
+    case 'dead':
+      write.writeAccusation(writer, messageTypes.dead, message)
+      break
+    case 'alive':
+      write.writeAlive(writer, message)
+      break
+    case 'user':
+      write.writeUser(writer, message)
+      break
+    case 'error':
+      write.writeError(writer, message)
+      break
+    default:
+      message satisfies never
+  }
+  return writer.finish()
 }
 
 /**
  * The message in these bytes; throws only WireError. Unknown fields are ignored, missing and nil ones
  * are zero. Byte fields may be views into `bytes`: copy what is kept.
  */
-export function decodeMessage(_bytes: Uint8Array): PacketMessage | ErrorReply {
-  throw new Error('not yet')
+export function decodeMessage(bytes: Uint8Array): PacketMessage | ErrorReply {
+  if (bytes.length === 0) throw new WireError('empty', 'a message has no bytes')
+  cursor.reset(bytes, 1, bytes.length)
+  const c = cursor
+  switch (bytes[0]) {
+    case messageTypes.ping:
+      return read.readPing(c)
+    case messageTypes.indirectPing:
+      return read.readIndirectPing(c)
+    case messageTypes.ack:
+      return read.readAck(c)
+    case messageTypes.nack:
+      return read.readNack(c)
+    case messageTypes.suspect:
+      return read.readAccusation(c, 'suspect')
+    case messageTypes.dead:
+      return read.readAccusation(c, 'dead')
+    case messageTypes.alive:
+      return read.readAlive(c)
+    case messageTypes.user:
+      return { type: 'user', body: c.view(c.left) }
+    case messageTypes.error:
+      return read.readError(c)
+    default:
+      throw new WireError('type', `no message has type ${bytes[0]}`)
+  }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { fingerprint32, hashKey, hashLongInJs } from '../../src/ring/hash.ts'
+import { fingerprint32, hashEncoded, hashKey } from '../../src/ring/hash.ts'
 
 const native = createRequire(import.meta.url)('farmhash') as {
   fingerprint32(input: string | Buffer): number
@@ -17,7 +17,11 @@ test('the hash in JS equals the native fingerprint32 at every length from 0 to 6
         state = (Math.imul(state, 1664525) + 1013904223) | 0
         bytes[i] = state >>> 24
       }
-      assert.equal(fingerprint32(bytes, length), native.fingerprint32(bytes), `length ${length}`)
+      assert.equal(
+        fingerprint32(new DataView(bytes.buffer, bytes.byteOffset), length),
+        native.fingerprint32(bytes),
+        `length ${length}`,
+      )
     }
   }
 })
@@ -28,7 +32,7 @@ test('any string, non-ASCII and long included, hashes as native does, with and w
     fc.property(fc.array(unit, { maxLength: 20 }), (parts) => {
       const key = parts.join('')
       assert.equal(hashKey(key), native.fingerprint32(key))
-      assert.equal(hashLongInJs(key), native.fingerprint32(key))
+      assert.equal(hashEncoded(key), native.fingerprint32(key))
     }),
     { numRuns: 2000 },
   )
@@ -39,7 +43,7 @@ test('a lone surrogate counts as U+FFFD, on every path', () => {
     for (const lone of ['\ud800', '\udfff', '\udc00\ud800']) {
       const replaced = `${pad}${'\ufffd'.repeat(lone.length)}z`
       assert.equal(hashKey(`${pad}${lone}z`), hashKey(replaced))
-      assert.equal(hashLongInJs(`${pad}${lone}z`), hashKey(replaced))
+      assert.equal(hashEncoded(`${pad}${lone}z`), hashKey(replaced))
       assert.equal(native.fingerprint32(`${pad}${lone}z`), hashKey(replaced))
     }
   }
