@@ -59,11 +59,7 @@ export class Routers {
   }
 
   /** Starts a call; the outcome appears in the returned list, once. */
-  call(
-    from: string,
-    key: string,
-    options: { idempotent?: boolean; timeoutMs?: number; method?: string } = {},
-  ) {
+  call(from: string, key: string, options: CallOptions = {}): { outcomes: Outcome[]; handle: Cancellable } {
     const outcomes: Outcome[] = []
     const handle = this.router(from).route(
       {
