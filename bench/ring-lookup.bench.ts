@@ -5,11 +5,10 @@
  * take turns, so that a slow moment of the machine hits all. Run: `node dist/bench/ring-lookup.bench.js`; the
  * peers come from `npm ci --ignore-scripts` in bench/peers and are left out where they are not installed.
  */
-import { EventEmitter } from 'node:events'
-import { createRequire } from 'node:module'
 import { Bench } from 'tinybench'
 import { hashKey } from '../src/ring/hash.ts'
 import { buildRing, ringDefaults } from '../src/ring/ring.ts'
+import { installedPeers } from './ring-peers.ts'
 
 const sizes = [10, 100, 1000]
 const rounds = 21
@@ -29,73 +28,26 @@ const keys = Array.from({ length: keyCount }, () => {
 })
 
 type Lookup = (key: string) => unknown
-interface Contender {
-  readonly name: string
-  readonly make: (members: readonly string[]) => Lookup
+
+function shoalLookup(members: readonly string[]): Lookup {
+  const table = buildRing(
+    ringDefaults,
+    members.map((name) => ({ name, weight: 1, zone: '' })),
+  )
+  return (key) => table.lookup(key)
 }
 
-const shoal: Contender = {
-  name: 'shoal',
-  make(members) {
-    const table = buildRing(
-      ringDefaults,
-      members.map((name) => ({ name, weight: 1, zone: '' })),
-    )
-    return (key) => table.lookup(key)
-  },
-}
-
-const peers = createRequire(new URL('../../bench/peers/package.json', import.meta.url))
-
-/**
- * The ring of swim-hashring without its gossip: `baseswim` needs an add-on that no longer builds, so an emitter
- * stands in for it and members arrive as its events. Where farmhash 3 has no binary (it is compiled at install),
- * this package's farmhash 5 answers, 10 % slower (reference measurement: 165 ns against 150 ns).
- */
-function swimHashring(): Contender {
-  const stand = (name: string, exports: unknown): void => {
-    const filename = peers.resolve(name)
-    peers.cache[filename] = { id: filename, filename, loaded: true, exports } as NodeJS.Module
-  }
-  peers.resolve('swim-hashring')
-  const gossip = (): EventEmitter => Object.assign(new EventEmitter(), { whoami: () => '' })
-  stand('baseswim', gossip)
-  let native = 'farmhash 3'
-  try {
-    peers('farmhash')
-  } catch {
-    stand('farmhash', createRequire(import.meta.url)('farmhash'))
-    native = 'farmhash 5'
-  }
-  const Ring = peers('swim-hashring') as (options: object) => { swim: EventEmitter; lookup: Lookup }
-  return {
-    name: `swim-hashring (${native})`,
+const contenders: { name: string; make(members: readonly string[]): Lookup }[] = [
+  { name: 'shoal', make: shoalLookup },
+]
+for (const { name, make } of installedPeers()) {
+  contenders.push({
+    name,
     make(members) {
-      const ring = Ring({})
-      for (const host of members) ring.swim.emit('peerUp', { host, meta: { ringname: 'hashring' } })
+      const ring = make(members)
       return (key) => ring.lookup(key)
     },
-  }
-}
-
-function hashring(): Contender {
-  const Ring = peers('hashring') as new (members: string[]) => { get(key: string): string }
-  return {
-    name: 'hashring',
-    make(members) {
-      const ring = new Ring([...members])
-      return (key) => ring.get(key)
-    },
-  }
-}
-
-const contenders = [shoal]
-for (const [name, load] of Object.entries({ 'swim-hashring': swimHashring, hashring })) {
-  try {
-    contenders.push(load())
-  } catch (error) {
-    console.log(`not installed: ${name} (${(error as Error).message.split('\n')[0]})`)
-  }
+  })
 }
 
 const tasks = new Map<string, { lookup: Lookup; samples: number[] }>()

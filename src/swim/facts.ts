@@ -184,9 +184,20 @@ export class Facts {
     if (from !== undefined) this.#outbox.send(from, bytes)
   }
 
+  /** What is held against a member that is not alive here, as a message to itself; undefined for the others. */
+  charge(peer: number): Uint8Array | undefined {
+    const { members, config } = this.#core
+    const held = members.state(peer)
+    if (held === state.alive || held === state.absent) return undefined
+    const facts = { incarnation: members.incarnation(peer), node: members.name(peer), from: config.name }
+    return encodeMessage(held === state.suspect ? { type: 'suspect', ...facts } : { type: 'dead', ...facts })
+  }
+
   /** Tells the subject of a stale alive, at the address it gave, what is held against it. */
   #accuse(peer: number, alive: Alive): void {
     const core = this.#core
+    const charge = this.charge(peer)
+    if (charge === undefined) return
     if (core.now - this.#accusationsFrom >= core.timing.probeIntervalMs) {
       this.#accusationsFrom = core.now
       this.#accusationsLeft = core.limits.accusationsMax
@@ -194,10 +205,7 @@ export class Facts {
     if (this.#accusationsLeft <= 0) return
     this.#accusationsLeft -= 1
     core.counters.accusations += 1
-    const facts = { incarnation: core.members.incarnation(peer), node: alive.node, from: core.config.name }
-    const isSuspect = core.members.state(peer) === state.suspect
-    const bytes = encodeMessage(isSuspect ? { type: 'suspect', ...facts } : { type: 'dead', ...facts })
-    this.#outbox.send(addressOf(alive), bytes)
+    this.#outbox.send(addressOf(alive), charge)
   }
 
   #isAcceptable(alive: Alive): boolean {

@@ -24,10 +24,11 @@ export class Outbox {
     this.#core = core
   }
 
-  /** Sends one message and nothing else. */
-  send(to: Address, message: Uint8Array): void {
+  /** Sends one message, or two, and nothing else. */
+  send(to: Address, first: Uint8Array, second?: Uint8Array): void {
     this.#parts.length = 0
-    this.#parts.push(message)
+    this.#parts.push(first)
+    if (second !== undefined) this.#parts.push(second)
     this.#seal(to, false)
   }
 

@@ -130,6 +130,11 @@ export class PeerRegistry {
   }
 }
 
+/** The address in a message of others; '' if its IP is not one. */
+export function claimedAddress(addr: Uint8Array, port: number): Address {
+  return addr.length === 4 || addr.length === 16 ? formatAddress(addr, port) : ''
+}
+
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i += 1) if (a[i] !== b[i]) return false
