@@ -116,7 +116,11 @@ async function bareClient(port: number): Promise<Request> {
 // ---- ours
 
 function handler(call: (incoming: IncomingCall) => void): RpcHandler {
-  return { call, evidence: (name, kind) => console.error(name, kind), notice: (notice) => console.error(notice) }
+  return {
+    call,
+    evidence: (name, kind) => console.error(name, kind),
+    notice: (notice) => console.error(notice),
+  }
 }
 
 function config(name: 'client' | 'server') {

@@ -40,13 +40,16 @@ export class Driver<Input, Output> {
       return
     }
     this.#busy = true
-    this.#apply(input)
-    while (this.#waiting.length > 0) {
-      const inputs = this.#waiting
-      this.#waiting = []
-      for (const next of inputs) this.#apply(next)
+    try {
+      this.#apply(input)
+      while (this.#waiting.length > 0) {
+        const inputs = this.#waiting
+        this.#waiting = []
+        for (const next of inputs) this.#apply(next)
+      }
+    } finally {
+      this.#busy = false
     }
-    this.#busy = false
     this.#drained()
     this.#arm()
   }

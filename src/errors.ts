@@ -29,6 +29,11 @@ const retryableCodes: ReadonlySet<ShoalErrorCode> = new Set<ShoalErrorCode>([
   'ERR_SHOAL_HANDOFF',
 ])
 
+/** Whether failures with this code pass by themselves, unless an error says otherwise. */
+export function retryableByNature(code: ShoalErrorCode): boolean {
+  return retryableCodes.has(code)
+}
+
 export interface ShoalErrorDetail {
   cause?: unknown
   /** Default: by code. */
@@ -50,7 +55,7 @@ export class ShoalError extends Error {
     super(message, 'cause' in detail ? { cause: detail.cause } : undefined)
     this.name = 'ShoalError'
     this.code = code
-    this.retryable = detail.retryable ?? retryableCodes.has(code)
+    this.retryable = detail.retryable ?? retryableByNature(code)
     this.mayHaveRun = detail.mayHaveRun ?? false
     Object.defineProperty(this, brand, { value: true })
   }

@@ -1,2 +1,29 @@
-export type { Address, Clock, Env, Millis, Network, Random } from './env.ts'
-export { isShoalError, ShoalError, type ShoalErrorCode } from './errors.ts'
+/** The public list of shoal: what is not here is not API. */
+export type { NodeEvents, Notice, OwnershipChange, RequestOptions, WaitOptions } from './api.ts'
+export type {
+  Address,
+  ByteStream,
+  Clock,
+  DatagramHandlers,
+  DatagramSocket,
+  Env,
+  Listener,
+  Millis,
+  Network,
+  Random,
+  StreamClose,
+  StreamHandlers,
+  Timer,
+} from './env.ts'
+export { isShoalError, ShoalError, type ShoalErrorCode, type ShoalErrorDetail } from './errors.ts'
+export type { JoinFailure } from './join.ts'
+export type { MemberChange } from './membership.ts'
+export { createNode, ShoalNode } from './node.ts'
+export type { Logger, NodeLimits, NodeOptions, Profile } from './options.ts'
+export type { RingCandidate, RingParams } from './ring/ring.ts'
+export type { Member } from './roster.ts'
+export type { RpcLimits } from './rpc/config.ts'
+export type { CallContext, Handler, Method, MethodOptions } from './shard/methods.ts'
+export type { Placement, Plan, PlanChange } from './shard/plan.ts'
+export type { RouterLimits } from './shard/router.ts'
+export type { SwimTiming } from './swim/config.ts'

@@ -5,6 +5,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { lookup } from 'node:dns/promises'
 import { connect, createServer, isIP, isIPv6, type Socket } from 'node:net'
+import { joinAddress, splitAddress } from '../address.ts'
 import type {
   Address,
   ByteStream,
@@ -25,25 +26,17 @@ const datagramBufferBytes = 1 << 20
 
 const pending: unique symbol = Symbol('pending')
 
-export function formatHostPort(host: string, port: number): Address {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-/** Splits `host:port`; throws a `RangeError` that names the text when it is not one. */
-export function splitHostPort(address: Address): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address)
-  const port = Number(match?.[3])
-  const host = match?.[1] ?? match?.[2]
-  if (host === undefined || !(port <= 65_535)) {
-    throw new RangeError(`"${address}" is not host:port (IPv6 hosts go in brackets, port 0 to 65535)`)
-  }
-  return { host, port }
+/** The parts of an address; throws a `RangeError` that names it when it is not one. */
+function parts(address: Address): { readonly host: string; readonly port: number } {
+  const found = splitAddress(address)
+  if (found === undefined) throw new RangeError(`"${address}" is not host:port (IPv6 hosts go in brackets)`)
+  return found
 }
 
 /** Node spells IPv4 peers of a dual-stack socket `::ffff:1.2.3.4`; shoal knows one spelling of an address. */
 function peerAddress(host: string | undefined, port: number | undefined): Address {
   const plain = host?.startsWith('::ffff:') && host.includes('.') ? host.slice(7) : (host ?? '')
-  return formatHostPort(plain, port ?? 0)
+  return joinAddress(plain, port ?? 0)
 }
 
 class TcpStream implements ByteStream {
@@ -132,14 +125,14 @@ class Datagrams implements DatagramSocket {
 
   constructor(socket: UdpSocket, handlers: DatagramHandlers) {
     const { address, port } = socket.address()
-    this.local = formatHostPort(address, port)
+    this.local = joinAddress(address, port)
     this.#socket = socket
     this.#handlers = handlers
   }
 
   send(bytes: Uint8Array, to: Address): void {
     if (!this.#open) return
-    const { host, port } = splitHostPort(to)
+    const { host, port } = parts(to)
     try {
       this.#socket.send(bytes, port, host, (error) => {
         if (error && this.#open) this.#handlers.error(error, to)
@@ -168,7 +161,7 @@ function noLookup(
 
 export const systemNetwork: Network = {
   datagrams(bind, handlers) {
-    const { host, port } = splitHostPort(bind)
+    const { host, port } = parts(bind)
     const socket = createSocket({
       type: isIPv6(host) ? 'udp6' : 'udp4',
       lookup: noLookup as never,
@@ -186,7 +179,7 @@ export const systemNetwork: Network = {
   },
 
   listen(bind, accept) {
-    const { host, port } = splitHostPort(bind)
+    const { host, port } = parts(bind)
     const server = createServer({ noDelay: true }, (socket) => {
       accept(new TcpStream(socket, peerAddress(socket.remoteAddress, socket.remotePort), true))
     })
@@ -202,7 +195,7 @@ export const systemNetwork: Network = {
   },
 
   dial(to) {
-    const { host, port } = splitHostPort(to)
+    const { host, port } = parts(to)
     return new TcpStream(connect({ host, port, noDelay: true }), to, false)
   },
 
@@ -217,7 +210,7 @@ function listener(server: ReturnType<typeof createServer>): Listener {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('a TCP server has an address')
   return {
-    local: formatHostPort(address.address, address.port),
+    local: joinAddress(address.address, address.port),
     // The port is free at once; the callback of `close` would wait for accepted streams, which live on.
     close() {
       server.close()

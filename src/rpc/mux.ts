@@ -37,7 +37,12 @@ export type MuxInput =
   | { readonly type: 'received'; readonly bytes: Uint8Array }
   | { readonly type: 'call'; readonly call: OutgoingCall }
   | { readonly type: 'cancel'; readonly call: OutgoingCall }
-  | { readonly type: 'answer'; readonly call: Incoming; readonly body: Body | undefined; readonly failure: CallFailure | undefined }
+  | {
+      readonly type: 'answer'
+      readonly call: Incoming
+      readonly body: Body | undefined
+      readonly failure: CallFailure | undefined
+    }
   /** The turn is over: what was written goes out. */
   | { readonly type: 'flush' }
   /** What the stream still holds of what was written. */

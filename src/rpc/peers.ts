@@ -180,7 +180,8 @@ export class Peers {
       },
       closing: (link, code, message, violation) => {
         if (violation !== undefined) this.#notice('violation', link, violation, message)
-        else if (!link.open && !link.mux.heardGoaway && !this.#closed) this.#notice('refusing', link, code, message)
+        else if (!link.open && !link.mux.heardGoaway && !this.#closed)
+          this.#notice('refusing', link, code, message)
         if (link.open) this.#peers.get(link.name!)?.closing(link)
       },
       ended: (link, reason) => this.#ended(link, reason),

@@ -67,3 +67,10 @@ export function decodeBody(body: Body): unknown {
     throw new BodyError('the body cannot be decoded', cause)
   }
 }
+
+/** The same body in memory of its own. */
+export function copyBody(body: Body): Body {
+  if (body.kind !== 'bytes') return body
+  const bytes = body.bytes.slice()
+  return new Body('bytes', bytes, 0, bytes.length)
+}

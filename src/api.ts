@@ -1,0 +1,51 @@
+/** What users of a node see: its events and the options of its methods. */
+import type { MemberChange } from './membership.ts'
+import type { Member } from './roster.ts'
+import type { Method } from './shard/methods.ts'
+
+/** One change of view. Partitions are numbers from 0 to `ring.partitions` - 1. */
+export interface OwnershipChange {
+  /** Partitions this node owns now and did not before. */
+  readonly gained: readonly number[]
+  readonly lost: readonly number[]
+  /** Digest of the new table: equal on all nodes that see the same members. */
+  readonly digest: string
+}
+
+export interface Notice {
+  readonly level: 'info' | 'warn'
+  /** Stable, for filters: `nameConflict`, `udpBlocked`, `ringMismatch`, … See docs/guide.md. */
+  readonly code: string
+  readonly message: string
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+export interface NodeEvents {
+  /** The table changed. One event per change of view, also when nothing moved to or from this node. */
+  ownership: [change: OwnershipChange]
+  member: [change: MemberChange, member: Member]
+  /** Something an operator may want to read. Never a failed call. */
+  notice: [notice: Notice]
+}
+
+export interface WaitOptions {
+  /** On the node's own clock. 1 ms to 1 h. */
+  readonly timeoutMs?: number
+  /** Stops waiting; the promise rejects with `signal.reason`. */
+  readonly signal?: AbortSignal
+}
+
+export interface RequestOptions<Body, Reply> extends WaitOptions {
+  /** The method's name, or what `handle` returned, which carries the types of body and reply. */
+  readonly method: string | Method<Body, Reply>
+  /** Routes the call to the key's owner. At most 4,096 bytes of UTF-8. Either `key` or `to`. */
+  readonly key?: string
+  /** Sends the call to this member, whatever it owns. */
+  readonly to?: string
+  /** `Uint8Array` travels untouched; anything else by MessagePack. Always copied, also on this very node. */
+  readonly body?: Body
+  /** The call may run twice. Default: as the method was registered on this node, else false. */
+  readonly idempotent?: boolean
+  /** W3C `traceparent`, handed to the handler. */
+  readonly traceparent?: string
+}

@@ -1,0 +1,13 @@
+/** The real world, and what a process knows of itself. */
+import { hostname } from 'node:os'
+import type { Env } from '../env.ts'
+import { systemClock } from './clock.ts'
+import { systemNetwork } from './network.ts'
+import { systemRandom } from './random.ts'
+
+export const systemEnv: Env = { clock: systemClock, random: systemRandom, network: systemNetwork }
+
+/** The name of this machine, as far as it fits a member's name. */
+export function machineName(): string {
+  return hostname().slice(0, 96) || 'node'
+}

@@ -1,0 +1,208 @@
+/**
+ * Membership as the node sees it: commands in, events out, all of them plain values, so that this class can
+ * live in another thread than the node. It owns the gossip sockets and the SWIM machine and moves bytes and
+ * time between them; it decides nothing itself.
+ */
+import { hostOf, portOf } from './address.ts'
+import { Driver } from './driver.ts'
+import type { Address, ByteStream, DatagramSocket, Env, Listener } from './env.ts'
+import type { SwimConfig } from './swim/config.ts'
+import type {
+  MemberChange,
+  MemberRecord,
+  MemberState,
+  SeedFailure,
+  SwimInput,
+  SwimOutput,
+} from './swim/events.ts'
+import { Swim } from './swim/swim.ts'
+import { decodeTags, encodeTags } from './wire/tags.ts'
+
+/** A member as a value: what a node knows of another at one moment. */
+export interface MemberValue {
+  readonly name: string
+  /** Where it gossips. */
+  readonly address: Address
+  readonly state: MemberState
+  readonly incarnation: number
+  readonly tags: Readonly<Record<string, string>>
+}
+
+export interface MembershipConfig {
+  /** Where the gossip sockets are bound; UDP and TCP share the number. Port 0: any that is free for both. */
+  readonly bind: Address
+  /** The address told to others: an IP, and the bound port unless it differs. */
+  readonly advertise: { readonly host: string; readonly port: number | undefined }
+  readonly tags: Readonly<Record<string, string>>
+  readonly swim: Omit<SwimConfig, 'host' | 'port' | 'meta'>
+}
+
+export type MembershipCommand =
+  | {
+      readonly type: 'join'
+      readonly id: number
+      readonly seeds: readonly Address[]
+      readonly timeoutMs: number
+    }
+  | { readonly type: 'leave'; readonly id: number; readonly timeoutMs: number }
+  | { readonly type: 'tags'; readonly tags: Readonly<Record<string, string>> }
+  | { readonly type: 'evidence'; readonly name: string; readonly kind: 'reset' | 'refused' }
+  | { readonly type: 'keys'; readonly op: 'add' | 'use' | 'remove'; readonly key: Uint8Array }
+
+export type { MemberChange, SeedFailure }
+
+export type MembershipEvent =
+  /** All that changed in one step, in order: a whole push/pull merge is one event. */
+  | { readonly type: 'members'; readonly changes: readonly { change: MemberChange; member: MemberValue }[] }
+  | { readonly type: 'joined'; readonly id: number; readonly contacted: readonly Address[] }
+  | { readonly type: 'joinFailed'; readonly id: number; readonly failures: readonly SeedFailure[] }
+  | { readonly type: 'left'; readonly id: number }
+  | {
+      readonly type: 'notice'
+      readonly level: 'info' | 'warn'
+      readonly code: string
+      readonly message: string
+      readonly detail: Readonly<Record<string, string | number>>
+    }
+
+/** Other numbers tried when the UDP twin of a free TCP port is taken. */
+const bindAttemptsMax = 16
+/** Gossip streams open at once, either direction; a stranger's connections beyond are closed unread. */
+const streamsMax = 256
+
+const tick: SwimInput = { type: 'tick' }
+
+export class Membership {
+  readonly #env: Env
+  readonly #emit: (event: MembershipEvent) => void
+  readonly #streams = new Map<number, ByteStream>()
+  #driver: Driver<SwimInput, SwimOutput> | undefined
+  #datagrams: DatagramSocket | undefined
+  #listener: Listener | undefined
+  #accepted = 0
+  #changes: { change: MemberChange; member: MemberValue }[] = []
+
+  constructor(env: Env, emit: (event: MembershipEvent) => void) {
+    this.#env = env
+    this.#emit = emit
+  }
+
+  /** Binds and announces itself; the port that was bound. Rejects when it cannot bind. */
+  async start(config: MembershipConfig): Promise<number> {
+    const port = await this.#bind(config.bind)
+    const meta = encodeTags(config.tags)
+    const { host, port: advertised } = config.advertise
+    const machine = new Swim({ ...config.swim, host, port: advertised ?? port, meta }, this.#env.random)
+    this.#driver = new Driver(
+      machine,
+      this.#env.clock,
+      tick,
+      (output) => this.#perform(output),
+      () => this.#flush(),
+    )
+    this.#driver.feed({ type: 'start' })
+    return port
+  }
+
+  send(command: MembershipCommand): void {
+    if (command.type === 'tags') this.#driver?.feed({ type: 'meta', meta: encodeTags(command.tags) })
+    else this.#driver?.feed(command)
+  }
+
+  /** Stops at once and says nothing to anyone. */
+  async close(): Promise<void> {
+    this.#driver?.stop()
+    for (const stream of this.#streams.values()) stream.destroy()
+    this.#streams.clear()
+    await Promise.all([this.#datagrams?.close(), this.#listener?.close()])
+  }
+
+  async #bind(bind: Address): Promise<number> {
+    const anyPort = bind.endsWith(':0')
+    for (let attempt = 1; ; attempt++) {
+      const listener = await this.#env.network.listen(bind, (stream) => this.#accept(stream))
+      const port = portOf(listener.local)
+      try {
+        this.#datagrams = await this.#env.network.datagrams(`${hostOf(bind)}:${port}`, {
+          packet: (bytes, from) => this.#driver?.feed({ type: 'packet', bytes, from }),
+          error: (_error, to) => {
+            if (to !== undefined) this.#driver?.feed({ type: 'packetFailed', to })
+          },
+        })
+        this.#listener = listener
+        return port
+      } catch (error) {
+        await listener.close()
+        if (!anyPort || attempt === bindAttemptsMax) throw error
+      }
+    }
+  }
+
+  #accept(stream: ByteStream): void {
+    if (this.#streams.size >= streamsMax || this.#driver === undefined) {
+      stream.destroy()
+      return
+    }
+    this.#accepted--
+    this.#open(this.#accepted, stream)
+    this.#driver.feed({ type: 'accepted', stream: this.#accepted, from: stream.remote })
+  }
+
+  #open(id: number, stream: ByteStream): void {
+    const feed = (input: SwimInput): void => this.#driver?.feed(input)
+    this.#streams.set(id, stream)
+    stream.listen({
+      connected: () => feed({ type: 'connected', stream: id }),
+      data: (bytes) => feed({ type: 'data', stream: id, bytes }),
+      drained: () => {},
+      closed: (reason) => {
+        this.#streams.delete(id)
+        feed({ type: 'closed', stream: id, reason })
+      },
+    })
+  }
+
+  #perform(output: SwimOutput): void {
+    switch (output.type) {
+      case 'packet':
+        this.#datagrams?.send(output.bytes, output.to)
+        break
+      case 'dial':
+        this.#open(output.stream, this.#env.network.dial(output.to))
+        break
+      case 'write':
+        this.#streams.get(output.stream)?.write(output.bytes)
+        break
+      case 'end':
+        this.#streams.get(output.stream)?.end()
+        break
+      case 'destroy':
+        this.#streams.get(output.stream)?.destroy()
+        break
+      case 'member':
+        this.#changes.push({ change: output.change, member: memberValue(output.member) })
+        break
+      case 'joined':
+      case 'joinFailed':
+      case 'left':
+      case 'notice':
+        this.#flush()
+        this.#emit(output)
+        break
+      default:
+        output satisfies never
+    }
+  }
+
+  #flush(): void {
+    if (this.#changes.length === 0) return
+    const changes = this.#changes
+    this.#changes = []
+    this.#emit({ type: 'members', changes })
+  }
+}
+
+function memberValue(record: MemberRecord): MemberValue {
+  const { name, address, state, incarnation, meta } = record
+  return { name, address, state, incarnation, tags: decodeTags(meta) }
+}

@@ -1,0 +1,304 @@
+/**
+ * A node: membership, ring, RPC and router joined, and their life from `start` to `leave`. This is the only
+ * file that knows all rooms. Data flows one way: members make the ring, the ring makes the owner, the owner
+ * gets the call.
+ */
+import { EventEmitter } from 'node:events'
+import { portOf } from './address.ts'
+import type { NodeEvents, Notice, RequestOptions, WaitOptions } from './api.ts'
+import { listenRpc } from './bind.ts'
+import { Cluster, hexDigest } from './cluster.ts'
+import type { Address, Env, Listener } from './env.ts'
+import { ShoalError } from './errors.ts'
+import { machineName, systemEnv } from './host/env.ts'
+import { type LeavePorts, leaveCluster } from './leave.ts'
+import { checkOptions, checkSeeds, checkTimeout, type NodeConfig, type NodeOptions } from './options.ts'
+import type { Member } from './roster.ts'
+import { Peers } from './rpc/peers.ts'
+import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
+import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
+import { PendingReply } from './shard/reply.ts'
+import { Router } from './shard/router.ts'
+import { copyBody, decodeBody, encodeBody } from './wire/body.ts'
+
+type State = 'new' | 'starting' | 'running' | 'leaving' | 'closed'
+
+/** How long `leave` waits for handlers and for the goodbye to spread, unless told. */
+const leaveTimeoutMs = 10_000
+/**
+ * Makes a node; does no I/O until `start`. Throws `ERR_SHOAL_OPTION` for a wrong option, naming it, its value
+ * and its range.
+ */
+export function createNode(options: NodeOptions = {}): ShoalNode {
+  return new ShoalNode(checkOptions(options), options.env ?? systemEnv)
+}
+
+export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposable {
+  readonly name: string
+  readonly #config: NodeConfig
+  readonly #env: Env
+  readonly #methods: Methods
+  readonly #cluster: Cluster
+  readonly #peers: Peers
+  readonly #router: Router
+  #state: State = 'new'
+  #listener: Listener | undefined
+  #addresses: { readonly gossip: Address; readonly rpc: Address } | undefined
+  #leaving: Promise<void> | undefined
+
+  /** Use `createNode`. */
+  constructor(config: NodeConfig, env: Env) {
+    super()
+    const { clock, random } = env
+    const boot = hex(random.bytes(8))
+    const name = config.name ?? `${machineName()}-${hex(random.bytes(4))}`
+    this.#config = config
+    this.#env = env
+    this.name = name
+    this.#methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, clock)
+    this.#cluster = new Cluster({ name, boot }, config, env, {
+      changed: (roster) => this.#peers.update(roster.peers()),
+      ownership: (change) => {
+        this.#router.viewChanged()
+        this.#emit('ownership', change)
+      },
+      member: (change, member) => this.#emit('member', change, member),
+      notice: (level, code, message, detail) => this.#notice({ level, code, message, detail }),
+    })
+    const { cluster, keys, limits } = config
+    this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
+      call: (incoming) => this.#router.receive(incoming),
+      evidence: (peer, kind) => this.#cluster.evidence(peer, kind),
+      notice: ({ kind, message, ...detail }) => this.#notice({ level: 'warn', code: kind, message, detail }),
+    })
+    this.#router = new Router(
+      {
+        self: name,
+        clock,
+        random,
+        table: () => this.#cluster.table,
+        send: (peer, request, sink) => this.#peers.call(peer, request, sink),
+        run: (request, caller, sink) => this.#methods.run(request, caller, sink),
+      },
+      limits,
+    )
+  }
+
+  /** Where this node gossips and takes calls. Throws `ERR_SHOAL_STATE` before `start` has bound them. */
+  get addresses(): { readonly gossip: Address; readonly rpc: Address } {
+    if (this.#addresses === undefined) throw this.#wrongState('addresses are known once the node has started')
+    return this.#addresses
+  }
+
+  /** All members known, this node among them, dead ones until they are forgotten; sorted by name. */
+  get members(): readonly Member[] {
+    return this.#cluster.roster.list
+  }
+
+  /** The ring as this node sees it. */
+  get ring(): { readonly partitions: number; readonly digest: string; readonly members: readonly string[] } {
+    const { table } = this.#cluster
+    const { params, members } = table
+    return {
+      partitions: params.partitions,
+      digest: hexDigest(table),
+      members: members.map(({ name }) => name),
+    }
+  }
+
+  /** Counters and gauges since the start, for metrics. */
+  get stats(): Readonly<Record<string, number>> {
+    const { counters, waiting } = this.#router
+    const { stats } = this.#peers
+    return { ...counters, ...stats, waiting, running: this.#methods.running }
+  }
+
+  /**
+   * Registers the handler of a method, before `start`. What it returns may be given to `request` as `method`,
+   * which then knows the types of body and reply. Throws `ERR_SHOAL_STATE` after `start` or for a second
+   * handler of one name.
+   */
+  handle<Body = undefined, Reply = unknown>(
+    method: string,
+    handler: Handler<Body, Reply>,
+    options: MethodOptions = {},
+  ): Method<Body, Reply> {
+    if (this.#state !== 'new') throw this.#wrongState('handlers are registered before start()')
+    const known = this.#methods.register(method, handler as Handler<unknown, unknown>, options)
+    return known as Method<Body, Reply>
+  }
+
+  /**
+   * Binds, joins the cluster and takes its place on the ring. Rejects with `ERR_SHOAL_JOIN` when no seed took
+   * this node in (`cause` has each seed's reason), `ERR_SHOAL_OPTION` when an address cannot be bound; the node
+   * is then closed. A node that is among its own seeds starts alone when no other answers.
+   */
+  async start({ timeoutMs = this.#config.joinTimeoutMs, signal }: WaitOptions = {}): Promise<void> {
+    if (this.#state !== 'new') throw this.#wrongState('a node starts once')
+    checkTimeout('timeoutMs', timeoutMs)
+    this.#state = 'starting'
+    try {
+      await this.#open()
+      if (this.#config.join.length > 0) await this.#cluster.join(this.#config.join, timeoutMs, signal)
+      signal?.throwIfAborted()
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+    if (this.#state !== 'starting') throw this.#wrongState('the node was closed while it started')
+    this.#state = 'running'
+    this.#cluster.announce('ready')
+  }
+
+  /** Joins through further members. Rejects as `start` does; the node stays as it is. */
+  async join(seeds: readonly Address[], options: WaitOptions = {}): Promise<void> {
+    if (this.#state !== 'running') throw this.#wrongState('join() needs a running node')
+    const timeoutMs = checkTimeout('timeoutMs', options.timeoutMs ?? this.#config.joinTimeoutMs)
+    await this.#cluster.join(checkSeeds('seeds', seeds), timeoutMs, options.signal)
+  }
+
+  /** The owner of a key; `undefined` while no node is ready. */
+  owner(key: string): string | undefined {
+    return this.#cluster.table.lookup(key)
+  }
+
+  /** The owner of a key and who comes next, at most `count` members, other zones first. */
+  owners(key: string, count: number): string[] {
+    const { table } = this.#cluster
+    return table.owners(table.partitionOf(key), count)
+  }
+
+  /** Whether this node owns the key. */
+  owns(key: string): boolean {
+    return this.owner(key) === this.name
+  }
+
+  /** The partition of a key; the same on all nodes of a cluster, whoever owns it. */
+  partitionOf(key: string): number {
+    return this.#cluster.table.partitionOf(key)
+  }
+
+  /** How many partitions a member owns. */
+  share(name: string): number {
+    return this.#cluster.table.share(name)
+  }
+
+  /** Why a key is where it is: the candidates for its partition in order, and why each was passed over. */
+  why(key: string): Placement {
+    return explainKey(this.#cluster.table, key)
+  }
+
+  /** What would move if members came or went. */
+  plan(change: PlanChange): Plan {
+    return planChange(this.#cluster.table, change)
+  }
+
+  /**
+   * Makes one call. With `key` it runs on the key's owner, with `to` on that member. Rejects with a
+   * `ShoalError`; `mayHaveRun` says whether the handler may have run. Calls that cannot have run, and
+   * idempotent ones, are repeated until the deadline, within the retry budget.
+   */
+  request<Body = unknown, Reply = unknown>(options: RequestOptions<Body, Reply>): Promise<Reply> {
+    const { method, key, to, signal } = options
+    return new Promise<Reply>((resolve, reject) => {
+      if (this.#state !== 'running' && this.#state !== 'leaving') {
+        throw this.#wrongState('request() needs a running node')
+      }
+      if ((key === undefined) === (to === undefined)) {
+        throw new ShoalError('ERR_SHOAL_OPTION', 'request: exactly one of key and to')
+      }
+      signal?.throwIfAborted()
+      const timeoutMs = options.timeoutMs ?? this.#config.timeoutMs
+      const name = typeof method === 'string' ? method : method.name
+      const declared = typeof method === 'string' ? this.#methods.isIdempotent(method) : method.idempotent
+      const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
+      const call = this.#router.route(
+        {
+          method: name,
+          key,
+          to,
+          body: encodeBody(options.body),
+          idempotent: options.idempotent ?? declared,
+          deadline: this.#env.clock.now() + checkTimeout('timeoutMs', timeoutMs),
+          trace: options.traceparent,
+        },
+        reply,
+      )
+      if (signal !== undefined) reply.cancelBy(signal, call)
+    })
+  }
+
+  /**
+   * Leaves in good order: tells the others, goes on serving until they route elsewhere (`drainMs`), lets
+   * running handlers finish, says goodbye, closes. Resolves once closed; after `timeoutMs` (default 10 s) it
+   * closes with what is left undone. Idempotent.
+   */
+  leave({ timeoutMs = leaveTimeoutMs, signal }: WaitOptions = {}): Promise<void> {
+    if (this.#state !== 'running') return this.#leaving ?? this.close()
+    checkTimeout('timeoutMs', timeoutMs)
+    this.#state = 'leaving'
+    this.#leaving = this.#leave(timeoutMs, signal)
+    return this.#leaving
+  }
+
+  /** Closes at once: waiting calls fail, others find out by failure detection. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#router.close('the node was closed')
+    this.#peers.close()
+    await Promise.all([this.#listener?.close(), this.#cluster.close(this.#wrongState('the node was closed'))])
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.leave()
+  }
+
+  async #open(): Promise<void> {
+    const { network } = this.#env
+    this.#listener = await listenRpc(network, this.#config, (stream) => this.#peers.accept(stream))
+    this.#addresses = await this.#cluster.start(portOf(this.#listener.local))
+  }
+
+  async #leave(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const cluster = this.#cluster
+    const ports: LeavePorts = {
+      clock: this.#env.clock,
+      replies: cluster.replies,
+      drainMs: cluster.roster.alone ? 0 : this.#config.drainMs,
+      announce: () => cluster.announce('draining'),
+      drainCalls: (done) => this.#peers.drain(done),
+      handlersIdle: (done) => this.#methods.whenIdle(done),
+      goodbye: (id, waitMs) => cluster.goodbye(id, waitMs),
+    }
+    try {
+      await leaveCluster(ports, timeoutMs, signal)
+    } finally {
+      await this.close()
+    }
+  }
+
+  #notice(notice: Notice): void {
+    this.#config.logger[notice.level]({ code: notice.code, ...notice.detail }, notice.message)
+    this.#emit('notice', notice)
+  }
+
+  /** A listener that throws must not stop the machine that told it: the error surfaces on its own. */
+  #emit<Name extends keyof NodeEvents>(name: Name, ...values: NodeEvents[Name]): void {
+    try {
+      ;(this.emit as (name: string, ...values: unknown[]) => boolean).call(this, name, ...values)
+    } catch (error) {
+      this.#env.clock.defer(() => {
+        throw error
+      })
+    }
+  }
+
+  #wrongState(message: string): ShoalError {
+    return new ShoalError('ERR_SHOAL_STATE', `${message} (node "${this.name}" is ${this.#state})`)
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

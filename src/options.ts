@@ -1,0 +1,305 @@
+/**
+ * Every option of a node: meaning, unit, default, range, and how options relate. Checked once, when the node
+ * is constructed; a wrong one throws `ERR_SHOAL_OPTION` naming the option, the value and the range.
+ */
+import { splitAddress } from './address.ts'
+import type { Address, Env } from './env.ts'
+import { ShoalError } from './errors.ts'
+import { paramsDigest, type RingParams, ringDefaults } from './ring/ring.ts'
+import { type RpcLimits, rpcLimits } from './rpc/config.ts'
+import type { RouterLimits } from './shard/router.ts'
+import { profiles, type SwimTiming } from './swim/config.ts'
+
+/** A logger of pino's shape; pass a pino instance or anything with these four methods. */
+export interface Logger {
+  debug(detail: object, message: string): void
+  info(detail: object, message: string): void
+  warn(detail: object, message: string): void
+  error(detail: object, message: string): void
+}
+
+export type Profile = 'local' | 'lan' | 'wan'
+
+export interface NodeOptions {
+  /** Unique and stable name of this node: its place on the ring. 1 to 128 characters. Default: `hostname-random`. */
+  readonly name?: string
+  /** Name of the cluster; nodes of another cluster are refused. 1 to 200 characters. Default `shoal`. */
+  readonly cluster?: string
+  /**
+   * Whether gossip packets carry a label made from the cluster's name, so that two clusters whose addresses
+   * touch never merge. Turn it off only to join peers that know no label (Serf before memberlist 0.3). Default true.
+   */
+  readonly label?: boolean
+  /** IP to bind for gossip and RPC. Default `127.0.0.1`: a node is not reachable from outside unless told. */
+  readonly host?: string
+  /** Gossip port, UDP and TCP. 0 takes any free one. Default 7946. */
+  readonly port?: number
+  /**
+   * Address told to others when it differs from the bound one (containers, NAT): `ip` or `ip:port`.
+   * Needed when `host` is `0.0.0.0` or `::`.
+   */
+  readonly advertise?: string
+  /**
+   * RPC port, TCP. 0 takes any free one. Default: the first free one from the gossip port + 1000 on, so that
+   * gossip ports numbered in a row stay free; any free one when `port` is 0.
+   */
+  readonly rpcPort?: number
+  /** Members to join through, `host:port` of their gossip; own addresses are skipped. Default none: a cluster of one. */
+  readonly join?: readonly Address[]
+  /** How long `start` and `join` try before they reject with each seed's reason. 1 ms to 1 h. Default 10 s. */
+  readonly joinTimeoutMs?: number
+  /** Timing of failure detection (memberlist's Local, LAN and WAN settings). Default `lan`. */
+  readonly profile?: Profile
+  /** Single settings of failure detection that differ from the profile. */
+  readonly swim?: Partial<SwimTiming>
+  /** Gossip keys of 16, 24 or 32 bytes (or their base64), the first is used to encrypt. Default none: plain text. */
+  readonly keys?: readonly (string | Uint8Array)[]
+  /** Own tags, seen by all members (and by `serf members`). With shoal's own at most 512 bytes. Default none. */
+  readonly tags?: Readonly<Record<string, string>>
+  /** Share of the ring relative to others. 0.01 to 100, at most 3 decimals. Default 1. */
+  readonly weight?: number
+  /** Failure zone; copies of a partition go to other zones first. Default none. */
+  readonly zone?: string
+  /** An observer is a member that owns nothing: a client, a tool. Default false. */
+  readonly observer?: boolean
+  /** Parameters of the ring; must be equal on all nodes of a cluster. */
+  readonly ring?: Partial<RingParams>
+  /** How long `request` waits for a reply when it is not told. 1 ms to 1 h. Default 5 s. */
+  readonly timeoutMs?: number
+  /**
+   * How long `leave` goes on serving after it said that it leaves, so that callers hear of it first.
+   * 0 to 60 s. Default: 5 gossip intervals of the profile.
+   */
+  readonly drainMs?: number
+  readonly limits?: Partial<NodeLimits>
+  /** Where the node logs. Default: nowhere. */
+  readonly logger?: Logger
+  /** The world the node lives in; a simulator passes its own. Default: real time, sockets and randomness. */
+  readonly env?: Env
+}
+
+/** Every bound of a node that a user may move. */
+export type NodeLimits = RpcLimits & RouterLimits
+
+const limitDefaults: NodeLimits = {
+  ...rpcLimits,
+  waitingCallsMax: 10_000,
+  retryRatio: 0.2,
+  retryReserve: 500,
+}
+
+/** Options after the check: complete, frozen, relations hold. */
+export interface NodeConfig {
+  readonly name: string | undefined
+  readonly cluster: string
+  readonly label: string
+  readonly host: string
+  readonly port: number
+  readonly advertise: { readonly host: string; readonly port: number | undefined }
+  readonly rpcPort: number | undefined
+  readonly join: readonly Address[]
+  readonly joinTimeoutMs: number
+  readonly swim: SwimTiming
+  readonly keys: readonly Uint8Array[]
+  readonly tags: Readonly<Record<string, string>>
+  readonly weight: number
+  readonly zone: string
+  readonly ring: RingParams
+  readonly timeoutMs: number
+  readonly drainMs: number
+  readonly limits: NodeLimits
+  readonly logger: Logger
+}
+
+const known: ReadonlySet<string> = new Set<keyof NodeOptions>([
+  'name',
+  'cluster',
+  'label',
+  'host',
+  'port',
+  'advertise',
+  'rpcPort',
+  'join',
+  'joinTimeoutMs',
+  'profile',
+  'swim',
+  'keys',
+  'tags',
+  'weight',
+  'zone',
+  'observer',
+  'ring',
+  'timeoutMs',
+  'drainMs',
+  'limits',
+  'logger',
+  'env',
+])
+
+/** Tags that shoal writes itself; see docs/protocol.md. */
+export const reservedTags: readonly string[] = ['sh', 'rpc', 'b', 'st', 'w', 'z', 'ring']
+
+const hourMs = 3_600_000
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** Checks options and fills in defaults. Throws `ERR_SHOAL_OPTION`. */
+export function checkOptions(options: NodeOptions): NodeConfig {
+  for (const name of Object.keys(options)) {
+    if (!known.has(name)) throw wrong(name, (options as Record<string, unknown>)[name], 'no such option')
+  }
+  const host = text('host', options.host ?? '127.0.0.1', 1, 255)
+  const port = integer('port', options.port ?? 7946, 0, 65_535)
+  const cluster = text('cluster', options.cluster ?? 'shoal', 1, 200)
+  const swim = checkTiming(options)
+  const observer = flag('observer', options.observer ?? false)
+  return Object.freeze<NodeConfig>({
+    name: options.name === undefined ? undefined : text('name', options.name, 1, 128),
+    cluster,
+    label: flag('label', options.label ?? true) ? cluster : '',
+    host,
+    port,
+    advertise: checkAdvertise(options.advertise, host),
+    rpcPort: options.rpcPort === undefined ? undefined : integer('rpcPort', options.rpcPort, 0, 65_535),
+    join: checkSeeds('join', options.join ?? []),
+    joinTimeoutMs: number('joinTimeoutMs', options.joinTimeoutMs ?? 10_000, 1, hourMs),
+    swim,
+    keys: (options.keys ?? []).map(checkKey),
+    tags: checkTags(options.tags ?? {}),
+    weight: observer ? 0 : checkWeight(options.weight ?? 1),
+    zone: text('zone', options.zone ?? '', 0, 64),
+    ring: checkRing({ ...ringDefaults, ...options.ring }),
+    timeoutMs: number('timeoutMs', options.timeoutMs ?? 5_000, 1, hourMs),
+    drainMs: number('drainMs', options.drainMs ?? swim.gossipIntervalMs * 5, 0, 60_000),
+    limits: checkLimits(options.limits ?? {}),
+    logger: options.logger ?? silent,
+  })
+}
+
+/** Checks `host:port` addresses; used for options and for `join()`. */
+export function checkSeeds(option: string, seeds: readonly Address[]): readonly Address[] {
+  if (!Array.isArray(seeds)) throw wrong(option, seeds, 'a list of host:port')
+  for (const seed of seeds) {
+    const port = typeof seed === 'string' ? (splitAddress(seed)?.port ?? 0) : 0
+    if (port === 0) throw wrong(option, seed, 'host:port with a port of 1 to 65535')
+  }
+  return seeds
+}
+
+/** Checks a waiting time given to a method. */
+export function checkTimeout(option: string, timeoutMs: number): number {
+  return number(option, timeoutMs, 1, hourMs)
+}
+
+function checkTiming(options: NodeOptions): SwimTiming {
+  const profile = options.profile ?? 'lan'
+  const base = Object.hasOwn(profiles, profile) ? profiles[profile] : undefined
+  if (base === undefined) throw wrong('profile', profile, 'local, lan or wan')
+  const timing = { ...base, ...options.swim }
+  for (const [name, value] of Object.entries(timing)) {
+    if (!Object.hasOwn(base, name)) throw wrong(`swim.${name}`, value, 'no such option')
+    if (typeof value === 'number') number(`swim.${name}`, value, 0, Number.MAX_SAFE_INTEGER)
+  }
+  if (timing.probeTimeoutMs >= timing.probeIntervalMs) {
+    throw wrong(
+      'swim.probeTimeoutMs',
+      timing.probeTimeoutMs,
+      `below swim.probeIntervalMs (${timing.probeIntervalMs})`,
+    )
+  }
+  return timing
+}
+
+function checkAdvertise(advertise: string | undefined, host: string): NodeConfig['advertise'] {
+  if (advertise === undefined) {
+    if (host === '0.0.0.0' || host === '::') {
+      throw wrong('advertise', undefined, `an address that others can reach, because host is ${host}`)
+    }
+    return { host, port: undefined }
+  }
+  const told = splitAddress(text('advertise', advertise, 1, 255))
+  if (told !== undefined) return { host: told.host, port: integer('advertise', told.port, 1, 65_535) }
+  const host6 = advertise.replace(/^\[|\]$/g, '')
+  if (/[^\w.:-]/.test(host6)) throw wrong('advertise', advertise, 'ip or ip:port')
+  return { host: host6, port: undefined }
+}
+
+function checkKey(key: string | Uint8Array, index: number): Uint8Array {
+  const bytes =
+    typeof key === 'string' ? Uint8Array.from(atobChecked(key, index), (c) => c.charCodeAt(0)) : key
+  if (!(bytes instanceof Uint8Array) || ![16, 24, 32].includes(bytes.length)) {
+    throw wrong(`keys[${index}]`, '(hidden)', '16, 24 or 32 bytes, or their base64')
+  }
+  return bytes
+}
+
+function atobChecked(key: string, index: number): string {
+  try {
+    return atob(key)
+  } catch {
+    throw wrong(`keys[${index}]`, '(hidden)', '16, 24 or 32 bytes, or their base64')
+  }
+}
+
+function checkTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const [name, value] of Object.entries(tags)) {
+    if (reservedTags.includes(name))
+      throw wrong(`tags.${name}`, value, `a name other than ${reservedTags.join(', ')}`)
+    if (typeof value !== 'string') throw wrong(`tags.${name}`, value, 'text')
+  }
+  return { ...tags }
+}
+
+function checkWeight(weight: number): number {
+  return Math.round(number('weight', weight, 0.01, 100) * 1000) / 1000
+}
+
+function checkRing(ring: RingParams): RingParams {
+  for (const name of Object.keys(ring)) {
+    if (!Object.hasOwn(ringDefaults, name))
+      throw wrong(`ring.${name}`, ring[name as keyof RingParams], 'no such option')
+  }
+  paramsDigest(ring)
+  return ring
+}
+
+function checkLimits(limits: Partial<NodeLimits>): NodeLimits {
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Object.hasOwn(limitDefaults, name)) throw wrong(`limits.${name}`, value, 'no such limit')
+    number(
+      `limits.${name}`,
+      value,
+      name === 'retryRatio' ? 0 : 1,
+      name === 'retryRatio' ? 1 : Number.MAX_SAFE_INTEGER,
+    )
+  }
+  return { ...limitDefaults, ...limits }
+}
+
+function text(option: string, value: unknown, min: number, max: number): string {
+  if (typeof value !== 'string' || value.length < min || value.length > max) {
+    throw wrong(option, value, `text of ${min} to ${max} characters`)
+  }
+  return value
+}
+
+function flag(option: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw wrong(option, value, 'true or false')
+  return value
+}
+
+function integer(option: string, value: unknown, min: number, max: number): number {
+  if (!Number.isInteger(value)) throw wrong(option, value, `a whole number from ${min} to ${max}`)
+  return number(option, value, min, max)
+}
+
+function number(option: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number' || !(value >= min && value <= max)) {
+    throw wrong(option, value, `a number from ${min} to ${max}`)
+  }
+  return value
+}
+
+function wrong(option: string, value: unknown, range: string): ShoalError {
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return new ShoalError('ERR_SHOAL_OPTION', `${option}: expected ${range}, got ${shown}`)
+}

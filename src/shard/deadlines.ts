@@ -1,0 +1,67 @@
+/**
+ * Deadlines of calls that run in this very process, where no connection watches them: buckets of one tick, so
+ * that thousands of calls share one timer. A call is late by at most one tick.
+ */
+import type { Clock, Millis, Timer } from '../env.ts'
+
+export interface Expiring {
+  readonly deadline: Millis
+  expire(): void
+}
+
+const tickMs: Millis = 10
+
+export class Deadlines {
+  readonly #clock: Clock
+  readonly #buckets = new Map<number, Set<Expiring>>()
+  #timer: Timer | undefined
+  #timerTick = Infinity
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  add(call: Expiring): void {
+    const tick = tickOf(call)
+    const bucket = this.#buckets.get(tick)
+    if (bucket === undefined) this.#buckets.set(tick, new Set([call]))
+    else bucket.add(call)
+    if (tick < this.#timerTick) this.#arm(tick)
+  }
+
+  remove(call: Expiring): void {
+    const tick = tickOf(call)
+    const bucket = this.#buckets.get(tick)
+    if (bucket?.delete(call) && bucket.size === 0) this.#buckets.delete(tick)
+    if (this.#buckets.size === 0) this.#disarm()
+  }
+
+  #arm(tick: number): void {
+    this.#timer?.cancel()
+    this.#timerTick = tick
+    this.#timer = this.#clock.setTimer(tick * tickMs - this.#clock.now(), () => this.#expire())
+  }
+
+  #disarm(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#timerTick = Infinity
+  }
+
+  #expire(): void {
+    this.#disarm()
+    const now = Math.floor(this.#clock.now() / tickMs)
+    for (const [tick, bucket] of [...this.#buckets]) {
+      if (tick > now) continue
+      this.#buckets.delete(tick)
+      for (const call of bucket) call.expire()
+    }
+    let next = Infinity
+    for (const tick of this.#buckets.keys()) next = Math.min(next, tick)
+    if (next < this.#timerTick) this.#arm(next)
+  }
+}
+
+function tickOf(call: Expiring): number {
+  return Math.ceil(call.deadline / tickMs)
+}

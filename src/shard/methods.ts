@@ -1,0 +1,246 @@
+/**
+ * The handlers of this node: registered by name before the start, run for calls that were routed here. Bodies
+ * are copied on the way in and out (msgpackr) even when caller and owner are one process, so that a handler
+ * may keep what it got and a caller may change what it gave.
+ */
+import type { Clock, Millis } from '../env.ts'
+import { retryableByNature, ShoalError } from '../errors.ts'
+import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
+import type { Body } from '../wire/body.ts'
+
+/** What a handler knows about the call it answers. */
+export interface CallContext {
+  readonly method: string
+  /** The key the call was routed by; `undefined` for a call to a named node. */
+  readonly key: string | undefined
+  /** The name of the node that made the call (or forwarded it). */
+  readonly caller: string
+  /** W3C `traceparent` of the caller, if it sent one. */
+  readonly traceparent: string | undefined
+  /** Milliseconds until the caller stops waiting; never negative. */
+  readonly remainingMs: Millis
+  /** Aborts when the caller cancelled or its deadline passed. Made at first use. */
+  readonly signal: AbortSignal
+}
+
+/** Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. */
+export type Handler<Body, Reply> = (body: Body, context: CallContext) => Reply | Promise<Reply>
+
+export interface MethodOptions {
+  /** Running it twice does what running it once does: such calls are repeated by themselves. Default false. */
+  readonly idempotent?: boolean
+}
+
+/** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
+export interface Method<Body, Reply> {
+  readonly name: string
+  readonly idempotent: boolean
+  /** Carries the types; never set. */
+  readonly types?: { readonly body: Body; readonly reply: Reply }
+}
+
+export interface BodyCodec {
+  encode(value: unknown): Body
+  decode(body: Body): unknown
+  /** The same body in memory of its own. */
+  copy(body: Body): Body
+}
+
+/** What has been started and can be given up. */
+export interface Cancellable {
+  cancel(): void
+}
+
+interface Entry {
+  readonly handler: Handler<unknown, unknown>
+  readonly method: Method<unknown, unknown>
+}
+
+class Running implements CallContext, Cancellable {
+  readonly #request: CallRequest
+  readonly #clock: Clock
+  readonly caller: string
+  #controller: AbortController | undefined
+  #cancelled = false
+
+  constructor(request: CallRequest, caller: string, clock: Clock) {
+    this.#request = request
+    this.#clock = clock
+    this.caller = caller
+  }
+
+  get method(): string {
+    return this.#request.method
+  }
+
+  get key(): string | undefined {
+    return this.#request.key
+  }
+
+  get traceparent(): string | undefined {
+    return this.#request.trace
+  }
+
+  get remainingMs(): Millis {
+    return Math.max(0, this.#request.deadline - this.#clock.now())
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#cancelled) this.#abort()
+    }
+    return this.#controller.signal
+  }
+
+  cancel(): void {
+    this.#cancelled = true
+    if (this.#controller !== undefined) this.#abort()
+  }
+
+  #abort(): void {
+    this.#controller?.abort(
+      new ShoalError('ERR_SHOAL_TIMEOUT', `the caller of ${this.method} no longer waits for the reply`),
+    )
+  }
+}
+
+export class Methods {
+  readonly #entries = new Map<string, Entry>()
+  readonly #self: string
+  readonly #codec: BodyCodec
+  readonly #clock: Clock
+  #running = 0
+  #idle: (() => void)[] = []
+
+  /** `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. */
+  constructor(self: string, codec: BodyCodec, clock: Clock) {
+    this.#self = self
+    this.#codec = codec
+    this.#clock = clock
+  }
+
+  /** Handlers that have not answered yet. */
+  get running(): number {
+    return this.#running
+  }
+
+  register(
+    name: string,
+    handler: Handler<unknown, unknown>,
+    options: MethodOptions,
+  ): Method<unknown, unknown> {
+    if (typeof name !== 'string' || name.length === 0 || name.length > methodNameLengthMax) {
+      throw new ShoalError(
+        'ERR_SHOAL_OPTION',
+        `method: a name of 1 to ${methodNameLengthMax} characters, got ${JSON.stringify(name)}`,
+      )
+    }
+    if (this.#entries.has(name))
+      throw new ShoalError('ERR_SHOAL_STATE', `method "${name}" has a handler already`)
+    const method = { name, idempotent: options.idempotent ?? false }
+    this.#entries.set(name, { handler, method })
+    return method
+  }
+
+  isIdempotent(name: string): boolean {
+    return this.#entries.get(name)?.method.idempotent ?? false
+  }
+
+  /** Calls back once, when no handler runs any more. */
+  whenIdle(fn: () => void): void {
+    if (this.#running === 0) fn()
+    else this.#idle.push(fn)
+  }
+
+  /** Runs the handler and settles `sink` once with its outcome. */
+  run(request: CallRequest, caller: string, sink: CallSink): Cancellable {
+    const running = new Running(request, caller, this.#clock)
+    const entry = this.#entries.get(request.method)
+    if (entry === undefined) {
+      sink.failed(
+        failure(
+          'ERR_SHOAL_NO_METHOD',
+          `no handler for method "${request.method}"; register it with handle() before start()`,
+          false,
+        ),
+      )
+      return running
+    }
+    let body: unknown
+    try {
+      body = this.#codec.decode(caller === this.#self ? this.#codec.copy(request.body) : request.body)
+    } catch (error) {
+      sink.failed(
+        failure(
+          'ERR_SHOAL_REMOTE',
+          `the body of ${request.method} cannot be read: ${messageOf(error)}`,
+          false,
+        ),
+      )
+      return running
+    }
+    this.#running++
+    let reply: unknown
+    try {
+      reply = entry.handler(body, running)
+    } catch (error) {
+      this.#threw(request, sink, error)
+      return running
+    }
+    if (isThenable(reply)) {
+      reply.then(
+        (value) => this.#finish(request, caller, sink, value),
+        (error: unknown) => this.#threw(request, sink, error),
+      )
+    } else {
+      this.#finish(request, caller, sink, reply)
+    }
+    return running
+  }
+
+  #finish(request: CallRequest, caller: string, sink: CallSink, value: unknown): void {
+    let body: Body
+    try {
+      body = this.#codec.encode(value)
+      if (caller === this.#self) body = this.#codec.copy(body)
+    } catch (error) {
+      this.#threw(request, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
+      return
+    }
+    this.#done()
+    sink.replied(body)
+  }
+
+  #threw(request: CallRequest, sink: CallSink, error: unknown): void {
+    this.#done()
+    sink.failed(
+      failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true),
+    )
+  }
+
+  #done(): void {
+    this.#running--
+    if (this.#running > 0 || this.#idle.length === 0) return
+    const idle = this.#idle
+    this.#idle = []
+    for (const fn of idle) fn()
+  }
+}
+
+/** The longest method name, in characters. */
+export const methodNameLengthMax = 128
+
+export function failure(code: CallFailure['code'], message: string, mayHaveRun: boolean): CallFailure {
+  return { code, message, mayHaveRun, retryable: retryableByNature(code), owner: undefined, digest: 0 }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function isThenable(value: unknown): value is Promise<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}

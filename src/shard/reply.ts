@@ -1,0 +1,48 @@
+/** The promise at the edge: what a call's outcome means to the code that asked. */
+import { ShoalError } from '../errors.ts'
+import type { CallFailure, CallSink } from '../rpc/call.ts'
+import type { Body } from '../wire/body.ts'
+import type { Cancellable } from './methods.ts'
+
+export class PendingReply implements CallSink {
+  readonly #decode: (body: Body) => unknown
+  readonly #resolve: (value: unknown) => void
+  readonly #reject: (reason: unknown) => void
+  #unlisten: (() => void) | undefined
+
+  constructor(
+    decode: (body: Body) => unknown,
+    resolve: (value: unknown) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.#decode = decode
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  /** Lets a signal end the waiting. The call is cancelled where it is; the promise rejects with the reason. */
+  cancelBy(signal: AbortSignal, call: Cancellable): void {
+    const abort = (): void => {
+      call.cancel()
+      this.#reject(signal.reason)
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    this.#unlisten = () => signal.removeEventListener('abort', abort)
+  }
+
+  replied(body: Body): void {
+    this.#unlisten?.()
+    try {
+      this.#resolve(this.#decode(body))
+    } catch (cause) {
+      this.#reject(
+        new ShoalError('ERR_SHOAL_REMOTE', 'the reply cannot be read', { cause, mayHaveRun: true }),
+      )
+    }
+  }
+
+  failed({ code, message, mayHaveRun, retryable }: CallFailure): void {
+    this.#unlisten?.()
+    this.#reject(new ShoalError(code, message, { mayHaveRun, retryable }))
+  }
+}

@@ -1,0 +1,261 @@
+/**
+ * Who believes what: the rules by which alive, suspect and dead change the table (SWIM section 4.2; protocol
+ * reference, section 10; memberlist's state.go). Facts pass on byte for byte (trap T3). Beyond memberlist, and
+ * compatible with it:
+ * - the highest incarnation seen is always recorded (T9), also of the dead, and outlives the record as a tombstone;
+ * - a stale alive about a member we hold suspect, dead or gone is answered by telling that member the accusation, so
+ *   that it can refute: nobody stays dead for want of hearing of it;
+ * - a refutation also goes straight back to the accuser;
+ * - a dead or left name may come back at a new address with a higher incarnation;
+ * - a member whose versions do not fit is dropped alone, never the exchange that brought it (T1).
+ */
+import type { Address } from '../env.ts'
+import { formatAddress } from '../wire/address.ts'
+import { type Alive, type Dead, encodeMessage, type Suspect } from '../wire/message.ts'
+import type { Core } from './core.ts'
+import { state } from './members.ts'
+import type { Outbox } from './outbox.ts'
+import { sameBytes, sameMeta } from './peers.ts'
+import { Suspicions, suspicionWindow } from './suspicion.ts'
+import { isCompatible, isSoundVsn } from './versions.ts'
+
+/** Nobody could refute an accusation of the highest incarnation, so facts that carry it are dropped. */
+const incarnationMax = 0xffff_fffe
+
+export class Facts {
+  readonly suspicions: Suspicions
+  readonly #core: Core
+  readonly #outbox: Outbox
+  readonly #died: (peer: number) => void
+  #accusationsLeft = 0
+  #accusationsFrom = Number.NEGATIVE_INFINITY
+
+  /** `died` is told of each member that failed (not of those that left). */
+  constructor(core: Core, outbox: Outbox, died: (peer: number) => void) {
+    this.#core = core
+    this.#outbox = outbox
+    this.#died = died
+    this.suspicions = new Suspicions(core.timers, (peer) => this.#expired(peer))
+  }
+
+  /** Makes our own record, or raises our incarnation to `atLeast` and says so to all. */
+  announce(atLeast: number): Uint8Array {
+    const core = this.#core
+    const { members } = core
+    const isFirst = core.self < 0
+    if (isFirst) core.self = members.add(core.config.name, core.now, core.random)
+    const incarnation = Math.min(incarnationMax, Math.max(atLeast, members.incarnation(core.self) + 1))
+    members.setIncarnation(core.self, incarnation)
+    members.setFacet(core.self, core.addr, core.config.port, core.vsn, core.meta)
+    if (isFirst) {
+      members.setState(core.self, state.alive, core.now)
+      core.emitMember('joined', core.self)
+    }
+    const bytes = encodeMessage({
+      type: 'alive',
+      incarnation,
+      node: core.config.name,
+      addr: core.addr,
+      port: core.config.port,
+      meta: core.meta,
+      vsn: core.vsn,
+    })
+    core.broadcast(core.self, bytes)
+    return bytes
+  }
+
+  /** `raw`: the message as received, absent if it came in an exchange. `from`: the sender of the packet. */
+  alive(alive: Alive, raw: Uint8Array | undefined, from: Address | undefined): void {
+    const core = this.#core
+    const { members } = core
+    if (!this.#isAcceptable(alive)) return
+    let peer = members.find(alive.node)
+    if (peer === core.self) return this.#aliveAboutUs(alive, from)
+    const before = peer < 0 ? state.absent : members.state(peer)
+    if (before === state.absent || before === state.tombstone) {
+      if (before === state.tombstone && alive.incarnation <= members.incarnation(peer)) {
+        return this.#accuse(peer, alive)
+      }
+      if (members.count >= core.limits.membersMax) return this.#refuseMember(alive.node)
+      peer = members.add(alive.node, core.now, core.random)
+    } else if (!members.facet(peer).at(alive.addr, alive.port) && before <= state.suspect) {
+      return this.#conflict(alive)
+    } else if (alive.incarnation <= members.incarnation(peer)) {
+      if (before !== state.alive) this.#accuse(peer, alive)
+      return
+    }
+    const wasLive = before <= state.suspect
+    const isNews = wasLive && !sameMeta(members.facet(peer).meta, alive.meta)
+    this.suspicions.stop(peer)
+    members.setFacet(peer, alive.addr, alive.port, alive.vsn, alive.meta)
+    members.setIncarnation(peer, alive.incarnation)
+    if (before !== state.alive) members.setState(peer, state.alive, core.now)
+    core.broadcast(peer, raw?.slice() ?? encodeMessage(alive))
+    if (before === state.suspect) core.emitMember('cleared', peer)
+    if (!wasLive) core.emitMember('joined', peer)
+    else if (isNews) core.emitMember('updated', peer)
+  }
+
+  suspect(suspect: Suspect, raw: Uint8Array | undefined, from: Address | undefined): void {
+    const core = this.#core
+    const { members } = core
+    const peer = members.find(suspect.node)
+    if (peer < 0 || suspect.incarnation > incarnationMax) return
+    const known = members.incarnation(peer)
+    if (suspect.incarnation < known) return
+    if (peer === core.self) return this.#refute(suspect.incarnation, from)
+    const isNewer = suspect.incarnation > known
+    if (isNewer) members.setIncarnation(peer, suspect.incarnation)
+    const before = members.state(peer)
+    if (before > state.suspect) return
+    if (before === state.suspect && !isNewer) {
+      if (this.suspicions.confirm(peer, suspect.from)) {
+        core.broadcast(peer, raw?.slice() ?? encodeMessage(suspect))
+      }
+      return
+    }
+    core.counters.suspicions += 1
+    core.broadcast(peer, raw?.slice() ?? encodeMessage(suspect))
+    if (before === state.alive) members.setState(peer, state.suspect, core.now)
+    this.suspicions.start(peer, suspect.from, suspicionWindow(core.timing, members.count), core.now)
+    if (before === state.alive) core.emitMember('suspected', peer)
+  }
+
+  dead(dead: Dead, raw: Uint8Array | undefined, from: Address | undefined): void {
+    const core = this.#core
+    const { members } = core
+    const peer = members.find(dead.node)
+    if (peer < 0 || dead.incarnation > incarnationMax) return
+    if (dead.incarnation < members.incarnation(peer)) return
+    if (peer === core.self) return this.#refute(dead.incarnation, from)
+    members.setIncarnation(peer, dead.incarnation)
+    if (members.state(peer) > state.suspect) return
+    this.suspicions.stop(peer)
+    core.broadcast(peer, raw?.slice() ?? encodeMessage(dead))
+    const hasLeft = dead.from === dead.node
+    members.setState(peer, hasLeft ? state.left : state.dead, core.now)
+    if (hasLeft) return core.emitMember('left', peer)
+    core.counters.deaths += 1
+    core.emitMember('died', peer)
+    this.#died(peer)
+  }
+
+  /** Our own accusation of a member. */
+  suspectFromUs(peer: number): void {
+    const { members, config } = this.#core
+    this.suspect(
+      {
+        type: 'suspect',
+        incarnation: members.incarnation(peer),
+        node: members.name(peer),
+        from: config.name,
+      },
+      undefined,
+      undefined,
+    )
+  }
+
+  #expired(peer: number): void {
+    const { members, config } = this.#core
+    if (members.state(peer) !== state.suspect) return
+    this.dead(
+      { type: 'dead', incarnation: members.incarnation(peer), node: members.name(peer), from: config.name },
+      undefined,
+      undefined,
+    )
+  }
+
+  #aliveAboutUs(alive: Alive, from: Address | undefined): void {
+    const core = this.#core
+    const own = core.members.incarnation(core.self)
+    if (!core.isRunning() || alive.incarnation < own) return
+    if (!core.members.facet(core.self).at(alive.addr, alive.port)) return this.#conflict(alive)
+    const isOurs = sameBytes(alive.vsn, core.vsn) && sameMeta(alive.meta, core.meta)
+    if (alive.incarnation === own && isOurs) return
+    this.#refute(alive.incarnation, from)
+  }
+
+  #refute(accused: number, from: Address | undefined): void {
+    const core = this.#core
+    if (!core.isRunning()) return
+    core.counters.refutes += 1
+    core.awareness.add(1)
+    const bytes = this.announce(accused + 1)
+    if (from !== undefined) this.#outbox.send(from, bytes)
+  }
+
+  /** What is held against a member that is not alive here, as a message to itself; undefined for the others. */
+  charge(peer: number): Uint8Array | undefined {
+    const { members, config } = this.#core
+    const held = members.state(peer)
+    if (held === state.alive || held === state.absent) return undefined
+    const facts = { incarnation: members.incarnation(peer), node: members.name(peer), from: config.name }
+    return encodeMessage(held === state.suspect ? { type: 'suspect', ...facts } : { type: 'dead', ...facts })
+  }
+
+  /** Tells the subject of a stale alive, at the address it gave, what is held against it. */
+  #accuse(peer: number, alive: Alive): void {
+    const core = this.#core
+    const charge = this.charge(peer)
+    if (charge === undefined) return
+    if (core.now - this.#accusationsFrom >= core.timing.probeIntervalMs) {
+      this.#accusationsFrom = core.now
+      this.#accusationsLeft = core.limits.accusationsMax
+    }
+    if (this.#accusationsLeft <= 0) return
+    this.#accusationsLeft -= 1
+    core.counters.accusations += 1
+    this.#outbox.send(addressOf(alive), charge)
+  }
+
+  #isAcceptable(alive: Alive): boolean {
+    const core = this.#core
+    const { limits } = core
+    const isSound =
+      alive.incarnation > 0 &&
+      alive.incarnation <= incarnationMax &&
+      alive.node.length > 0 &&
+      alive.node.length <= limits.nameCharsMax &&
+      (alive.addr.length === 4 || alive.addr.length === 16) &&
+      alive.port > 0 &&
+      (alive.meta?.length ?? 0) <= limits.metaBytesMax
+    if (!isSound) {
+      core.counters.membersRefused += 1
+      return false
+    }
+    if (isSoundVsn(alive.vsn) && isCompatible(core.vsn, alive.vsn)) return true
+    core.counters.versionsRefused += 1
+    const vsn = alive.vsn.join('.')
+    core.notice(
+      'warn',
+      'incompatibleMember',
+      `${alive.node} speaks versions ${vsn}, we speak ${core.vsn.join('.')}: it is left out`,
+      { name: alive.node, vsn },
+    )
+    return false
+  }
+
+  #refuseMember(name: string): void {
+    const { counters, limits } = this.#core
+    counters.membersRefused += 1
+    this.#core.notice('warn', 'membersMax', `no room for ${name}: the table holds ${limits.membersMax}`, {
+      name,
+    })
+  }
+
+  #conflict(alive: Alive): void {
+    const core = this.#core
+    core.counters.nameConflicts += 1
+    const claimed = addressOf(alive)
+    const holder = core.members.facet(core.members.find(alive.node)).address
+    core.notice('warn', 'nameConflict', `${alive.node} is at ${holder}, but ${claimed} claims the name too`, {
+      name: alive.node,
+      holder,
+      claimed,
+    })
+  }
+}
+
+function addressOf(alive: Alive): Address {
+  return formatAddress(alive.addr, alive.port)
+}

@@ -1,0 +1,83 @@
+/**
+ * Leaving (protocol reference, section 15; memberlist's Leave): dead about ourselves, from ourselves. Gossip alone
+ * takes its time in a large cluster and dies with us, so the word also goes straight to some members, by exchange to
+ * two of them, and to whoever still pings us. Acks go on until the driver stops us, so that nobody sees a failure.
+ */
+import type { Millis } from '../env.ts'
+import { encodeMessage } from '../wire/message.ts'
+import type { Core } from './core.ts'
+import { pickMembers } from './gossip.ts'
+import { state } from './members.ts'
+import type { Outbox } from './outbox.ts'
+import type { Sync } from './sync.ts'
+import { Timer } from './timers.ts'
+
+/** Members told directly, each at every gossip beat until we are done. */
+const directMax = 5
+/** Of them, so many also by an exchange, which does not get lost. */
+const exchangesMax = 2
+
+export class Leave {
+  readonly #core: Core
+  readonly #outbox: Outbox
+  readonly #sync: Sync
+  readonly #timer: Timer = new Timer(() => this.#beat())
+  readonly #told: number[] = []
+  #ids: number[] = []
+  #until = 0
+  #exchanging = 0
+  #farewell: Uint8Array = new Uint8Array(0)
+
+  constructor(core: Core, outbox: Outbox, sync: Sync, _serf: unknown) {
+    this.#core = core
+    this.#outbox = outbox
+    this.#sync = sync
+  }
+
+  /** What to tell whoever still pings us; empty while we stay. */
+  get farewell(): Uint8Array {
+    return this.#farewell
+  }
+
+  /** A second caller waits with the first. */
+  wait(id: number): void {
+    if (this.#core.phase === 'leaving') this.#ids.push(id)
+    else this.#core.emit({ type: 'left', id })
+  }
+
+  start(id: number, timeoutMs: Millis): void {
+    const core = this.#core
+    const { members, config } = core
+    this.#ids.push(id)
+    this.#until = core.now + timeoutMs
+    core.phase = 'leaving'
+    const incarnation = members.incarnation(core.self)
+    this.#farewell = encodeMessage({ type: 'dead', incarnation, node: config.name, from: config.name })
+    members.setState(core.self, state.left, core.now)
+    core.emitMember('left', core.self)
+    core.broadcast(core.self, this.#farewell)
+    pickMembers(core, directMax, this.#told, (_, peer) => members.isLive(peer))
+    for (const peer of this.#told.slice(0, exchangesMax)) {
+      this.#exchanging += 1
+      const deadlineAt = Math.min(this.#until, core.now + core.timing.tcpTimeoutMs)
+      this.#sync.exchange(members.facet(peer).address, false, deadlineAt, () => {
+        this.#exchanging -= 1
+      })
+    }
+    this.#beat()
+  }
+
+  #beat(): void {
+    const core = this.#core
+    const told = this.#told.filter((peer) => core.members.isLive(peer))
+    const isOut = told.length === 0 || (!core.queue.has(core.self) && this.#exchanging === 0)
+    if (isOut || core.now >= this.#until) {
+      core.phase = 'left'
+      for (const id of this.#ids) core.emit({ type: 'left', id })
+      this.#ids = []
+      return
+    }
+    for (const peer of told) this.#outbox.sendTo(peer, this.#farewell)
+    core.timers.set(this.#timer, Math.min(this.#until, core.now + core.timing.gossipIntervalMs))
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * The member table of one machine: columns of numbers indexed by the peer ids of a `PeerRegistry`, 17 bytes a
+ * member. It holds facts and answers questions; the rules of who believes what are in facts.ts. The probe
+ * list (memberlist's `nodes` slice) is a column too: a shuffled permutation with a cursor.
+ */
+import type { Millis, Random } from '../env.ts'
+import { drawBelow } from './chance.ts'
+import type { MemberRecord, MemberState } from './events.ts'
+import type { Facet, PeerRegistry } from './peers.ts'
+
+/** As numbered in push/pull; the last two never leave this table. */
+export const state = { alive: 0, suspect: 1, dead: 2, left: 3, tombstone: 4, absent: 255 } as const
+
+const stateNames: readonly MemberState[] = ['alive', 'suspect', 'dead', 'left']
+
+export class Members {
+  readonly registry: PeerRegistry
+  #incarnation = new Uint32Array(0)
+  #facet = new Uint32Array(0)
+  #state = new Uint8Array(0)
+  /** Milliseconds of the machine's clock, modulo 2^32 (49 days); ages are differences and far below that. */
+  #since = new Uint32Array(0)
+  /** The probe list: all members, us included, in probe order. */
+  #order = new Uint32Array(0)
+  #count = 0
+  #cursor = 0
+  #aliveCount = 0
+  #tombstones: number[] = []
+  #tombstonesHead = 0
+
+  constructor(registry: PeerRegistry) {
+    this.registry = registry
+  }
+
+  /** Members in the table: all states, us included, tombstones not. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Members that are alive or suspect, us included. */
+  get aliveCount(): number {
+    return this.#aliveCount
+  }
+
+  get tombstoneCount(): number {
+    return this.#tombstones.length - this.#tombstonesHead
+  }
+
+  /** Bytes of all columns. */
+  get byteLength(): number {
+    return (
+      this.#incarnation.byteLength +
+      this.#facet.byteLength +
+      this.#state.byteLength +
+      this.#since.byteLength +
+      this.#order.byteLength
+    )
+  }
+
+  /** The peer id of a member or tombstone of this table; -1 if it has none of that name. */
+  find(name: string): number {
+    const peer = this.registry.find(name)
+    return peer < 0 || this.state(peer) === state.absent ? -1 : peer
+  }
+
+  state(peer: number): number {
+    return peer < this.#state.length ? this.#state[peer]! : state.absent
+  }
+
+  isLive(peer: number): boolean {
+    return this.state(peer) <= state.suspect
+  }
+
+  incarnation(peer: number): number {
+    return this.#incarnation[peer]!
+  }
+
+  facet(peer: number): Facet {
+    return this.registry.facet(this.#facet[peer]!)
+  }
+
+  name(peer: number): string {
+    return this.registry.name(peer)
+  }
+
+  /** How long the state has lasted. */
+  age(peer: number, now: Millis): Millis {
+    return ((Math.trunc(now) >>> 0) - this.#since[peer]!) >>> 0
+  }
+
+  /** The member at a place of the probe list, `0 <= place < count`. */
+  at(place: number): number {
+    return this.#order[place]!
+  }
+
+  record(peer: number): MemberRecord {
+    const facet = this.facet(peer)
+    return {
+      name: this.name(peer),
+      address: facet.address,
+      state: stateNames[this.state(peer)]!,
+      incarnation: this.#incarnation[peer]!,
+      meta: facet.meta,
+      vsn: facet.vsn,
+    }
+  }
+
+  /** Adds a name as dead with incarnation 0 at a random place of the probe list, or revives its tombstone. */
+  add(name: string, now: Millis, random: Random): number {
+    let peer = this.find(name)
+    if (peer < 0) {
+      peer = this.registry.acquire(name)
+      this.#grow(peer)
+      this.#incarnation[peer] = 0
+    }
+    this.#state[peer] = state.dead
+    this.#facet[peer] = 0
+    this.#since[peer] = Math.trunc(now) >>> 0
+    const place = drawBelow(random, this.#count + 1)
+    this.#order[this.#count] = this.#order[place]!
+    this.#order[place] = peer
+    this.#count += 1
+    return peer
+  }
+
+  setFacet(
+    peer: number,
+    addr: Uint8Array,
+    port: number,
+    vsn: Uint8Array,
+    meta: Uint8Array | undefined,
+  ): void {
+    const before = this.#facet[peer]!
+    this.#facet[peer] = this.registry.acquireFacet(peer, addr, port, vsn, meta)
+    if (before !== 0) this.registry.releaseFacet(peer, before)
+  }
+
+  setIncarnation(peer: number, incarnation: number): void {
+    this.#incarnation[peer] = incarnation
+  }
+
+  setState(peer: number, next: number, now: Millis): void {
+    const before = this.#state[peer]!
+    if (before <= state.suspect) this.#aliveCount -= 1
+    if (next <= state.suspect) this.#aliveCount += 1
+    this.#state[peer] = next
+    this.#since[peer] = Math.trunc(now) >>> 0
+  }
+
+  /**
+   * The next member of the probe list that is alive or suspect and not `self`, -1 if there is none. At the
+   * end of the list `purge` is called with each member to say whether to drop it, then the list is shuffled.
+   */
+  nextProbe(self: number, now: Millis, random: Random, purge: (peer: number) => boolean): number {
+    for (let checked = 0; checked <= this.#count; ) {
+      if (this.#cursor >= this.#count) {
+        this.#purge(now, purge)
+        this.#shuffle(random)
+        this.#cursor = 0
+        checked += 1
+        if (this.#count === 0) return -1
+      }
+      const peer = this.#order[this.#cursor]!
+      this.#cursor += 1
+      checked += 1
+      if (peer !== self && this.isLive(peer)) return peer
+    }
+    return -1
+  }
+
+  /** Forgets tombstones older than `ageMs`, and the oldest beyond `countMax`. */
+  expireTombstones(now: Millis, ageMs: Millis, countMax: number): void {
+    while (this.#tombstonesHead < this.#tombstones.length) {
+      const peer = this.#tombstones[this.#tombstonesHead]!
+      const stands = this.#state[peer] === state.tombstone
+      if (stands && this.tombstoneCount <= countMax && this.age(peer, now) < ageMs) break
+      this.#tombstonesHead += 1
+      // A name that was revived and buried again stands here twice; the first entry to find it buried takes it.
+      if (stands) {
+        this.#state[peer] = state.absent
+        this.registry.release(peer)
+      }
+    }
+    if (this.#tombstonesHead > 64 && this.#tombstonesHead * 2 > this.#tombstones.length) {
+      this.#tombstones = this.#tombstones.slice(this.#tombstonesHead)
+      this.#tombstonesHead = 0
+    }
+  }
+
+  /** Gives all references back, for a machine that ends while its registry lives on. */
+  clear(): void {
+    for (let peer = 0; peer < this.#state.length; peer += 1) {
+      const value = this.#state[peer]!
+      if (value === state.absent) continue
+      if (value !== state.tombstone && this.#facet[peer] !== 0)
+        this.registry.releaseFacet(peer, this.#facet[peer]!)
+      this.#state[peer] = state.absent
+      this.registry.release(peer)
+    }
+    this.#count = 0
+    this.#aliveCount = 0
+    this.#tombstones = []
+    this.#tombstonesHead = 0
+  }
+
+  #purge(now: Millis, purge: (peer: number) => boolean): void {
+    let kept = 0
+    for (let place = 0; place < this.#count; place += 1) {
+      const peer = this.#order[place]!
+      if (this.isLive(peer) || !purge(peer)) {
+        this.#order[kept] = peer
+        kept += 1
+        continue
+      }
+      this.registry.releaseFacet(peer, this.#facet[peer]!)
+      this.#facet[peer] = 0
+      this.#state[peer] = state.tombstone
+      this.#since[peer] = Math.trunc(now) >>> 0
+      this.#tombstones.push(peer)
+    }
+    this.#count = kept
+  }
+
+  #shuffle(random: Random): void {
+    for (let place = this.#count - 1; place > 0; place -= 1) {
+      const other = drawBelow(random, place + 1)
+      const peer = this.#order[place]!
+      this.#order[place] = this.#order[other]!
+      this.#order[other] = peer
+    }
+  }
+
+  #grow(peer: number): void {
+    const capacity = this.#state.length
+    if (peer < capacity) return
+    // A quarter of slack, so that a full table costs at most about 21 bytes a member.
+    const next = Math.max(peer + 1, Math.ceil(capacity * 1.25), 16)
+    this.#incarnation = widened(this.#incarnation, next)
+    this.#facet = widened(this.#facet, next)
+    this.#since = widened(this.#since, next)
+    this.#order = widened(this.#order, next)
+    const states = new Uint8Array(next).fill(state.absent)
+    states.set(this.#state)
+    this.#state = states
+  }
+}
+
+function widened(column: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
+  const next = new Uint32Array(length)
+  next.set(column)
+  return next
+}

@@ -1,0 +1,134 @@
+/**
+ * Suspicions that run (SWIM section 4.2; Lifeguard's dynamic suspicion; memberlist's suspicion.go). A suspect has
+ * until its timer fires to refute. The timer starts long and shrinks as others, each on its own, accuse too. Two
+ * things are ours: a suspicion can be hurried on proof that the process is gone (and calmed again), and all are
+ * given a fresh refutation window after we ourselves slept.
+ */
+import type { Millis } from '../env.ts'
+import type { SwimTiming } from './config.ts'
+import { Timer, type Timers } from './timers.ts'
+
+export interface SuspicionWindow {
+  /** Confirmations that shorten the window to `minMs`. */
+  readonly wanted: number
+  readonly minMs: Millis
+  readonly maxMs: Millis
+}
+
+/** The window for a suspicion that begins among `n` known members (protocol reference, section 12). */
+export function suspicionWindow(timing: SwimTiming, n: number): SuspicionWindow {
+  const scale = Math.trunc(Math.max(1, Math.log10(Math.max(1, n))) * 1000) / 1000
+  const minMs = timing.suspicionMult * scale * timing.probeIntervalMs
+  const wanted = timing.suspicionMult - 2
+  return {
+    wanted: n - 2 < wanted ? 0 : Math.max(0, wanted),
+    minMs,
+    maxMs: timing.suspicionMaxTimeoutMult * minMs,
+  }
+}
+
+/** Length of a suspicion after `confirmations` of those wanted, from its start. */
+export function suspicionMs(window: SuspicionWindow, confirmations: number): Millis {
+  if (window.wanted < 1) return window.minMs
+  const fraction = Math.log(confirmations + 1) / Math.log(window.wanted + 1)
+  return Math.max(window.minMs, Math.floor(window.maxMs - fraction * (window.maxMs - window.minMs)))
+}
+
+class Suspicion {
+  readonly window: SuspicionWindow
+  readonly startedAt: Millis
+  /** The first is who began; only the others confirm. At most `wanted` + 1 names. */
+  readonly accusers: string[]
+  readonly timer: Timer
+  /** Not before this (set when we slept). */
+  floorAt: Millis = Number.NEGATIVE_INFINITY
+  /** At the latest then (set on proof). */
+  hurriedAt: Millis = Number.POSITIVE_INFINITY
+
+  constructor(window: SuspicionWindow, startedAt: Millis, accuser: string, expired: () => void) {
+    this.window = window
+    this.startedAt = startedAt
+    this.accusers = [accuser]
+    this.timer = new Timer(expired)
+  }
+
+  get dueAt(): Millis {
+    const natural = this.startedAt + suspicionMs(this.window, this.accusers.length - 1)
+    return Math.max(this.floorAt, Math.min(this.hurriedAt, natural))
+  }
+}
+
+export class Suspicions {
+  readonly #timers: Timers
+  readonly #expired: (peer: number) => void
+  readonly #running = new Map<number, Suspicion>()
+
+  constructor(timers: Timers, expired: (peer: number) => void) {
+    this.#timers = timers
+    this.#expired = expired
+  }
+
+  get size(): number {
+    return this.#running.size
+  }
+
+  has(peer: number): boolean {
+    return this.#running.has(peer)
+  }
+
+  /** Starts a suspicion, anew if one ran. */
+  start(peer: number, accuser: string, window: SuspicionWindow, now: Millis): void {
+    this.stop(peer)
+    const suspicion = new Suspicion(window, now, accuser, () => {
+      this.#running.delete(peer)
+      this.#expired(peer)
+    })
+    this.#running.set(peer, suspicion)
+    this.#timers.set(suspicion.timer, suspicion.dueAt)
+  }
+
+  /** Counts an accuser; true if that was news worth passing on. */
+  confirm(peer: number, accuser: string): boolean {
+    const suspicion = this.#running.get(peer)
+    if (suspicion === undefined) return false
+    if (suspicion.accusers.length > suspicion.window.wanted || suspicion.accusers.includes(accuser))
+      return false
+    suspicion.accusers.push(accuser)
+    this.#timers.set(suspicion.timer, suspicion.dueAt)
+    return true
+  }
+
+  /** Lets the suspicion end at `at`, if it would last longer. */
+  hurry(peer: number, at: Millis): void {
+    const suspicion = this.#running.get(peer)
+    if (suspicion === undefined) return
+    suspicion.hurriedAt = at
+    this.#timers.set(suspicion.timer, suspicion.dueAt)
+  }
+
+  /** Takes `hurry` back: the subject gave a sign of life. */
+  calm(peer: number): void {
+    this.hurry(peer, Number.POSITIVE_INFINITY)
+  }
+
+  stop(peer: number): void {
+    const suspicion = this.#running.get(peer)
+    if (suspicion === undefined) return
+    this.#timers.clear(suspicion.timer)
+    this.#running.delete(peer)
+  }
+
+  /** None ends before `at`: we slept, and refutations may wait in our own socket. */
+  postponeAll(at: Millis): void {
+    for (const suspicion of this.#running.values()) {
+      suspicion.floorAt = at
+      suspicion.hurriedAt = Number.POSITIVE_INFINITY
+      this.#timers.set(suspicion.timer, suspicion.dueAt)
+    }
+  }
+
+  stopAll(): void {
+    for (const suspicion of this.#running.values()) this.#timers.clear(suspicion.timer)
+    this.#running.clear()
+  }
+}

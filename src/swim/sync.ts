@@ -1,0 +1,157 @@
+/**
+ * Push/pull: both sides exchange their whole tables (protocol reference, section 14; memberlist's
+ * pushPullNode, mergeState). Gossip spreads news fast but may miss somebody; this repairs what it missed. Of others'
+ * lists only alive and left are believed, the rest becomes a suspicion of our own, which its subject can refute.
+ */
+import type { Address, Millis } from '../env.ts'
+import type { PushPull, PushPullNode, StreamMessage } from '../wire/stream.ts'
+import { drawFraction } from './chance.ts'
+import type { Core } from './core.ts'
+import type { Facts } from './facts.ts'
+import { pickMembers } from './gossip.ts'
+import { state } from './members.ts'
+import { type ExchangeFailure, Exchanges } from './streams.ts'
+import { Timer } from './timers.ts'
+
+/** Up to here push/pulls come at their plain interval. */
+const unscaledMembers = 32
+
+/** What the layer above (Serf) puts into exchanges and takes out of them. */
+export interface UserState {
+  local(join: boolean): Uint8Array
+  merge(bytes: Uint8Array, join: boolean): void
+  message(body: Uint8Array): void
+}
+
+export type SyncResult = { readonly reply: PushPull } | { readonly failure: ExchangeFailure }
+
+export class Sync {
+  readonly exchanges: Exchanges
+  readonly #core: Core
+  readonly #facts: Facts
+  readonly #user: UserState
+  readonly #timer: Timer = new Timer(() => this.#beat())
+  readonly #picked: number[] = []
+
+  constructor(core: Core, facts: Facts, user: UserState) {
+    this.#core = core
+    this.#facts = facts
+    this.#user = user
+    this.exchanges = new Exchanges(core, (request, reply) => this.#serve(request, reply))
+  }
+
+  start(): void {
+    const { timers, now, random, timing } = this.#core
+    if (timing.pushPullIntervalMs === 0) return
+    timers.set(this.#timer, now + drawFraction(random) * timing.pushPullIntervalMs)
+  }
+
+  stop(): void {
+    this.#core.timers.clear(this.#timer)
+  }
+
+  /** Exchanges tables; the answer is merged, then handed on. */
+  exchange(to: Address, join: boolean, deadlineAt: Millis, done: (result: SyncResult) => void): void {
+    this.#ask(to, this.#table(join), deadlineAt, (result) => {
+      if ('reply' in result) this.#merge(result.reply)
+      done(result)
+    })
+  }
+
+  /** Asks for the table of another without saying a word about us (trap T1), and merges nothing. */
+  peek(to: Address, deadlineAt: Millis, done: (result: SyncResult) => void): void {
+    const request: PushPull = { type: 'pushPull', join: false, nodes: [], userState: new Uint8Array(0) }
+    this.#ask(to, request, deadlineAt, done)
+  }
+
+  #ask(to: Address, request: PushPull, deadlineAt: Millis, done: (result: SyncResult) => void): void {
+    this.#core.counters.pushPulls += 1
+    const isAsked = this.exchanges.ask(to, request, deadlineAt, (result) => {
+      if ('failure' in result) done(result)
+      else if (result.reply.type === 'pushPull') done({ reply: result.reply })
+      else done({ failure: { reason: 'malformed', message: `a ${result.reply.type} instead of a table` } })
+    })
+    if (!isAsked) done({ failure: { reason: 'limit', message: 'too many streams are open' } })
+  }
+
+  #beat(): void {
+    const core = this.#core
+    core.timers.set(this.#timer, core.now + syncIntervalMs(core))
+    const [peer] = pickMembers(core, 1, this.#picked, isAlive)
+    if (peer === undefined) return
+    this.exchange(core.members.facet(peer).address, false, core.now + core.timing.tcpTimeoutMs, ignore)
+  }
+
+  #serve(request: StreamMessage, reply: (message: StreamMessage) => void): void {
+    const { config } = this.#core
+    switch (request.type) {
+      case 'pushPull':
+        // Ours goes out before theirs is merged, as memberlist does: the answer tells what we knew before.
+        reply(this.#table(request.join))
+        this.#merge(request)
+        return
+      case 'ping':
+        if (request.node !== '' && request.node !== config.name) return
+        return reply({ type: 'ack', seqNo: request.seqNo, payload: undefined })
+      case 'user':
+        return this.#user.message(request.body)
+      case 'ack':
+      case 'error':
+        return reply({ type: 'error', error: `a stream cannot begin with ${request.type}` })
+      default:
+        request satisfies never
+    }
+  }
+
+  #table(join: boolean): PushPull {
+    const { members } = this.#core
+    const nodes: PushPullNode[] = []
+    for (let place = 0; place < members.count; place += 1) {
+      const peer = members.at(place)
+      const { addr, port, meta, vsn } = members.facet(peer)
+      nodes.push({
+        name: members.name(peer),
+        addr,
+        port,
+        meta,
+        incarnation: members.incarnation(peer),
+        state: members.state(peer),
+        vsn,
+      })
+    }
+    return { type: 'pushPull', join, nodes, userState: this.#user.local(join) }
+  }
+
+  #merge(theirs: PushPull): void {
+    const from = this.#core.config.name
+    for (const node of theirs.nodes) {
+      const { name, addr, port, meta, incarnation, vsn } = node
+      if (node.state === state.alive) {
+        this.#facts.alive(
+          { type: 'alive', incarnation, node: name, addr, port, meta, vsn },
+          undefined,
+          undefined,
+        )
+      } else if (node.state === state.left) {
+        this.#facts.dead({ type: 'dead', incarnation, node: name, from: name }, undefined, undefined)
+      } else if (node.state === state.suspect || node.state === state.dead) {
+        this.#facts.suspect({ type: 'suspect', incarnation, node: name, from }, undefined, undefined)
+      }
+    }
+    if (theirs.userState.length > 0) this.#user.merge(theirs.userState, theirs.join)
+  }
+}
+
+/** Between two push/pulls of ours: longer in larger clusters, so that their number stays bearable. */
+function syncIntervalMs(core: Core): Millis {
+  const n = core.members.count
+  const interval = core.timing.pushPullIntervalMs
+  if (n <= unscaledMembers) return interval
+  return interval * (Math.ceil(Math.log2(n) - Math.log2(unscaledMembers)) + 1)
+}
+
+function isAlive(core: Core, peer: number): boolean {
+  return core.members.state(peer) === state.alive
+}
+
+function ignore(): void {}

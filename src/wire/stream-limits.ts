@@ -1,0 +1,18 @@
+/** What a stranger's stream may make us hold. memberlist's own limits are in the protocol reference, section 16. */
+
+/** Bounds on what one stream may cost. */
+export const streamLimits = {
+  /** Members in one push/pull; memberlist allows 1,048,576, which its own 20 MiB cannot hold. */
+  pushPullNodesMax: 131_072,
+  /** Bytes of one struct: a header, or a member with name, Meta and unknown fields. */
+  structBytesMax: 65_536,
+  /** Bytes of user state in a push/pull, and of a user message. */
+  userStateBytesMax: 20_971_520,
+  /** Bytes of a whole stream as received, label and encryption included. */
+  streamBytesMax: 20_971_520,
+  /** Bytes of a message behind a compression. */
+  decompressedBytesMax: 41_943_040,
+} as const
+
+/** Limits of the shape of `streamLimits`. */
+export type StreamLimits = { readonly [Name in keyof typeof streamLimits]: number }

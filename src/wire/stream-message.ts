@@ -1,0 +1,269 @@
+/**
+ * The messages of a stream: bytes to values, values to bytes, and how many bytes a message takes. In a plain stream
+ * nothing frames the whole, so the end must be found while the bytes arrive: a meter steps over the structs without
+ * decoding them and reads only the headers that say how much follows.
+ */
+import { Cursor, noBytes, Writer } from './cursor.ts'
+import { WireError } from './error.ts'
+import { type Ack, decodeMessage, type ErrorReply, encodeMessage, type Ping, type User } from './message.ts'
+import { messageTypes } from './message-types.ts'
+import { writeIp, writePort, writeVsn } from './message-write.ts'
+import {
+  readBool,
+  readBytes,
+  readText,
+  readUint,
+  u16Max,
+  u32Max,
+  writeBool,
+  writeBytes,
+  writeMapHeader,
+  writeText,
+  writeUint,
+} from './msgpack.ts'
+import { skipValue, ValueScanner } from './scan.ts'
+import type { StreamLimits } from './stream-limits.ts'
+import { fieldKey, StructShape } from './struct.ts'
+
+/** A member as one side of a push/pull knows it. */
+export interface PushPullNode {
+  readonly name: string
+  /** 4 or 16 bytes, exactly as its owner spelt them: the two spellings of an IPv4 address are two addresses to Go. */
+  readonly addr: Uint8Array
+  readonly port: number
+  readonly meta: Uint8Array | undefined
+  readonly incarnation: number
+  /** 0 alive, 1 suspect, 2 dead, 3 left. */
+  readonly state: number
+  /** Empty when the sender gave none. */
+  readonly vsn: Uint8Array
+}
+
+/** The sender's whole view. `join` asks the receiver to treat it as a newcomer's. */
+export interface PushPull {
+  readonly type: 'pushPull'
+  readonly join: boolean
+  readonly nodes: readonly PushPullNode[]
+  /** State of the layer above (Serf). */
+  readonly userState: Uint8Array
+}
+
+/** What a stream can hold. */
+export type StreamMessage = PushPull | Ping | Ack | User | ErrorReply
+
+const writer = new Writer()
+const cursor = new Cursor()
+const keys = {
+  addr: fieldKey('Addr'),
+  incarnation: fieldKey('Incarnation'),
+  join: fieldKey('Join'),
+  meta: fieldKey('Meta'),
+  name: fieldKey('Name'),
+  nodes: fieldKey('Nodes'),
+  port: fieldKey('Port'),
+  state: fieldKey('State'),
+  userMsgLen: fieldKey('UserMsgLen'),
+  userStateLen: fieldKey('UserStateLen'),
+  vsn: fieldKey('Vsn'),
+} as const
+
+/** A message without its wrappers. RangeError for values the format must not carry, and over the limits. */
+export function encodeStreamMessage(message: StreamMessage, limits: StreamLimits): Uint8Array {
+  if (message.type === 'user') return encodeUser(message, limits)
+  return message.type === 'pushPull' ? encodePushPull(message, limits) : encodeMessage(message)
+}
+
+function encodeUser(message: User, limits: StreamLimits): Uint8Array {
+  writer.start()
+  writer.u8(messageTypes.user)
+  writeMapHeader(writer, 1)
+  writer.copy(keys.userMsgLen)
+  writeUint(writer, message.body.length, limits.userStateBytesMax)
+  writer.copy(message.body)
+  return writer.finish()
+}
+
+function encodePushPull(message: PushPull, limits: StreamLimits): Uint8Array {
+  writer.start()
+  writer.u8(messageTypes.pushPull)
+  writeMapHeader(writer, 3)
+  writer.copy(keys.join)
+  writeBool(writer, message.join)
+  writer.copy(keys.nodes)
+  writeUint(writer, message.nodes.length, limits.pushPullNodesMax)
+  writer.copy(keys.userStateLen)
+  writeUint(writer, message.userState.length, limits.userStateBytesMax)
+  for (const node of message.nodes) writeNode(node)
+  writer.copy(message.userState)
+  return writer.finish()
+}
+
+function writeNode(node: PushPullNode): void {
+  writeMapHeader(writer, 7)
+  writer.copy(keys.addr)
+  writeIp(writer, node.addr)
+  writer.copy(keys.incarnation)
+  writeUint(writer, node.incarnation, u32Max)
+  writer.copy(keys.meta)
+  writeBytes(writer, node.meta)
+  writer.copy(keys.name)
+  writeText(writer, node.name)
+  writer.copy(keys.port)
+  writePort(writer, node.port)
+  writer.copy(keys.state)
+  writeUint(writer, node.state, 3)
+  writer.copy(keys.vsn)
+  writeVsn(writer, node.vsn)
+}
+
+const pushPullShape = new StructShape(['Nodes', 'UserStateLen', 'Join'])
+const userShape = new StructShape(['UserMsgLen'])
+const nodeShape = new StructShape(['Name', 'Addr', 'Port', 'Meta', 'Incarnation', 'State', 'Vsn'])
+
+interface PushPullHeader {
+  readonly nodes: number
+  readonly userStateBytes: number
+  readonly join: boolean
+}
+
+function readPushPullHeader(c: Cursor): PushPullHeader {
+  let nodes = 0
+  let userStateBytes = 0
+  let join = false
+  const fields = pushPullShape.begin(c)
+  for (let i = 0; i < fields; i++) {
+    const field = pushPullShape.next(c, i)
+    if (field === 0) nodes = readUint(c, u32Max)
+    else if (field === 1) userStateBytes = readUint(c, u32Max)
+    else if (field === 2) join = readBool(c)
+    else skipValue(c)
+  }
+  return { nodes, userStateBytes, join }
+}
+
+function readUserHeader(c: Cursor): number {
+  let bodyBytes = 0
+  const fields = userShape.begin(c)
+  for (let i = 0; i < fields; i++) {
+    if (userShape.next(c, i) === 0) bodyBytes = readUint(c, u32Max)
+    else skipValue(c)
+  }
+  return bodyBytes
+}
+
+function readNode(c: Cursor): PushPullNode {
+  let name = ''
+  let addr = noBytes
+  let port = 0
+  let meta: Uint8Array | undefined
+  let incarnation = 0
+  let state = 0
+  let vsn = noBytes
+  const fields = nodeShape.begin(c)
+  for (let i = 0; i < fields; i++) {
+    const field = nodeShape.next(c, i)
+    if (field === 0) name = readText(c)
+    else if (field === 1) addr = readBytes(c) ?? noBytes
+    else if (field === 2) port = readUint(c, u16Max)
+    else if (field === 3) meta = readBytes(c)
+    else if (field === 4) incarnation = readUint(c, u32Max)
+    else if (field === 5) state = readUint(c, u32Max)
+    else if (field === 6) vsn = readBytes(c) ?? noBytes
+    else skipValue(c)
+  }
+  return { name, addr, port, meta, incarnation, state, vsn }
+}
+
+/** The message in these bytes, which are exactly one as a `MessageMeter` measured it. Throws only WireError. */
+export function decodeStreamMessage(bytes: Uint8Array): StreamMessage {
+  cursor.reset(bytes, 1, bytes.length)
+  switch (bytes[0]) {
+    case messageTypes.user: {
+      const length = readUserHeader(cursor)
+      return { type: 'user', body: cursor.view(length) }
+    }
+    case messageTypes.pushPull: {
+      const header = readPushPullHeader(cursor)
+      const nodes: PushPullNode[] = []
+      for (let i = 0; i < header.nodes; i++) nodes.push(readNode(cursor))
+      const userState = cursor.view(header.userStateBytes)
+      return { type: 'pushPull', join: header.join, nodes, userState }
+    }
+    default:
+      return decodeMessage(bytes) as Ping | Ack | ErrorReply
+  }
+}
+
+/** Finds the end of a message whose bytes are still arriving, and refuses what announces more than the limits. */
+export class MessageMeter {
+  readonly #limits: StreamLimits
+  readonly #scanner = new ValueScanner()
+  readonly #cursor = new Cursor()
+  /** Type byte of the message; -1 before it was seen. */
+  #type = -1
+  /** Where the struct at hand starts. */
+  #structAt = 0
+  /** Structs still to come, the one at hand included. */
+  #structs = 1
+  /** Whether the struct at hand is the header that says what follows. */
+  #header = false
+  /** Raw bytes behind the last struct. */
+  #rawBytes = 0
+
+  constructor(limits: StreamLimits) {
+    this.#limits = limits
+  }
+
+  /** Measures the message whose type byte is at `at`. */
+  start(at: number): void {
+    this.#type = -1
+    this.#structAt = at
+    this.#rawBytes = 0
+  }
+
+  /** Where the message ends, or undefined while bytes are missing. Throws WireError for what can never be a message. */
+  advance(bytes: Uint8Array, end: number): number | undefined {
+    if (this.#type < 0) {
+      if (this.#structAt >= end) return undefined
+      this.#readType(bytes[this.#structAt]!)
+    }
+    while (this.#structs > 0) {
+      const complete = this.#scanner.advance(bytes, end)
+      if (this.#scanner.at - this.#structAt > this.#limits.structBytesMax) {
+        throw new WireError('limit', `a struct has over ${this.#limits.structBytesMax} bytes`)
+      }
+      if (!complete) return undefined
+      if (this.#header) this.#readHeader(bytes, this.#scanner.at)
+      this.#structs--
+      this.#structAt = this.#scanner.at
+      this.#scanner.start(this.#structAt)
+    }
+    const messageEnd = this.#structAt + this.#rawBytes
+    return messageEnd <= end ? messageEnd : undefined
+  }
+
+  #readType(type: number): void {
+    const { ping, ack, error, user, pushPull } = messageTypes
+    this.#header = type === user || type === pushPull
+    if (!this.#header && type !== ping && type !== ack && type !== error) {
+      throw new WireError('type', `no stream message has type ${type}`)
+    }
+    this.#type = type
+    this.#structs = 1
+    this.#scanner.start(++this.#structAt)
+  }
+
+  #readHeader(bytes: Uint8Array, end: number): void {
+    const { pushPullNodesMax, userStateBytesMax } = this.#limits
+    this.#header = false
+    this.#cursor.reset(bytes, this.#structAt, end)
+    if (this.#type === messageTypes.user) this.#rawBytes = readUserHeader(this.#cursor)
+    else {
+      const header = readPushPullHeader(this.#cursor)
+      if (header.nodes > pushPullNodesMax) throw new WireError('limit', `${header.nodes} members announced`)
+      this.#structs += header.nodes
+      this.#rawBytes = header.userStateBytes
+    }
+    if (this.#rawBytes > userStateBytesMax) throw new WireError('limit', `${this.#rawBytes} bytes announced`)
+  }
+}

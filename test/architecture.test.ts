@@ -1,0 +1,122 @@
+/**
+ * The rooms of src/ and who may enter which, read from the sources: data flows one way, protocol code has no
+ * clock, no randomness and no sockets, and the libraries stay behind one door each.
+ */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { test } from 'node:test'
+
+const src = resolve(import.meta.dirname, '../../src')
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => ({ file: file.replaceAll('\\', '/'), text: readFileSync(join(src, file), 'utf8') }))
+
+/** What each room may import besides itself and the open files. */
+const rooms: Record<string, readonly string[]> = {
+  wire: [],
+  ring: [],
+  swim: ['wire'],
+  rpc: ['wire'],
+  shard: ['ring', 'rpc', 'wire'],
+  host: [],
+}
+/** Files at the top that every room may import. */
+const open = ['env.ts', 'machine.ts', 'errors.ts', 'address.ts']
+/** Files at the top that join rooms. */
+const joiners =
+  'node.ts api.ts bind.ts cluster.ts membership.ts options.ts roster.ts driver.ts join.ts leave.ts replies.ts index.ts'.split(
+    ' ',
+  )
+
+interface Import {
+  readonly from: string
+  readonly target: string
+  readonly typeOnly: boolean
+}
+
+function importsOf(file: string, text: string): Import[] {
+  const found: Import[] = []
+  for (const match of text.matchAll(
+    /^(?:import|export)\s+(type\s+)?[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'/gms,
+  )) {
+    const specifier = match[2] ?? match[3] ?? ''
+    const target = specifier.startsWith('.') ? relative(src, join(src, dirname(file), specifier)) : specifier
+    found.push({ from: file, target: target.replaceAll('\\', '/'), typeOnly: match[1] !== undefined })
+  }
+  return found
+}
+
+const imports = files.flatMap(({ file, text }) => importsOf(file, text))
+const roomOf = (path: string): string => (path.includes('/') ? path.slice(0, path.indexOf('/')) : '')
+
+test('every file of src belongs to a room or is a known file at the top', () => {
+  for (const { file } of files) {
+    const room = roomOf(file)
+    const known = room === '' ? [...open, ...joiners].includes(file) : room === 'cli' || room in rooms
+    assert.ok(known, `${file} is in no known room`)
+  }
+})
+
+test('a room imports only the rooms to its left', () => {
+  for (const { from, target } of imports) {
+    const room = roomOf(from)
+    if (room === '' || room === 'cli' || target.startsWith('node:') || !target.endsWith('.ts')) continue
+    const allowed = open.includes(target) || roomOf(target) === room || rooms[room]?.includes(roomOf(target))
+    assert.ok(allowed, `${from} must not import ${target}`)
+  }
+})
+
+test('shard takes types only from rpc and wire, so that it runs without them', () => {
+  for (const { from, target, typeOnly } of imports) {
+    if (roomOf(from) === 'shard' && ['rpc', 'wire'].includes(roomOf(target))) {
+      assert.ok(typeOnly, `${from} imports code from ${target}`)
+    }
+  }
+})
+
+test('the command line uses the public list only', () => {
+  for (const { from, target } of imports) {
+    if (roomOf(from) !== 'cli' || !target.endsWith('.ts')) continue
+    assert.ok(roomOf(target) === 'cli' || target === 'index.ts', `${from} must not import ${target}`)
+  }
+})
+
+test('only node.ts and the command line reach into host', () => {
+  for (const { from, target } of imports) {
+    if (roomOf(target) === 'host')
+      assert.ok(['node.ts'].includes(from) || roomOf(from) === 'host', `${from} → ${target}`)
+  }
+})
+
+test('each library is behind one door', () => {
+  const doors: Record<string, (file: string) => boolean> = {
+    farmhash: (file) => file === 'ring/hash.ts',
+    msgpackr: (file) => roomOf(file) === 'wire',
+    pino: (file) => roomOf(file) === 'cli',
+  }
+  for (const { from, target } of imports) {
+    if (target.endsWith('.ts') || target.startsWith('node:')) continue
+    const door = doors[target]
+    assert.ok(door?.(from), `${from} must not import ${target}`)
+  }
+})
+
+test('clocks, randomness, sockets and the process exist only in host and cli', () => {
+  const banned =
+    /\bDate\b[.(]|new Date\b|\bperformance\.|Math\.random|\bset(?:Timeout|Interval|Immediate)\(|queueMicrotask\(|\bprocess\.|'node:(?:net|dgram|tls|http|dns|timers|os|child_process|worker_threads|fs)/
+  for (const { file, text } of files) {
+    if (['host', 'cli'].includes(roomOf(file))) continue
+    const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+    const match = banned.exec(code)
+    assert.equal(match, null, `${file} uses ${match?.[0]}`)
+  }
+})
+
+test('Buffer stays in host; no file passes 400 lines', () => {
+  for (const { file, text } of files) {
+    if (!['host', 'cli'].includes(roomOf(file)))
+      assert.doesNotMatch(text, /\bBuffer\.(?:from|alloc|concat)/, file)
+    assert.ok(text.split('\n').length <= 401, `${file} has ${text.split('\n').length} lines`)
+  }
+})

@@ -1,0 +1,132 @@
+/** Real sockets on loopback: the only tests outside cluster/ that touch the system's network. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ByteStream, StreamClose } from '../../src/env.ts'
+import { systemNetwork as network } from '../../src/host/network.ts'
+
+interface Heard {
+  readonly data: string[]
+  closed: StreamClose | undefined
+  connected: boolean
+}
+
+/** Listens to a stream and resolves what it is asked for. */
+function hear(stream: ByteStream): {
+  heard: Heard
+  until: (done: (heard: Heard) => boolean) => Promise<void>
+} {
+  const heard: Heard = { data: [], closed: undefined, connected: false }
+  const waiting: (() => void)[] = []
+  const tell = (): void => {
+    for (const check of [...waiting]) check()
+  }
+  stream.listen({
+    connected() {
+      heard.connected = true
+      tell()
+    },
+    data(bytes) {
+      heard.data.push(new TextDecoder().decode(bytes))
+      tell()
+    },
+    drained() {},
+    closed(reason) {
+      heard.closed = reason
+      tell()
+    },
+  })
+  const until = (done: (heard: Heard) => boolean): Promise<void> =>
+    new Promise((resolve) => {
+      const check = (): void => {
+        if (done(heard)) resolve()
+      }
+      waiting.push(check)
+      check()
+    })
+  return { heard, until }
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+test('datagrams travel both ways between sockets on free ports', async () => {
+  const got: string[] = []
+  let arrived = (): void => {}
+  const done = new Promise<void>((resolve) => {
+    arrived = resolve
+  })
+  const a = await network.datagrams('127.0.0.1:0', {
+    packet(packet, from) {
+      got.push(`a ${new TextDecoder().decode(packet)} ${from === b.local}`)
+      arrived()
+    },
+    error: assert.fail,
+  })
+  const b = await network.datagrams('127.0.0.1:0', {
+    packet(packet, from) {
+      got.push(`b ${new TextDecoder().decode(packet)} ${from === a.local}`)
+      b.send(bytes('pong'), from)
+    },
+    error: assert.fail,
+  })
+  a.send(bytes('ping'), b.local)
+  await done
+  assert.deepEqual(got, ['b ping true', 'a pong true'])
+  await Promise.all([a.close(), b.close()])
+  a.send(bytes('late'), b.local)
+})
+
+test('a datagram socket on a taken port is refused', async () => {
+  const a = await network.datagrams('127.0.0.1:0', { packet() {}, error: assert.fail })
+  await assert.rejects(network.datagrams(a.local, { packet() {}, error: assert.fail }), {
+    code: 'EADDRINUSE',
+  })
+  await a.close()
+})
+
+test('a stream carries bytes both ways and ends in good order', async () => {
+  const accepted: ByteStream[] = []
+  const listener = await network.listen('127.0.0.1:0', (stream) => {
+    accepted.push(stream)
+    const server = hear(stream)
+    void server
+      .until(({ data }) => data.join('') === 'hello')
+      .then(() => {
+        stream.write(bytes('world'))
+        stream.end()
+      })
+  })
+  const dialled = network.dial(listener.local)
+  const client = hear(dialled)
+  await client.until(({ connected }) => connected)
+  dialled.write(bytes('hel'))
+  dialled.write(bytes('lo'))
+  await client.until(({ closed }) => closed !== undefined)
+  assert.equal(client.heard.data.join(''), 'world')
+  assert.equal(client.heard.closed, 'ended')
+  assert.equal(dialled.write(bytes('late')), false)
+  await listener.close()
+})
+
+test('a dial where nobody listens is refused, a destroyed stream closes as local, its peer as reset or ended', async () => {
+  let server: ReturnType<typeof hear> | undefined
+  const listener = await network.listen('127.0.0.1:0', (stream) => {
+    server = hear(stream)
+  })
+  const dialled = network.dial(listener.local)
+  const client = hear(dialled)
+  await client.until(({ connected }) => connected)
+  dialled.destroy()
+  await client.until(({ closed }) => closed !== undefined)
+  assert.equal(client.heard.closed, 'local')
+  await server?.until(({ closed }) => closed !== undefined)
+  await listener.close()
+  const refused = hear(network.dial(listener.local))
+  await refused.until(({ closed }) => closed !== undefined)
+  assert.equal(refused.heard.closed, 'refused')
+})
+
+test('an IP resolves to itself, a name to its addresses, nonsense to nothing', async () => {
+  assert.deepEqual(await network.resolve('127.0.0.1'), ['127.0.0.1'])
+  assert.ok((await network.resolve('localhost')).some((ip) => ip === '127.0.0.1' || ip === '::1'))
+  await assert.rejects(network.resolve('no.such.host.invalid'))
+})

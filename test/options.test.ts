@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isShoalError } from '../src/errors.ts'
+import { checkOptions, type NodeOptions } from '../src/options.ts'
+
+const wrong: readonly [NodeOptions, RegExp][] = [
+  [{ name: '' }, /^name: .*1 to 128 characters, got ""/],
+  [{ cluster: 'x'.repeat(201) }, /^cluster: /],
+  [{ port: 65_536 }, /^port: .*0 to 65535, got 65536/],
+  [{ port: 1.5 }, /^port: expected a whole number/],
+  [{ rpcPort: -1 }, /^rpcPort: /],
+  [{ host: '0.0.0.0' }, /^advertise: .*because host is 0\.0\.0\.0/],
+  [{ advertise: 'a b' }, /^advertise: /],
+  [{ join: ['nowhere'] }, /^join: expected host:port/],
+  [{ join: ['10.0.0.1:0'] }, /^join: /],
+  [{ joinTimeoutMs: 0 }, /^joinTimeoutMs: .*1 to 3600000/],
+  [{ profile: 'fast' as never }, /^profile: expected local, lan or wan, got "fast"/],
+  [{ profile: '__proto__' as never }, /^profile: /],
+  [
+    { swim: { probeTimeoutMs: 1_000 } },
+    /^swim\.probeTimeoutMs: expected below swim\.probeIntervalMs \(1000\)/,
+  ],
+  [{ swim: { probes: 3 } as never }, /^swim\.probes: expected no such option/],
+  [{ keys: ['short'] }, /^keys\[0\]: expected 16, 24 or 32 bytes/],
+  [{ keys: ['%%%'] }, /^keys\[0\]: /],
+  [{ tags: { st: 'ready' } }, /^tags\.st: expected a name other than/],
+  [{ tags: { a: 1 as never } }, /^tags\.a: expected text/],
+  [{ weight: 0 }, /^weight: expected a number from 0\.01 to 100, got 0/],
+  [{ weight: Number.NaN }, /^weight: /],
+  [{ observer: 'yes' as never }, /^observer: expected true or false/],
+  [{ ring: { partitions: 1000 } }, /partitions/],
+  [{ ring: { size: 3 } as never }, /^ring\.size: /],
+  [{ timeoutMs: Infinity }, /^timeoutMs: /],
+  [{ drainMs: 60_001 }, /^drainMs: /],
+  [{ limits: { frameBytesMax: 0 } }, /^limits\.frameBytesMax: /],
+  [{ limits: { frames: 1 } as never }, /^limits\.frames: expected no such limit/],
+  [{ nmae: 'x' } as never, /^nmae: expected no such option/],
+]
+
+test('a wrong option is refused at once, naming option, range and value', () => {
+  for (const [options, message] of wrong) {
+    assert.throws(
+      () => checkOptions(options),
+      (error: unknown) =>
+        isShoalError(error) && error.code === 'ERR_SHOAL_OPTION' && message.test(error.message),
+      JSON.stringify(options),
+    )
+  }
+})
+
+test('a wrong key is not shown in the message', () => {
+  assert.throws(
+    () => checkOptions({ keys: ['c2VjcmV0'] }),
+    (error: Error) => !error.message.includes('c2VjcmV0'),
+  )
+})
+
+test('defaults bind to loopback, label by cluster and take the LAN profile', () => {
+  const config = checkOptions({})
+  assert.equal(config.host, '127.0.0.1')
+  assert.equal(config.port, 7946)
+  assert.equal(config.label, 'shoal')
+  assert.equal(config.swim.probeIntervalMs, 1_000)
+  assert.equal(config.drainMs, config.swim.gossipIntervalMs * 5)
+  assert.ok(Object.isFrozen(config))
+})
+
+test('an observer weighs nothing, and a cluster without label sends none', () => {
+  const config = checkOptions({ observer: true, label: false, weight: 3 })
+  assert.equal(config.weight, 0)
+  assert.equal(config.label, '')
+})
+
+test('an advertised address is an IP, bracketed or not, with or without a port', () => {
+  assert.deepEqual(checkOptions({ advertise: '10.1.2.3' }).advertise, { host: '10.1.2.3', port: undefined })
+  assert.deepEqual(checkOptions({ advertise: '10.1.2.3:7000' }).advertise, { host: '10.1.2.3', port: 7000 })
+  assert.deepEqual(checkOptions({ advertise: '[fe80::1]:7000' }).advertise, { host: 'fe80::1', port: 7000 })
+  assert.deepEqual(checkOptions({ advertise: 'fe80::1' }).advertise, { host: 'fe80::1', port: undefined })
+})

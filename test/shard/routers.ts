@@ -1,0 +1,173 @@
+/** Routers wired to each other without sockets: each call between two of them is held until the test lets go. */
+import type { ShoalErrorCode } from '../../src/errors.ts'
+import { buildRing, type RingMember, type RingTable } from '../../src/ring/ring.ts'
+import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../../src/rpc/call.ts'
+import { type CallContext, type Cancellable, failure, Methods } from '../../src/shard/methods.ts'
+import { Router, type RouterLimits } from '../../src/shard/router.ts'
+import { type Body, copyBody, decodeBody, encodeBody } from '../../src/wire/body.ts'
+import { HandClock, SeededRandom } from '../support/clock.ts'
+
+const params = { partitions: 64, points: 16, bound: 1.25 }
+
+export function tableOf(...names: string[]): RingTable {
+  const members: RingMember[] = names.map((name) => ({ name, weight: 1, zone: '' }))
+  return buildRing(params, members)
+}
+
+export type Outcome = { reply: unknown } | { code: ShoalErrorCode; mayHaveRun: boolean }
+
+interface CallOptions {
+  readonly idempotent?: boolean
+  readonly timeoutMs?: number
+  readonly method?: string
+}
+
+interface Sent {
+  readonly from: string
+  readonly to: string
+  readonly request: CallRequest
+  readonly sink: CallSink
+}
+
+export class Routers {
+  readonly clock: HandClock = new HandClock()
+  /** Every call that went from one router to another, in order. */
+  readonly sent: Sent[] = []
+  /** Where each method ran, in order. */
+  readonly ran: string[] = []
+  readonly tables: Map<string, RingTable> = new Map()
+  readonly #routers = new Map<string, Router>()
+  /** Peers that answer nothing, or fail every call with this. */
+  readonly broken: Map<string, CallFailure | 'silent'> = new Map()
+
+  constructor(names: readonly string[], table: RingTable, limits: Partial<RouterLimits> = {}) {
+    for (const name of names) {
+      this.tables.set(name, table)
+      this.#routers.set(name, this.#make(name, limits))
+    }
+  }
+
+  router(name: string): Router {
+    return this.#routers.get(name) as Router
+  }
+
+  /** Gives one node a new view. */
+  view(name: string, table: RingTable): void {
+    this.tables.set(name, table)
+    this.router(name).viewChanged()
+    this.clock.settle()
+  }
+
+  /** Starts a call; the outcome appears in the returned list, once. */
+  call(from: string, key: string, options: CallOptions = {}): { outcomes: Outcome[]; handle: Cancellable } {
+    const outcomes: Outcome[] = []
+    const handle = this.router(from).route(
+      {
+        method: options.method ?? 'where',
+        key,
+        to: undefined,
+        body: encodeBody('hi'),
+        idempotent: options.idempotent ?? false,
+        deadline: this.clock.now() + (options.timeoutMs ?? 1_000),
+        trace: undefined,
+      },
+      {
+        replied: (body) => outcomes.push({ reply: decodeBody(body) }),
+        failed: ({ code, mayHaveRun }) => outcomes.push({ code, mayHaveRun }),
+      },
+    )
+    this.clock.settle()
+    return { outcomes, handle }
+  }
+
+  #make(name: string, limits: Partial<RouterLimits>): Router {
+    const methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, this.clock)
+    methods.register('where', () => this.#note(name), {})
+    methods.register('slow', (_body, context) => this.#slow(name, context), {})
+    return new Router(
+      {
+        self: name,
+        clock: this.clock,
+        random: new SeededRandom(1),
+        table: () => this.tables.get(name) as RingTable,
+        send: (to, request, sink) => this.#send(name, to, request, sink),
+        run: (request, caller, sink) => methods.run(request, caller, sink),
+      },
+      { waitingCallsMax: 100, retryRatio: 0.2, retryReserve: 10, ...limits },
+    )
+  }
+
+  #note(name: string): string {
+    this.ran.push(name)
+    return name
+  }
+
+  #slow(name: string, context: CallContext): Promise<string> {
+    this.ran.push(name)
+    return new Promise((resolve) => {
+      context.signal.addEventListener('abort', () => {
+        this.ran.push(`${name} aborted`)
+        resolve('late')
+      })
+    })
+  }
+
+  #send(from: string, to: string, request: CallRequest, sink: CallSink): { cancel(): void } {
+    this.sent.push({ from, to, request, sink })
+    const broken = this.broken.get(to)
+    const incoming = new Incoming(from, request, this.clock, sink)
+    if (broken === 'silent') return incoming
+    if (broken !== undefined || !this.#routers.has(to)) {
+      const error = broken ?? failure('ERR_SHOAL_DISCONNECTED', `no connection to ${to}`, false)
+      this.clock.defer(() => sink.failed(error))
+      return incoming
+    }
+    this.clock.defer(() => this.router(to).receive(incoming))
+    return incoming
+  }
+}
+
+class Incoming implements IncomingCall {
+  readonly method: string
+  readonly key: string | undefined
+  readonly partition: number
+  readonly digest: number
+  readonly hops: number
+  readonly idempotent: boolean
+  readonly deadline: number
+  readonly trace: string | undefined
+  readonly body: Body
+  readonly peer: string
+  cancelled = false
+  onCancel: (() => void) | undefined
+  readonly #clock: HandClock
+  readonly #sink: CallSink
+
+  constructor(peer: string, request: CallRequest, clock: HandClock, sink: CallSink) {
+    this.method = request.method
+    this.key = request.key
+    this.partition = request.partition
+    this.digest = request.digest
+    this.hops = request.hops
+    this.idempotent = request.idempotent
+    this.deadline = request.deadline
+    this.trace = request.trace
+    this.body = request.body
+    this.peer = peer
+    this.#clock = clock
+    this.#sink = sink
+  }
+
+  cancel(): void {
+    this.cancelled = true
+    this.onCancel?.()
+  }
+
+  reply(body: Body): void {
+    if (!this.cancelled) this.#clock.defer(() => this.#sink.replied(body))
+  }
+
+  fail(error: CallFailure): void {
+    if (!this.cancelled) this.#clock.defer(() => this.#sink.failed(error))
+  }
+}

@@ -1,0 +1,83 @@
+/** A clock that a test advances by hand, and randomness from a seed. */
+import type { Clock, Millis, Random, Timer } from '../../src/env.ts'
+
+export class HandClock implements Clock {
+  #now: Millis = 1_000
+  #order = 0
+  #deferred: (() => void)[] = []
+  #timers: { at: Millis; order: number; fn: () => void }[] = []
+
+  now(): Millis {
+    return this.#now
+  }
+
+  wallTime(): Millis {
+    return 1_700_000_000_000 + this.#now
+  }
+
+  setTimer(delayMs: Millis, fn: () => void): Timer {
+    const timer = { at: this.#now + Math.max(0, delayMs), order: this.#order++, fn }
+    this.#timers.push(timer)
+    return {
+      cancel: () => {
+        this.#timers = this.#timers.filter((other) => other !== timer)
+      },
+    }
+  }
+
+  defer(fn: () => void): void {
+    this.#deferred.push(fn)
+  }
+
+  /** Timers that are set. */
+  get timers(): number {
+    return this.#timers.length
+  }
+
+  /** Runs what was deferred. */
+  settle(): void {
+    while (this.#deferred.length > 0) {
+      const due = this.#deferred
+      this.#deferred = []
+      for (const fn of due) fn()
+    }
+  }
+
+  /** Lets time pass, running timers in order and what they defer. */
+  advance(ms: Millis): void {
+    const until = this.#now + ms
+    this.settle()
+    for (;;) {
+      const next = this.#timers
+        .filter(({ at }) => at <= until)
+        .sort((a, b) => a.at - b.at || a.order - b.order)[0]
+      if (next === undefined) break
+      this.#timers = this.#timers.filter((timer) => timer !== next)
+      this.#now = Math.max(this.#now, next.at)
+      next.fn()
+      this.settle()
+    }
+    this.#now = until
+  }
+}
+
+/** Mulberry32: small, seeded, good enough to make cases. */
+export class SeededRandom implements Random {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  u32(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let mixed = this.#state
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return (mixed ^ (mixed >>> 14)) >>> 0
+  }
+
+  bytes(length: number): Uint8Array {
+    return Uint8Array.from({ length }, () => this.u32() & 0xff)
+  }
+}
