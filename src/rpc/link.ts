@@ -188,7 +188,10 @@ export class Link implements Answerer, CallHolder {
   /** In good order, so that what was said last is heard; but not for ever. */
   #close(): void {
     if (this.#gone) return
-    if (!this.#connected) return this.stream.destroy()
+    if (!this.#connected) {
+      this.stream.destroy()
+      return
+    }
     this.#lingersUntil = this.#owner.clock.now() + this.#owner.limits.lingerMs
     this.stream.pause(false)
     this.stream.end()
