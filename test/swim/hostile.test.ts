@@ -190,7 +190,7 @@ test('a member without the key is told so, and the keys of a cluster can be chan
   const envelope = { ...plain, keys: [key(1)] }
   const nodes = world.cluster(3, { envelope })
   world.run(3000)
-  const outsider = world.node('outsider').join(nodes[0]!)
+  const outsider = world.node('outsider', { envelope: plain }).join(nodes[0]!)
   world.run(11_000)
   const [result] = outsider.results
   const reason = result?.type === 'joinFailed' ? result.failures[0]?.reason : undefined
