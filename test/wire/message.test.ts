@@ -173,6 +173,12 @@ test('values nest to the named depth and no deeper', () => {
   assert.throws(() => nested(60_000), { name: 'WireError', drop: 'limit' })
 })
 
+test('bytes behind the struct are refused', () => {
+  for (const message of [ping, alive]) {
+    assert.throws(() => decodeMessage(Uint8Array.of(...encodeMessage(message), 0xc0)), malformed)
+  }
+})
+
 test('empty bytes, wrappers and unknown types are no messages', () => {
   assert.throws(() => decodeMessage(new Uint8Array(0)), { name: 'WireError', drop: 'empty' })
   for (const type of [6, 7, 9, 10, 12, 14, 99, 244, 255]) {

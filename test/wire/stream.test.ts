@@ -14,7 +14,7 @@ const plain: Envelope = {
 }
 const small = {
   ...{ pushPullNodesMax: 4, structBytesMax: 300, userStateBytesMax: 1000, streamBytesMax: 2000 },
-  decompressedBytesMax: 3000,
+  ...{ decompressedBytesMax: 3000, decompressedBytesFree: 3000, decompressedRatioMax: 10 },
 }
 const ring = (bytes = 32) => new Keyring([new Uint8Array(bytes).fill(bytes)])
 const codec = (over: Partial<Envelope> = {}, limits = streamLimits as StreamLimitsLike) =>
@@ -162,6 +162,24 @@ test('each limit is refused as soon as it is announced, and met exactly', () => 
   assert.throws(() => of().push(encodeCompressed(new Uint8Array(3001))), refused('limit'))
 })
 
+test('a compressed stream may grow to what its size justifies', () => {
+  const zeros = encodeCompressed(codec().seal({ type: 'user', body: new Uint8Array(900) }, 'dialer'))
+  const read = (decompressedRatioMax: number, decompressedBytesFree: number) => {
+    const limits = { ...small, decompressedRatioMax, decompressedBytesFree }
+    return codec({}, limits).reader('acceptor').push(zeros)?.type
+  }
+  assert.equal(read(0, 916), 'user')
+  assert.throws(() => read(0, 915), refused('limit'))
+  assert.equal(read(Math.ceil(916 / zeros.length), 0), 'user')
+  assert.throws(() => read(Math.floor(915 / zeros.length), 0), refused('limit'))
+})
+
+test('a decompression bomb is cut off at what its size justifies', () => {
+  const bomb = encodeCompressed(new Uint8Array(streamLimits.decompressedBytesFree * 4))
+  assert.ok(bomb.length * streamLimits.decompressedRatioMax < streamLimits.decompressedBytesFree)
+  assert.throws(() => codec().reader('acceptor').push(bomb), refused('limit'))
+})
+
 test('our own streams keep the limits too', () => {
   const seal = (message: Parameters<StreamCodec['seal']>[0]) => codec({}, small).seal(message, 'dialer')
   assert.throws(() => seal(pushPull(5)), RangeError)
@@ -213,7 +231,8 @@ test('types without a place in a stream are refused', () => {
 })
 
 test('a megabyte fed byte by byte, full of small values, takes no more than linear time', () => {
-  // One struct of 65,000 nils within a member: a reader that starts over with every byte would need 2e9 steps.
+  // One struct of 65,000 nils within a member: a reader that starts over with every byte would need 2e9
+  // steps.
   const bytes = hex(`06 81 a54e6f646573 01 81 a3787878 dc fde8 ${'c0'.repeat(65_000)}`)
   const reader = codec().reader('acceptor')
   for (let i = 0; i + 1 < bytes.length; i++) assert.equal(reader.push(bytes.subarray(i, i + 1)), undefined)
