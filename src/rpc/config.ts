@@ -17,10 +17,6 @@ export interface RpcLimits {
   readonly queuedBytesMax: number
   /** Bytes queued to one peer beyond which nothing more is read from it, until half of them are gone. */
   readonly pauseBytes: number
-  /** Method names remembered per connection and direction; later names travel spelled out. */
-  readonly methodsMax: number
-  /** UTF-8 bytes of a method name. */
-  readonly methodBytesMax: number
   /** UTF-8 bytes of a key. */
   readonly keyBytesMax: number
   /** UTF-8 bytes of the message of an error; longer ones are cut. */
@@ -45,8 +41,6 @@ export const rpcLimits: RpcLimits = Object.freeze({
   callsRunningMax: 4_096,
   queuedBytesMax: 32 * 1024 * 1024,
   pauseBytes: 8 * 1024 * 1024,
-  methodsMax: 1_024,
-  methodBytesMax: 255,
   keyBytesMax: 4_096,
   messageBytesMax: 1_024,
   helloTimeoutMs: 5_000,

@@ -12,7 +12,7 @@ import type { Facts } from './facts.ts'
 import { state } from './members.ts'
 import type { Outbox } from './outbox.ts'
 import { claimedAddress } from './peers.ts'
-import type { SyncResult, Sync } from './sync.ts'
+import type { Sync, SyncResult } from './sync.ts'
 import { Timer } from './timers.ts'
 import { isCompatible, isSoundVsn, prevailingDelegate, vsnOf } from './versions.ts'
 
@@ -108,7 +108,8 @@ export class Approach {
     const prevailing = prevailingDelegate(nodes, name)
     if (prevailing === undefined) return undefined
     const others = nodes.filter((n) => n.name !== name && n.state <= state.suspect && isSoundVsn(n.vsn))
-    const isFree = core.members.aliveCount <= 1 && core.config.delegateVersions.every((version) => version === 0)
+    const isFree =
+      core.members.aliveCount <= 1 && core.config.delegateVersions.every((version) => version === 0)
     const vsn = isFree ? vsnOf(prevailing) : core.vsn
     const fitting = others.filter((node) => isCompatible(vsn, node.vsn)).length
     if (fitting * 2 <= others.length) {
@@ -119,9 +120,14 @@ export class Approach {
       core.delegate = prevailing
       core.vsn = vsn
       facts.announce(0)
-      core.notice('info', 'versionsAdopted', `adopted the cluster's delegate versions ${prevailing.join('.')}`, {
-        versions: prevailing.join('.'),
-      })
+      core.notice(
+        'info',
+        'versionsAdopted',
+        `adopted the cluster's delegate versions ${prevailing.join('.')}`,
+        {
+          versions: prevailing.join('.'),
+        },
+      )
     }
     return undefined
   }
@@ -144,7 +150,10 @@ export class Approach {
     const { core, outbox } = this.#parts
     const { name } = core.config
     if (this.#accusedAt > 0 && holder.incarnation > this.#accusedAt) {
-      return this.#failed('nameTaken', `${name} is held by a live member at ${address}, which refuted our doubt`)
+      return this.#failed(
+        'nameTaken',
+        `${name} is held by a live member at ${address}, which refuted our doubt`,
+      )
     }
     this.#ping(address, name, pingTries, (isAcked) => {
       if (isAcked) return this.#failed('nameTaken', `${name} is held by a live member at ${address}`)

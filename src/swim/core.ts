@@ -94,7 +94,9 @@ export class Core {
     this.awareness = new Awareness(config.timing.awarenessMaxMultiplier)
     this.counters = newCounters()
     this.addr = addr
-    this.address = config.host.includes(':') ? `[${config.host}]:${config.port}` : `${config.host}:${config.port}`
+    this.address = config.host.includes(':')
+      ? `[${config.host}]:${config.port}`
+      : `${config.host}:${config.port}`
     this.delegate = config.delegateVersions
     this.vsn = vsnOf(config.delegateVersions)
     this.meta = config.meta

@@ -238,7 +238,9 @@ export class Facts {
   #refuseMember(name: string): void {
     const { counters, limits } = this.#core
     counters.membersRefused += 1
-    this.#core.notice('warn', 'membersMax', `no room for ${name}: the table holds ${limits.membersMax}`, { name })
+    this.#core.notice('warn', 'membersMax', `no room for ${name}: the table holds ${limits.membersMax}`, {
+      name,
+    })
   }
 
   #conflict(alive: Alive): void {

@@ -95,7 +95,12 @@ export class Healing {
       this.#doublings = 30
       return this.#arm()
     }
-    const options = { to: place.address, join: false, until: core.now + core.timing.tcpTimeoutMs, retry: false }
+    const options = {
+      to: place.address,
+      join: false,
+      until: core.now + core.timing.tcpTimeoutMs,
+      retry: false,
+    }
     this.#running = new Approach(this.#parts, options, (result) => {
       this.#running = undefined
       if ('nodes' in result) {

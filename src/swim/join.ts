@@ -65,7 +65,9 @@ export class Join {
       const to = this.#waiting.shift()
       if (to === undefined) break
       const options = { to, join: true, until: this.#until, retry: true }
-      const approach: Approach = new Approach(this.#parts, options, (result) => this.#settled(approach, result))
+      const approach: Approach = new Approach(this.#parts, options, (result) =>
+        this.#settled(approach, result),
+      )
       this.#running.add(approach)
       approach.start()
     }

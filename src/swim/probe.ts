@@ -11,7 +11,7 @@ import type { Facts } from './facts.ts'
 import { pickMembers } from './gossip.ts'
 import { state } from './members.ts'
 import type { Outbox } from './outbox.ts'
-import type { Exchanges, ExchangeFailure } from './streams.ts'
+import type { ExchangeFailure, Exchanges } from './streams.ts'
 import { Timer } from './timers.ts'
 import { knows, protocolMaxOf } from './versions.ts'
 
@@ -41,7 +41,8 @@ export class ProbeSteps {
       sourcePort: config.port,
       sourceNode: config.name,
     })
-    if (members.state(peer) !== state.suspect) return this.#outbox.sendWithRiders(members.facet(peer).address, ping)
+    if (members.state(peer) !== state.suspect)
+      return this.#outbox.sendWithRiders(members.facet(peer).address, ping)
     const incarnation = members.incarnation(peer)
     const suspect = encodeMessage({ type: 'suspect', incarnation, node: name, from: config.name })
     this.#outbox.sendTo(peer, ping, suspect)
@@ -207,10 +208,15 @@ export class Prober {
     if (name === '') return this.#finish()
     if (this.#tcpAcked) {
       awareness.add(-1)
-      core.notice('warn', 'udpBlocked', `${name} answers pings over TCP but not over UDP: open UDP to ${this.#target}`, {
-        name,
-        address: this.#target,
-      })
+      core.notice(
+        'warn',
+        'udpBlocked',
+        `${name} answers pings over TCP but not over UDP: open UDP to ${this.#target}`,
+        {
+          name,
+          address: this.#target,
+        },
+      )
       return this.#finish()
     }
     core.counters.probesFailed += 1

@@ -46,7 +46,12 @@ export class Exchanges {
   }
 
   /** Asks and waits for one reply until `deadlineAt`. `done` is called exactly once, never before this returns. */
-  ask(to: Address, request: StreamMessage, deadlineAt: Millis, done: (result: ExchangeResult) => void): boolean {
+  ask(
+    to: Address,
+    request: StreamMessage,
+    deadlineAt: Millis,
+    done: (result: ExchangeResult) => void,
+  ): boolean {
     const core = this.#core
     if (this.#streams.size - this.#served >= core.limits.dialledStreamsMax) return false
     const id = this.#nextId

@@ -91,7 +91,8 @@ export class Suspicions {
   confirm(peer: number, accuser: string): boolean {
     const suspicion = this.#running.get(peer)
     if (suspicion === undefined) return false
-    if (suspicion.accusers.length > suspicion.window.wanted || suspicion.accusers.includes(accuser)) return false
+    if (suspicion.accusers.length > suspicion.window.wanted || suspicion.accusers.includes(accuser))
+      return false
     suspicion.accusers.push(accuser)
     this.#timers.set(suspicion.timer, suspicion.dueAt)
     return true

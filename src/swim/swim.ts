@@ -212,7 +212,9 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     this.#evidence.forgive()
     this.#relays.drop()
     this.#facts.suspicions.postponeAll(core.now + core.timing.refuteWindowMs)
-    core.notice('warn', 'stalled', `this process did not run for ${Math.round(ms)} ms`, { ms: Math.round(ms) })
+    core.notice('warn', 'stalled', `this process did not run for ${Math.round(ms)} ms`, {
+      ms: Math.round(ms),
+    })
   }
 
   #packet(bytes: Uint8Array, from: Address): void {
@@ -230,7 +232,8 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
       case 'ping':
         return this.#pinged(message, from)
       case 'ack':
-        if (this.#prober.ack(message) || this.#relays.ack(message.seqNo) || this.#evidence.ack(message.seqNo)) return
+        if (this.#prober.ack(message) || this.#relays.ack(message.seqNo) || this.#evidence.ack(message.seqNo))
+          return
         return this.#acks.get(message.seqNo)?.()
       case 'nack':
         this.#prober.nack(message.seqNo)

@@ -127,7 +127,11 @@ export class Sync {
     for (const node of theirs.nodes) {
       const { name, addr, port, meta, incarnation, vsn } = node
       if (node.state === state.alive) {
-        this.#facts.alive({ type: 'alive', incarnation, node: name, addr, port, meta, vsn }, undefined, undefined)
+        this.#facts.alive(
+          { type: 'alive', incarnation, node: name, addr, port, meta, vsn },
+          undefined,
+          undefined,
+        )
       } else if (node.state === state.left) {
         this.#facts.dead({ type: 'dead', incarnation, node: name, from: name }, undefined, undefined)
       } else if (node.state === state.suspect || node.state === state.dead) {

@@ -108,7 +108,8 @@ export class Node {
   kill(): void {
     this.state = 'down'
     this.world.nodes.delete(this.address)
-    for (const { node, id } of this.streams.values()) node.input({ type: 'closed', stream: id, reason: 'reset' })
+    for (const { node, id } of this.streams.values())
+      node.input({ type: 'closed', stream: id, reason: 'reset' })
     this.swim.dispose()
   }
 
@@ -268,7 +269,9 @@ export class World {
     this.#trace(bytes)
     if (this.loss > 0 && this.random.u32() < this.loss * 0x1_0000_0000) return
     if (!this.passes(from.address, to, 'packet')) return
-    this.at(this.now + this.#delay(), () => this.nodes.get(to)?.input({ type: 'packet', bytes, from: from.address }))
+    this.at(this.now + this.#delay(), () =>
+      this.nodes.get(to)?.input({ type: 'packet', bytes, from: from.address }),
+    )
   }
 
   #dial(from: Node, id: number, to: Address): void {

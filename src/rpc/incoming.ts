@@ -1,0 +1,63 @@
+/** One call of a peer, from its frame to its answer. */
+import type { Millis } from '../env.ts'
+import { Body } from '../wire/body.ts'
+import { bodyKinds, type FrameReader, flag } from '../wire/frame.ts'
+import type { CallFailure, IncomingCall } from './call.ts'
+
+/** The connection the call came by. */
+export interface Answerer {
+  answer(call: Incoming, body: Body | undefined, failure: CallFailure | undefined): void
+}
+
+export class Incoming implements IncomingCall {
+  readonly type = 'incoming' as const
+  readonly id: number
+  readonly peer: string
+  readonly method: string
+  readonly key: string | undefined
+  readonly partition: number
+  readonly digest: number
+  readonly hops: number
+  readonly idempotent: boolean
+  readonly deadline: Millis
+  readonly trace: string | undefined
+  readonly body: Body
+  cancelled = false
+  answered = false
+  onCancel: (() => void) | undefined
+  /** Set by whoever drives the machine. */
+  answerer: Answerer | undefined
+
+  /** Takes the request frame the reader stands on. */
+  constructor(frame: FrameReader, method: string, peer: string, now: Millis) {
+    this.id = frame.id
+    this.peer = peer
+    this.method = method
+    this.key = frame.key
+    this.partition = frame.partition
+    this.digest = frame.digest
+    this.hops = frame.hops
+    this.idempotent = (frame.flags & flag.idempotent) !== 0
+    this.deadline = now + frame.remainingMs
+    this.trace = frame.trace
+    this.body = readBody(frame)
+    this.onCancel = undefined
+    this.answerer = undefined
+  }
+
+  reply(body: Body): void {
+    if (this.answered) return
+    this.answered = true
+    this.answerer?.answer(this, body, undefined)
+  }
+
+  fail(failure: CallFailure): void {
+    if (this.answered) return
+    this.answered = true
+    this.answerer?.answer(this, undefined, failure)
+  }
+}
+
+export function readBody(frame: FrameReader): Body {
+  return new Body(bodyKinds[frame.flags & flag.bodyMask]!, frame.source, frame.bodyStart, frame.frameEnd)
+}

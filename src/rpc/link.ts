@@ -1,0 +1,205 @@
+/**
+ * Drives one `Mux` on one byte stream: bytes in, writes out once per turn, its deadline on one alarm. Decides
+ * nothing; who should be connected to whom is the business of peer.ts.
+ */
+import type { ByteStream, Clock, StreamClose } from '../env.ts'
+import type { Body } from '../wire/body.ts'
+import type { GoawayCode } from '../wire/frame.ts'
+import { Alarm, type AlarmCount } from './alarm.ts'
+import type { CallFailure, IncomingCall } from './call.ts'
+import type { RpcLimits } from './config.ts'
+import type { Answerer, Incoming } from './incoming.ts'
+import type { Mux, Violation } from './mux.ts'
+import type { CallHolder, OutgoingCall } from './outgoing.ts'
+
+/** What a link tells those who made it. */
+export interface LinkOwner {
+  readonly clock: Clock
+  readonly limits: RpcLimits
+  readonly alarms: AlarmCount
+  opened(link: Link): void
+  /** The peer said goodbye or refuses us. */
+  goaway(link: Link, code: GoawayCode, message: string): void
+  /** We close the connection. */
+  closing(link: Link, code: GoawayCode, message: string, violation: Violation | undefined): void
+  /** The stream is gone; every call on it is settled. */
+  ended(link: Link, reason: StreamClose): void
+  incoming(call: IncomingCall): void
+  /** Everything of this turn was handed to the stream. */
+  flushed(link: Link): void
+}
+
+export class Link implements Answerer, CallHolder {
+  readonly mux: Mux
+  readonly stream: ByteStream
+  /** We dialled. */
+  readonly dialled: boolean
+  /** Name and boot of the peer: what was dialled, then what its hello said. */
+  name: string | undefined
+  boot: string | undefined
+  /** Both said hello. */
+  open = false
+  /** The end is nobody's failure: one side said goodbye before. */
+  orderly = false
+  /** What the peer said when it refused us or left. */
+  parting: string | undefined
+
+  readonly #owner: LinkOwner
+  readonly #alarm: Alarm
+  readonly #flush: () => void
+  #flushDue = false
+  #connected: boolean
+  #gone = false
+  #lingersUntil = Number.POSITIVE_INFINITY
+
+  constructor(owner: LinkOwner, stream: ByteStream, mux: Mux, dialled: string | undefined) {
+    this.#owner = owner
+    this.stream = stream
+    this.mux = mux
+    this.dialled = dialled !== undefined
+    this.name = dialled
+    this.#connected = !this.dialled
+    this.#alarm = new Alarm(owner.clock, owner.alarms, () => this.#tick())
+    this.#flush = () => this.#flushNow()
+    stream.listen({
+      connected: () => {
+        this.#connected = true
+        mux.handle({ type: 'connected' }, owner.clock.now())
+        this.#pump()
+      },
+      data: (bytes) => {
+        mux.handle({ type: 'received', bytes }, owner.clock.now())
+        this.#pump()
+      },
+      drained: () => this.#backlog(),
+      closed: (reason) => this.#closed(reason),
+    })
+    this.#alarm.by(mux.deadline)
+  }
+
+  call(call: OutgoingCall): void {
+    call.holder = this
+    const { mux } = this
+    const now = this.#owner.clock.now()
+    if (this.#flushDue === false && this.stream.queuedBytes > 0) {
+      mux.handle({ type: 'backlog', bytes: this.stream.queuedBytes }, now)
+    }
+    mux.handle({ type: 'call', call }, now)
+    this.#alarm.by(mux.deadline)
+    this.#flushLater()
+  }
+
+  cancelCall(call: OutgoingCall): void {
+    this.mux.handle({ type: 'cancel', call }, this.#owner.clock.now())
+    this.#flushLater()
+  }
+
+  answer(call: Incoming, body: Body | undefined, failure: CallFailure | undefined): void {
+    this.mux.handle({ type: 'answer', call, body, failure }, 0)
+    this.#flushLater()
+  }
+
+  /** Says goodbye; `closing` also settles every call on it before this returns. */
+  goaway(code: GoawayCode, message: string): void {
+    if (code !== 'leaving') this.orderly = true
+    this.mux.handle({ type: 'goaway', code, message }, this.#owner.clock.now())
+    if (this.mux.closed) this.#pump()
+    else this.#flushLater()
+  }
+
+  #flushLater(): void {
+    if (this.#flushDue) return
+    this.#flushDue = true
+    this.#owner.clock.defer(this.#flush)
+  }
+
+  #flushNow(): void {
+    this.#flushDue = false
+    this.mux.handle({ type: 'flush' }, this.#owner.clock.now())
+    this.#pump()
+    this.#backlog()
+    this.#owner.flushed(this)
+  }
+
+  /** Tells the mux what the stream still holds. */
+  #backlog(): void {
+    if (this.mux.closed) return
+    this.mux.handle({ type: 'backlog', bytes: this.stream.queuedBytes }, this.#owner.clock.now())
+    this.#pump()
+  }
+
+  #tick(): void {
+    const now = this.#owner.clock.now()
+    if (now >= this.#lingersUntil) this.stream.destroy()
+    else {
+      this.mux.handle({ type: 'tick' }, now)
+      this.#pump()
+    }
+  }
+
+  /** Carries out what the mux says. Sinks and handlers run here and may call into this link again. */
+  #pump(): void {
+    const { mux } = this
+    for (;;) {
+      const output = mux.poll()
+      if (output === undefined) break
+      switch (output.type) {
+        case 'settled':
+          output.deliver()
+          break
+        case 'incoming':
+          output.answerer = this
+          this.#owner.incoming(output)
+          break
+        case 'write':
+          this.stream.write(output.bytes)
+          break
+        case 'cancelled':
+          output.call.onCancel?.()
+          break
+        case 'open':
+          this.open = true
+          this.name = output.name
+          this.boot = output.boot
+          this.#owner.opened(this)
+          break
+        case 'goaway':
+          if (output.code !== 'leaving') this.orderly = true
+          this.parting = output.message
+          this.#owner.goaway(this, output.code, output.message)
+          break
+        case 'pause':
+          this.stream.pause(output.paused)
+          break
+        case 'close':
+          this.orderly = true
+          this.parting ??= output.message
+          this.#owner.closing(this, output.code, output.message, output.violation)
+          this.#close()
+          break
+        default:
+          output satisfies never
+      }
+    }
+    if (!this.#gone) this.#alarm.by(Math.min(mux.deadline, this.#lingersUntil))
+    if (mux.pendingBytes > 0) this.#flushLater()
+  }
+
+  /** In good order, so that what was said last is heard; but not for ever. */
+  #close(): void {
+    if (this.#gone) return
+    if (!this.#connected) return this.stream.destroy()
+    this.#lingersUntil = this.#owner.clock.now() + this.#owner.limits.lingerMs
+    this.stream.pause(false)
+    this.stream.end()
+  }
+
+  #closed(reason: StreamClose): void {
+    if (this.#gone) return
+    this.#gone = true
+    this.mux.handle({ type: 'closed', why: this.parting ?? `the connection ended (${reason})` }, 0)
+    this.#pump()
+    this.#alarm.cancel()
+    this.#owner.ended(this, reason)
+  }
+}

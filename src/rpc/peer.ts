@@ -1,0 +1,190 @@
+/**
+ * One peer: which of its connections carries calls, when to dial it, and what waits until then.
+ *
+ * When both sides dial at once there are two connections; the one dialled by the node whose name sorts first
+ * stays, on both sides by the same rule, and the other is closed when its calls have run out.
+ */
+import type { Millis, StreamClose } from '../env.ts'
+import type { GoawayCode } from '../wire/frame.ts'
+import { Alarm, type AlarmCount } from './alarm.ts'
+import type { CallFailure } from './call.ts'
+import type { RpcLimits } from './config.ts'
+import { disconnected, overloaded } from './failure.ts'
+import type { Link } from './link.ts'
+import type { OutgoingCall } from './outgoing.ts'
+import type { PeerInfo } from './peers.ts'
+import { Waiting } from './waiting.ts'
+
+/** What a peer asks of `Peers`. */
+export interface PeerOwner {
+  readonly ownName: string
+  readonly limits: RpcLimits
+  readonly alarms: AlarmCount
+  readonly clock: import('../env.ts').Clock
+  /** Uniform in [0, 1). */
+  random(): number
+  mayConnect(): boolean
+  /** Starts to connect; undefined when the address is none. */
+  dial(name: string, info: PeerInfo): Link | undefined
+  evidence(name: string, kind: 'reset' | 'refused'): void
+  /** Tells the sinks, but not before the present call has returned. */
+  settleLater(calls: readonly OutgoingCall[]): void
+}
+
+export class Peer {
+  readonly name: string
+  /** Undefined: not, or no longer, a member. */
+  info: PeerInfo | undefined
+  /** The connection that new calls take. */
+  active: Link | undefined
+  /** Every open connection, those running out included. */
+  readonly links: Set<Link> = new Set()
+  readonly waiting: Waiting
+
+  readonly #owner: PeerOwner
+  readonly #alarm: Alarm
+  #dialing: Link | undefined
+  #failures = 0
+  #retryAt: Millis = 0
+  /** The boot that said it is leaving: no more calls to it. */
+  #leavingBoot: string | undefined
+
+  constructor(name: string, info: PeerInfo | undefined, owner: PeerOwner) {
+    this.name = name
+    this.info = info
+    this.#owner = owner
+    this.waiting = new Waiting(owner.limits)
+    this.#alarm = new Alarm(owner.clock, owner.alarms, () => this.#tick())
+  }
+
+  /** Nothing left to remember. */
+  get idle(): boolean {
+    return this.links.size === 0 && this.waiting.size === 0 && this.#dialing === undefined
+  }
+
+  call(call: OutgoingCall): void {
+    const { active } = this
+    if (active !== undefined) return active.call(call)
+    const leaving = this.#leavingBoot !== undefined && this.#leavingBoot === this.info?.boot
+    if (this.info === undefined || leaving) {
+      const why = leaving ? 'is leaving' : 'is not a member'
+      call.failure = disconnected(`${this.name} ${why}`, false)
+      this.#owner.settleLater([call])
+    } else if (this.waiting.add(call, this.#owner.clock.now())) this.#connect()
+    else this.#owner.settleLater([call])
+  }
+
+  /** What membership says of the peer now. */
+  update(info: PeerInfo | undefined): void {
+    const before = this.info
+    this.info = info
+    if (info === undefined) {
+      const why = `${this.name} is no longer a member`
+      for (const link of [...this.links, this.#dialing]) link?.goaway('closing', why)
+      this.active = undefined
+      this.#fail(disconnected(why, false))
+    } else if (before?.boot !== info.boot || before.address !== info.address) {
+      this.#failures = 0
+      this.#retryAt = 0
+      if (before?.boot === info.boot) return
+      for (const link of this.links) {
+        if (link.boot !== info.boot) link.goaway('closing', `${this.name} was started again`)
+      }
+    }
+  }
+
+  /** A connection to or from this peer said hello. */
+  opened(link: Link): void {
+    if (this.#dialing === link) this.#dialing = undefined
+    this.#failures = 0
+    const { active } = this
+    this.links.add(link)
+    if (active === undefined) this.active = link
+    else if (active.boot !== link.boot || active.dialled === link.dialled) {
+      // The peer does not know the old connection any more: it was started again, or lost it unheard.
+      this.active = link
+      active.goaway('closing', 'replaced by a newer connection')
+    } else {
+      const ours = this.#owner.ownName < this.name
+      const [stays, goes] = link.dialled === ours ? [link, active] : [active, link]
+      this.active = stays
+      goes.goaway('duplicate', 'both sides dialled')
+    }
+    for (const call of this.waiting.takeAll()) this.active.call(call)
+  }
+
+  goaway(link: Link, code: GoawayCode): void {
+    if (code === 'leaving') this.#leavingBoot = link.boot
+    if (this.active === link) this.active = undefined
+  }
+
+  /** A connection is about to be closed by us: no new calls on it. */
+  closing(link: Link): void {
+    if (this.active === link) this.active = undefined
+  }
+
+  ended(link: Link, reason: StreamClose): void {
+    this.links.delete(link)
+    if (this.#dialing === link) return this.#dialFailed(link, reason)
+    if (this.active === link) this.active = undefined
+    const broke = !link.orderly && !link.mux.heardGoaway
+    if (this.info === undefined) return
+    if (broke) {
+      this.#owner.evidence(this.name, 'reset')
+      // At once, and once: a process that is gone refuses, which says more than silence.
+      this.#retryAt = 0
+      if (this.active === undefined) this.#dial()
+    } else if (this.waiting.size > 0 && this.active === undefined) this.#connect()
+  }
+
+  close(failure: CallFailure): void {
+    for (const link of [...this.links, this.#dialing]) link?.goaway('closing', failure.message)
+    this.#fail(failure)
+    this.#alarm.cancel()
+  }
+
+  #connect(): void {
+    const now = this.#owner.clock.now()
+    if (this.#dialing === undefined && now >= this.#retryAt) this.#dial()
+    this.#alarm.by(this.#deadline())
+  }
+
+  #deadline(): Millis {
+    if (this.waiting.size === 0) return Number.POSITIVE_INFINITY
+    return Math.min(this.waiting.deadline, this.#dialing ? Number.POSITIVE_INFINITY : this.#retryAt)
+  }
+
+  #dial(): void {
+    const { info } = this
+    if (info === undefined || this.#dialing !== undefined) return
+    if (!this.#owner.mayConnect()) return this.#fail(overloaded('connectionsMax'))
+    this.#dialing = this.#owner.dial(this.name, info)
+    if (this.#dialing === undefined) this.#backOff(`${info.address} is no address`)
+  }
+
+  #dialFailed(link: Link, reason: StreamClose): void {
+    this.#dialing = undefined
+    if (reason === 'refused' && this.info !== undefined) this.#owner.evidence(this.name, 'refused')
+    const why = link.parting ?? (reason === 'refused' ? 'nobody listens there' : `the dial ${reason}`)
+    if (this.active === undefined) this.#backOff(why)
+  }
+
+  /** What waits can not have run: it fails now rather than at its deadline, and its caller may go elsewhere. */
+  #backOff(why: string): void {
+    const { backoffMinMs, backoffMaxMs } = this.#owner.limits
+    const delay = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(this.#failures, 30))
+    this.#failures += 1
+    this.#retryAt = this.#owner.clock.now() + delay * (0.5 + this.#owner.random() / 2)
+    this.#fail(disconnected(`cannot connect to ${this.name} at ${this.info?.address}: ${why}`, false))
+  }
+
+  #fail(failure: CallFailure): void {
+    if (this.waiting.size > 0) this.#owner.settleLater(this.waiting.takeAll(failure))
+  }
+
+  #tick(): void {
+    const due = this.waiting.expire(this.#owner.clock.now())
+    if (due.length > 0) this.#owner.settleLater(due)
+    if (this.waiting.size > 0) this.#connect()
+  }
+}
