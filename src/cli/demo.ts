@@ -62,7 +62,9 @@ async function watch(show: Show, view: View, run: Run): Promise<Summary> {
   const outage = run.kill ? killOne(show, run) : Promise.resolve()
   try {
     await (run.ms === 0 ? aborted(run.quit) : pause(run.ms, run.quit))
-    await Promise.race([outage, pause(graceMs, run.quit)])
+    const grace = new AbortController()
+    await Promise.race([outage, pause(graceMs, AbortSignal.any([run.quit, grace.signal]))])
+    grace.abort()
     if (!run.quit.aborted) await show.drain()
   } finally {
     clearInterval(ticks)

@@ -1,9 +1,9 @@
 /**
- * Keyed load with books: a closed loop of workers that walk over the keys, and for each request whether it was
- * answered, how long it took, and, if it failed, whether its key's owner was a process that ran the whole time.
+ * Keyed load with books. Each key is a user who asks, waits for the answer, and asks again when its turn
+ * comes: keys of a dead owner wait, the others go on. The books say of each request whether it was answered,
+ * how long it took, and, if it failed, whether its key's owner was a process that ran the whole time.
  */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
-import { setTimeout } from 'node:timers/promises'
 
 /** What `echo` answers. */
 export interface Echo {
@@ -36,11 +36,7 @@ export interface Figures {
   readonly maxMs: number
 }
 
-export interface Pace {
-  readonly workers: number
-  /** The most requests a second, so that a laptop is not burnt. */
-  readonly perSecondMax: number
-}
+const tickMs = 5
 
 class Book {
   readonly #latency: RecordableHistogram = createHistogram()
@@ -66,17 +62,20 @@ class Book {
 export class Load {
   readonly #ports: LoadPorts
   readonly #keys: readonly string[]
-  readonly #pace: Pace
+  readonly #perSecond: number
   readonly #total = new Book()
+  readonly #waiting = new Map<string, Promise<void>>()
   #recent = new Book()
   #failedOnLiveOwners = 0
   #next = 0
-  #stop = new AbortController()
-  #workers: Promise<void>[] = []
+  #due = 0
+  #lastTick = 0
+  #timer: NodeJS.Timeout | undefined
 
-  constructor(keys: readonly string[], pace: Pace, ports: LoadPorts) {
+  /** `perSecond`: requests over all keys when none waits, so that a laptop is not burnt. */
+  constructor(keys: readonly string[], perSecond: number, ports: LoadPorts) {
     this.#keys = keys
-    this.#pace = pace
+    this.#perSecond = perSecond
     this.#ports = ports
   }
 
@@ -97,21 +96,30 @@ export class Load {
   }
 
   start(): void {
-    this.#workers = Array.from({ length: this.#pace.workers }, () => this.#work())
+    this.#lastTick = this.#ports.now()
+    this.#timer = setInterval(() => this.#tick(), tickMs)
   }
 
-  /** Lets the requests under way end, then resolves. */
+  /** Makes no more requests; resolves once those under way have ended. */
   async stop(): Promise<void> {
-    this.#stop.abort()
-    await Promise.all(this.#workers)
+    clearInterval(this.#timer)
+    await Promise.all(this.#waiting.values())
   }
 
-  async #work(): Promise<void> {
-    const pauseMs = (this.#pace.workers * 1000) / this.#pace.perSecondMax
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      await this.#one(this.#keys[this.#next++ % this.#keys.length] as string)
-      await setTimeout(pauseMs, undefined, { signal }).catch(() => {})
+  /** Asks for the keys whose turn it is; one that still waits for its last answer is passed over. */
+  #tick(): void {
+    const now = this.#ports.now()
+    this.#due += ((now - this.#lastTick) * this.#perSecond) / 1000
+    this.#lastTick = now
+    const batch = Math.min(Math.floor(this.#due), this.#keys.length)
+    this.#due = Math.min(this.#due - batch, 1)
+    for (let turn = 0; turn < batch; turn++) {
+      const key = this.#keys[this.#next++ % this.#keys.length] as string
+      if (this.#waiting.has(key)) continue
+      this.#waiting.set(
+        key,
+        this.#one(key).finally(() => this.#waiting.delete(key)),
+      )
     }
   }
 

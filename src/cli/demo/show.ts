@@ -30,7 +30,7 @@ export type ShowEvent =
   | { readonly type: 'crashed'; readonly name: string; readonly why: string }
 
 const keyCount = 1_000
-const pace = { workers: 32, perSecondMax: 2_000 }
+const requestsPerSecond = 2_000
 const watchedMax = 5
 const eventsKept = 8
 /** How long the ring may take to hold every process that is ready. */
@@ -66,7 +66,7 @@ export class Show {
       if (member !== name) this.#tell({ type: 'member', name: member, state, incarnation })
     })
     this.#node.on('ownership', ({ digest }) => this.#count(digest))
-    this.#load = new Load(this.#keys, pace, {
+    this.#load = new Load(this.#keys, requestsPerSecond, {
       request: (key) => this.#node.request<unknown, Echo>({ method: 'echo', key, idempotent: true }),
       owner: (key) => this.#node.owner(key),
       runner: (owner) => this.#fleet?.get(owner),
