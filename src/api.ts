@@ -1,7 +1,9 @@
 /** What users of a node see: its events and the options of its methods. */
-import type { MemberChange } from './membership.ts'
+import type { MemberChange, MembershipStats } from './membership.ts'
 import type { Member } from './roster.ts'
+import type { RpcStats } from './rpc/peers.ts'
 import type { Method } from './shard/methods.ts'
+import type { RouterCounters } from './shard/router.ts'
 
 /** One change of view. Partitions are numbers from 0 to `ring.partitions` - 1. */
 export interface OwnershipChange {
@@ -26,6 +28,17 @@ export interface NodeEvents {
   member: [change: MemberChange, member: Member]
   /** Something an operator may want to read. Never a failed call. */
   notice: [notice: Notice]
+}
+
+export interface NodeStats {
+  readonly router: RouterCounters & {
+    /** Calls of this node that wait for an owner or their next attempt, now. */
+    readonly waiting: number
+    /** Handlers that run now. */
+    readonly running: number
+  }
+  readonly rpc: RpcStats
+  readonly membership: MembershipStats
 }
 
 export interface WaitOptions {

@@ -7,7 +7,7 @@ import type { OwnershipChange } from './api.ts'
 import { cannotBind } from './bind.ts'
 import type { Address, Env, Millis } from './env.ts'
 import { joinCluster } from './join.ts'
-import { type MemberChange, Membership, type MembershipEvent } from './membership.ts'
+import { type MemberChange, Membership, type MembershipEvent, type MembershipStats } from './membership.ts'
 import type { NodeConfig } from './options.ts'
 import { Replies } from './replies.ts'
 import { paramsDigest, type RingTable } from './ring/ring.ts'
@@ -36,6 +36,9 @@ export interface Identity {
 
 /** 2020-01-01 in milliseconds: incarnations count seconds from here and fit 32 bits until 2156. */
 const incarnationEpochMs = 1_577_836_800_000
+
+/** How long membership may take to answer; it does so at once unless it is not running. */
+const statsTimeoutMs = 1_000
 
 export class Cluster {
   readonly replies: Replies
@@ -123,6 +126,12 @@ export class Cluster {
     this.#membership.send({ type: 'evidence', name, kind })
   }
 
+  /** What membership counted; `undefined` before the start. */
+  async stats(): Promise<MembershipStats | undefined> {
+    const ask = (id: number): void => this.#membership.send({ type: 'stats', id })
+    return (await this.replies.wait(statsTimeoutMs, undefined, ask)) as MembershipStats | undefined
+  }
+
   /** Stops at once, says nothing to anyone; whatever is waited for rejects with `reason`. */
   async close(reason: unknown): Promise<void> {
     this.#closed = true
@@ -160,6 +169,9 @@ export class Cluster {
         break
       case 'left':
         this.replies.settle(event.id)
+        break
+      case 'stats':
+        this.replies.settle(event.id, event.stats)
         break
       case 'notice':
         this.#handler.notice(event.level, event.code, event.message, event.detail)

@@ -7,6 +7,7 @@ import { hostOf, portOf } from './address.ts'
 import { Driver } from './driver.ts'
 import type { Address, ByteStream, DatagramSocket, Env, Listener } from './env.ts'
 import type { SwimConfig } from './swim/config.ts'
+import type { SwimCounters } from './swim/core.ts'
 import type {
   MemberChange,
   MemberRecord,
@@ -48,6 +49,7 @@ export type MembershipCommand =
   | { readonly type: 'tags'; readonly tags: Readonly<Record<string, string>> }
   | { readonly type: 'evidence'; readonly name: string; readonly kind: 'reset' | 'refused' }
   | { readonly type: 'keys'; readonly op: 'add' | 'use' | 'remove'; readonly key: Uint8Array }
+  | { readonly type: 'stats'; readonly id: number }
 
 export type { MemberChange, SeedFailure }
 
@@ -57,6 +59,7 @@ export type MembershipEvent =
   | { readonly type: 'joined'; readonly id: number; readonly contacted: readonly Address[] }
   | { readonly type: 'joinFailed'; readonly id: number; readonly failures: readonly SeedFailure[] }
   | { readonly type: 'left'; readonly id: number }
+  | { readonly type: 'stats'; readonly id: number; readonly stats: MembershipStats }
   | {
       readonly type: 'notice'
       readonly level: 'info' | 'warn'
@@ -64,6 +67,12 @@ export type MembershipEvent =
       readonly message: string
       readonly detail: Readonly<Record<string, string | number>>
     }
+
+/** What failure detection counted since the start, and how well this node does itself. */
+export type MembershipStats = SwimCounters & {
+  /** Lifeguard's health score: 0 is well, up to 7; the higher, the more this node doubts itself. */
+  readonly health: number
+}
 
 /** Other numbers tried when the UDP twin of a free TCP port is taken. */
 const bindAttemptsMax = 16
@@ -77,6 +86,7 @@ export class Membership {
   readonly #emit: (event: MembershipEvent) => void
   readonly #streams = new Map<number, ByteStream>()
   #driver: Driver<SwimInput, SwimOutput> | undefined
+  #machine: Swim | undefined
   #datagrams: DatagramSocket | undefined
   #listener: Listener | undefined
   #accepted = 0
@@ -93,6 +103,7 @@ export class Membership {
     const meta = encodeTags(config.tags)
     const { host, port: advertised } = config.advertise
     const machine = new Swim({ ...config.swim, host, port: advertised ?? port, meta }, this.#env.random)
+    this.#machine = machine
     this.#driver = new Driver(
       machine,
       this.#env.clock,
@@ -106,6 +117,7 @@ export class Membership {
 
   send(command: MembershipCommand): void {
     if (command.type === 'tags') this.#driver?.feed({ type: 'meta', meta: encodeTags(command.tags) })
+    else if (command.type === 'stats') this.#emitStats(command.id)
     else this.#driver?.feed(command)
   }
 
@@ -115,6 +127,14 @@ export class Membership {
     for (const stream of this.#streams.values()) stream.destroy()
     this.#streams.clear()
     await Promise.all([this.#datagrams?.close(), this.#listener?.close()])
+  }
+
+  #emitStats(id: number): void {
+    const machine = this.#machine
+    if (machine === undefined) return
+    const { counters, health } = machine
+    const packetsDropped = { ...counters.packetsDropped }
+    this.#emit({ type: 'stats', id, stats: { ...counters, packetsDropped, health } })
   }
 
   async #bind(bind: Address): Promise<number> {

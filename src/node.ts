@@ -5,7 +5,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { portOf } from './address.ts'
-import type { NodeEvents, Notice, RequestOptions, WaitOptions } from './api.ts'
+import type { NodeEvents, NodeStats, Notice, RequestOptions, WaitOptions } from './api.ts'
 import { listenRpc } from './bind.ts'
 import { Cluster, hexDigest } from './cluster.ts'
 import type { Address, Env, Listener } from './env.ts'
@@ -106,11 +106,16 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     }
   }
 
-  /** Counters and gauges since the start, for metrics. */
-  get stats(): Readonly<Record<string, number>> {
+  /** Counters and gauges since the start, for metrics. Throws `ERR_SHOAL_STATE` unless the node runs. */
+  async stats(): Promise<NodeStats> {
+    const membership = await this.#cluster.stats()
+    if (membership === undefined) throw this.#wrongState('stats() needs a running node')
     const { counters, waiting } = this.#router
-    const { stats } = this.#peers
-    return { ...counters, ...stats, waiting, running: this.#methods.running }
+    return {
+      router: { ...counters, waiting, running: this.#methods.running },
+      rpc: this.#peers.stats,
+      membership,
+    }
   }
 
   /**
@@ -148,6 +153,8 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     if (this.#state !== 'starting') throw this.#wrongState('the node was closed while it started')
     this.#state = 'running'
     this.#cluster.announce('ready')
+    // The ring is settled once per turn: whoever asks for an owner next finds this node on it.
+    await new Promise<void>((resolve) => this.#env.clock.defer(resolve))
   }
 
   /** Joins through further members. Rejects as `start` does; the node stays as it is. */

@@ -7,13 +7,15 @@
  * the rim of what a full member keeps. Why this rule: docs/decisions/0001-ring-parameters.md.
  */
 import { Heap } from './heap.ts'
-import { type Points, sortedOrder } from './points.ts'
-
-/** In a column of owners: nobody. Also the most members that a table can hold. */
-export const nobody = 0xffff
+import { nobody, type Points, sortedOrder } from './points.ts'
 
 /** More than any number of partitions or points, so that `distance x this + number` is exact in a double. */
 const numbersMax = 2 ** 21
+
+/** The number out of `distance x numbersMax + number`; `%` of doubles is ten times slower. */
+function lowerOf(key: number): number {
+  return key - Math.floor(key / numbersMax) * numbersMax
+}
 
 /** Most and least partitions that each member may own. */
 export interface Bounds {
@@ -78,7 +80,7 @@ export function takeNearest(points: Points, most: Uint32Array, partitions: numbe
   for (let next = 0; next < partitions || passedOn.size > 0; ) {
     let partition = next < partitions ? order[next]! : -1
     if (partition >= 0 && distances[partition]! * numbersMax + partition < passedOn.least) next++
-    else partition = passedOn.take() % numbersMax
+    else partition = lowerOf(passedOn.take())
     let cursor = cursors[partition]!
     const member = members[cursor]!
     if (room[member]! > 0) {
@@ -101,7 +103,7 @@ export function takeNearest(points: Points, most: Uint32Array, partitions: numbe
  */
 function fillShort(points: Points, least: Uint32Array, owners: Uint16Array): void {
   const loads = new Uint32Array(least.length)
-  for (const owner of owners) loads[owner]!++
+  for (let partition = 0; partition < owners.length; partition++) loads[owners[partition]!]!++
   let missing = 0
   for (const [member, load] of loads.entries()) missing += Math.max(0, least[member]! - load)
   if (missing === 0) return
@@ -109,7 +111,7 @@ function fillShort(points: Points, least: Uint32Array, owners: Uint16Array): voi
   const { takers, reaches, nearest } = reachBack(points, (member) => loads[member]! < least[member]!, size)
   while (missing > 0 && nearest.size > 0) {
     const key = nearest.take()
-    const taker = key % numbersMax
+    const taker = lowerOf(key)
     const member = takers[taker]!
     if (loads[member] === least[member]) continue
     const partition = reaches[taker]!
@@ -130,9 +132,11 @@ function fillShort(points: Points, least: Uint32Array, owners: Uint16Array): voi
 /** Per point of the chosen members: its member, the partition it lies in, and the distance back to its start. */
 function reachBack(points: Points, chosen: (member: number) => boolean, size: number): Reach {
   const reach: Reach = { takers: [], reaches: [], nearest: new Heap() }
-  for (const [index, member] of points.members.entries()) {
+  const { positions, members } = points
+  for (let point = 0; point < members.length; point++) {
+    const member = members[point]!
     if (!chosen(member)) continue
-    const position = points.positions[index]!
+    const position = positions[point]!
     const partition = Math.floor(position / size)
     reach.nearest.add((position - partition * size) * numbersMax + reach.takers.length)
     reach.reaches.push(partition)

@@ -6,6 +6,9 @@
  */
 import { fingerprint32 } from './hash.ts'
 
+/** In a column of members: nobody. Also the most members that a table can hold. */
+export const nobody = 0xffff
+
 /** Parallel columns, ascending by position, then by member. Members are numbered in the order of their names. */
 export interface Points {
   readonly positions: Uint32Array
@@ -52,20 +55,20 @@ export function buildPoints(sources: readonly PointSource[]): Points {
 }
 
 /**
- * The points of `kept` with the members renumbered by `renumber` (0xffff drops the member), merged with those
+ * The points of `kept` with the members renumbered by `renumber` (`nobody` drops the member), merged with those
  * of `added`: what `buildPoints` of all of them returns, without hashing and sorting again. Renumbering keeps
  * the order of names, so each column stays sorted.
  */
 export function mergePoints(kept: Points, renumber: Uint16Array, added: Points): Points {
   let total = added.positions.length
-  for (const member of kept.members) if (renumber[member] !== 0xffff) total++
+  for (let k = 0; k < kept.members.length; k++) if (renumber[kept.members[k]!] !== nobody) total++
   const positions = new Uint32Array(total)
   const members = new Uint16Array(total)
   let a = 0
   let at = 0
   for (let k = 0; k < kept.positions.length; k++) {
     const member = renumber[kept.members[k]!]!
-    if (member === 0xffff) continue
+    if (member === nobody) continue
     const position = kept.positions[k]!
     while (a < added.positions.length) {
       const other = added.positions[a]!
@@ -95,22 +98,33 @@ function sortPoints(positions: Uint32Array, members: Uint16Array): Points {
 const digitBits = 11
 const digitCount = 1 << digitBits
 
-/** The stable ascending order of u32 keys, as indexes: a radix sort, three digits of 11 bits. */
+/**
+ * The stable ascending order of u32 keys, as indexes: a radix sort, three digits of 11 bits. Here and below,
+ * loops over columns count: `for … of` a typed array costs several times as much, and this is most of a build.
+ */
 export function sortedOrder(keys: Uint32Array): Uint32Array {
-  let order = new Uint32Array(keys.length)
-  for (let i = 0; i < order.length; i++) order[i] = i
-  let spare = new Uint32Array(keys.length)
+  const count = keys.length
+  let order = new Uint32Array(count)
+  let greatest = 0
+  for (let i = 0; i < count; i++) {
+    order[i] = i
+    if (keys[i]! > greatest) greatest = keys[i]!
+  }
+  let spare = new Uint32Array(count)
   const starts = new Uint32Array(digitCount)
-  for (let shift = 0; shift < 32; shift += digitBits) {
+  for (let shift = 0; shift < 32 && greatest >>> shift > 0; shift += digitBits) {
     starts.fill(0)
-    for (const key of keys) starts[(key >>> shift) & (digitCount - 1)]!++
+    for (let i = 0; i < count; i++) starts[(keys[i]! >>> shift) & (digitCount - 1)]!++
     let sum = 0
     for (let digit = 0; digit < digitCount; digit++) {
-      const count = starts[digit]!
+      const here = starts[digit]!
       starts[digit] = sum
-      sum += count
+      sum += here
     }
-    for (const index of order) spare[starts[(keys[index]! >>> shift) & (digitCount - 1)]!++] = index
+    for (let i = 0; i < count; i++) {
+      const index = order[i]!
+      spare[starts[(keys[index]! >>> shift) & (digitCount - 1)]!++] = index
+    }
     const next = spare
     spare = order
     order = next

@@ -21,6 +21,22 @@ export interface RouterLimits {
   readonly retryReserve: number
 }
 
+/** Counted since the start. */
+export interface RouterCounters {
+  /** Calls this node made. */
+  routed: number
+  /** Calls whose handler ran here. */
+  ranHere: number
+  /** Calls that peers sent here. */
+  received: number
+  /** Of those, passed on to the owner. */
+  forwarded: number
+  /** Of those, refused because another node owns the key. */
+  notOwner: number
+  /** Further attempts of this node's calls. */
+  retried: number
+}
+
 /** What the router asks of its node. */
 export interface RouterPorts {
   readonly self: string
@@ -57,8 +73,14 @@ export class Router {
   /** Calls of this node that run on this node. */
   readonly here: Deadlines
   readonly #waiting = new Set<RoutedCall>()
-  /** Counted since the start. */
-  readonly counters = { routed: 0, ranHere: 0, received: 0, forwarded: 0, notOwner: 0, retried: 0 }
+  readonly counters: RouterCounters = {
+    routed: 0,
+    ranHere: 0,
+    received: 0,
+    forwarded: 0,
+    notOwner: 0,
+    retried: 0,
+  }
 
   constructor(ports: RouterPorts, limits: RouterLimits) {
     this.ports = ports

@@ -13,7 +13,12 @@ export type SwimInput =
   | { readonly type: 'data'; readonly stream: number; readonly bytes: Uint8Array }
   | { readonly type: 'closed'; readonly stream: number; readonly reason: StreamClose }
   /** Seeds are resolved `IP:port`; they are remembered for healing whatever becomes of this join. */
-  | { readonly type: 'join'; readonly id: number; readonly seeds: readonly Address[]; readonly timeoutMs: number }
+  | {
+      readonly type: 'join'
+      readonly id: number
+      readonly seeds: readonly Address[]
+      readonly timeoutMs: number
+    }
   | { readonly type: 'leave'; readonly id: number; readonly timeoutMs: number }
   | { readonly type: 'meta'; readonly meta: Uint8Array }
   /** A connection to that member broke (`reset`) or its host said that nobody listens (`refused`). */
@@ -92,7 +97,13 @@ export type SwimOutput =
 export interface Notice {
   readonly type: 'notice'
   readonly level: 'info' | 'warn'
-  readonly code: 'nameConflict' | 'udpBlocked' | 'incompatibleMember' | 'membersMax' | 'stalled' | 'versionsAdopted'
+  readonly code:
+    | 'nameConflict'
+    | 'udpBlocked'
+    | 'incompatibleMember'
+    | 'membersMax'
+    | 'stalled'
+    | 'versionsAdopted'
   readonly message: string
   readonly detail: Readonly<Record<string, string | number>>
 }

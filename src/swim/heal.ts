@@ -93,9 +93,16 @@ export class Healing {
     const place = this.#pick()
     if (place === undefined) {
       this.#doublings = 30
-      return this.#arm()
+      this.#arm()
+      return
     }
-    const options = { to: place.address, join: false, until: core.now + core.timing.tcpTimeoutMs, retry: false }
+    const options = {
+      to: place.address,
+      // Alone, we come as a newcomer, who must prove that UDP passes.
+      join: core.members.aliveCount <= 1,
+      until: core.now + core.timing.tcpTimeoutMs,
+      retry: false,
+    }
     this.#running = new Approach(this.#parts, options, (result) => {
       this.#running = undefined
       if ('nodes' in result) {

@@ -65,7 +65,9 @@ export class Join {
       const to = this.#waiting.shift()
       if (to === undefined) break
       const options = { to, join: true, until: this.#until, retry: true }
-      const approach: Approach = new Approach(this.#parts, options, (result) => this.#settled(approach, result))
+      const approach: Approach = new Approach(this.#parts, options, (result) =>
+        this.#settled(approach, result),
+      )
       this.#running.add(approach)
       approach.start()
     }
@@ -78,7 +80,10 @@ export class Join {
     else {
       this.#failures.push(result.failure)
       // The name is taken in the whole cluster, whichever seed is asked.
-      if (result.failure.reason === 'nameTaken') return this.#finish()
+      if (result.failure.reason === 'nameTaken') {
+        this.#finish()
+        return
+      }
     }
     this.#proceed()
   }

@@ -192,7 +192,8 @@ export class Members {
     for (let peer = 0; peer < this.#state.length; peer += 1) {
       const value = this.#state[peer]!
       if (value === state.absent) continue
-      if (value !== state.tombstone && this.#facet[peer] !== 0) this.registry.releaseFacet(peer, this.#facet[peer]!)
+      if (value !== state.tombstone && this.#facet[peer] !== 0)
+        this.registry.releaseFacet(peer, this.#facet[peer]!)
       this.#state[peer] = state.absent
       this.registry.release(peer)
     }

@@ -11,9 +11,12 @@ import type { Facts } from './facts.ts'
 import { pickMembers } from './gossip.ts'
 import { state } from './members.ts'
 import type { Outbox } from './outbox.ts'
-import type { Exchanges, ExchangeFailure } from './streams.ts'
+import type { ExchangeFailure, Exchanges } from './streams.ts'
 import { Timer } from './timers.ts'
 import { knows, protocolMaxOf } from './versions.ts'
+
+/** Helpers need a probe timeout of their own, and the way there and back: this many probe timeouts. */
+export const helpersShare = 1.25
 
 /** The steps of probing one member, shared by regular and evidence probes. */
 export class ProbeSteps {
@@ -41,7 +44,10 @@ export class ProbeSteps {
       sourcePort: config.port,
       sourceNode: config.name,
     })
-    if (members.state(peer) !== state.suspect) return this.#outbox.sendWithRiders(members.facet(peer).address, ping)
+    if (members.state(peer) !== state.suspect) {
+      this.#outbox.sendWithRiders(members.facet(peer).address, ping)
+      return
+    }
     const incarnation = members.incarnation(peer)
     const suspect = encodeMessage({ type: 'suspect', incarnation, node: name, from: config.name })
     this.#outbox.sendTo(peer, ping, suspect)
@@ -189,13 +195,21 @@ export class Prober {
 
   #askOthers(): void {
     const core = this.#core
-    if (!core.members.isLive(this.#peer)) return this.#finish()
+    if (!core.members.isLive(this.#peer)) {
+      this.#finish()
+      return
+    }
     this.#stage = 'indirect'
     core.timers.set(this.#wait, this.#endsAt)
     this.#nacksWanted = this.#steps.indirect(this.#peer, this.#seqNo)
     const seqNo = this.#seqNo
+    const verdictAt = core.now + core.awareness.scale(core.timing.probeTimeoutMs) * helpersShare
     this.#steps.tcp(this.#peer, seqNo, this.#endsAt, (failure) => {
-      if (failure === undefined && seqNo === this.#seqNo) this.#tcpAcked = true
+      if (seqNo !== this.#seqNo || this.#stage !== 'indirect') return
+      if (failure === undefined) this.#tcpAcked = true
+      // Its host says that nobody listens: once the helpers had their time, no longer silence is needed.
+      else if (failure.reason === 'refused' && verdictAt < this.#endsAt)
+        core.timers.set(this.#wait, verdictAt)
     })
   }
 
@@ -204,14 +218,23 @@ export class Prober {
     const peer = this.#peer
     const name = core.members.isLive(peer) ? core.members.name(peer) : ''
     const { awareness } = core
-    if (name === '') return this.#finish()
+    if (name === '') {
+      this.#finish()
+      return
+    }
     if (this.#tcpAcked) {
       awareness.add(-1)
-      core.notice('warn', 'udpBlocked', `${name} answers pings over TCP but not over UDP: open UDP to ${this.#target}`, {
-        name,
-        address: this.#target,
-      })
-      return this.#finish()
+      core.notice(
+        'warn',
+        'udpBlocked',
+        `${name} answers pings over TCP but not over UDP: open UDP to ${this.#target}`,
+        {
+          name,
+          address: this.#target,
+        },
+      )
+      this.#finish()
+      return
     }
     core.counters.probesFailed += 1
     awareness.add(this.#nacksWanted > 0 ? Math.max(0, this.#nacksWanted - this.#nacks) : 1)

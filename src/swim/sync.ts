@@ -92,12 +92,15 @@ export class Sync {
         return
       case 'ping':
         if (request.node !== '' && request.node !== config.name) return
-        return reply({ type: 'ack', seqNo: request.seqNo, payload: undefined })
+        reply({ type: 'ack', seqNo: request.seqNo, payload: undefined })
+        return
       case 'user':
-        return this.#user.message(request.body)
+        this.#user.message(request.body)
+        return
       case 'ack':
       case 'error':
-        return reply({ type: 'error', error: `a stream cannot begin with ${request.type}` })
+        reply({ type: 'error', error: `a stream cannot begin with ${request.type}` })
+        return
       default:
         request satisfies never
     }
@@ -127,7 +130,11 @@ export class Sync {
     for (const node of theirs.nodes) {
       const { name, addr, port, meta, incarnation, vsn } = node
       if (node.state === state.alive) {
-        this.#facts.alive({ type: 'alive', incarnation, node: name, addr, port, meta, vsn }, undefined, undefined)
+        this.#facts.alive(
+          { type: 'alive', incarnation, node: name, addr, port, meta, vsn },
+          undefined,
+          undefined,
+        )
       } else if (node.state === state.left) {
         this.#facts.dead({ type: 'dead', incarnation, node: name, from: name }, undefined, undefined)
       } else if (node.state === state.suspect || node.state === state.dead) {

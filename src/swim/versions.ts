@@ -42,7 +42,10 @@ function understands(a: Uint8Array, b: Uint8Array): boolean {
  * The delegate versions most of these members speak (live and not called `self`), the smaller triple on a tie;
  * undefined when there is none to ask.
  */
-export function prevailingDelegate(nodes: readonly PushPullNode[], self: string): DelegateVersions | undefined {
+export function prevailingDelegate(
+  nodes: readonly PushPullNode[],
+  self: string,
+): DelegateVersions | undefined {
   const votes = new Map<string, { versions: DelegateVersions; count: number }>()
   for (const node of nodes) {
     if (node.name === self || node.state > state.suspect || !isSoundVsn(node.vsn)) continue

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { fingerprint32, hashEncoded, hashKey } from '../../src/ring/hash.ts'
@@ -46,5 +49,28 @@ test('a lone surrogate counts as U+FFFD, on every path', () => {
       assert.equal(hashEncoded(`${pad}${lone}z`), hashKey(replaced))
       assert.equal(native.fingerprint32(`${pad}${lone}z`), hashKey(replaced))
     }
+  }
+})
+
+test('the hash of a known key is what it was on every platform before', () => {
+  assert.deepEqual(
+    ['', 'a', 'test', 'user-42', 'shoal shoal shoal shoal s', 'é', 'ab\u00ff'].map(hashKey),
+    [3696677242, 1016544589, 1633095781, 1188909063, 935522680, 1973972843, 3964642054],
+  )
+})
+
+test('where the add-on cannot be loaded, long keys hash the same', async () => {
+  // A copy of the module where no package can be found.
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-hash-'))
+  try {
+    const copy = join(folder, 'hash.mjs')
+    copyFileSync(join(import.meta.dirname, '../../src/ring/hash.js'), copy)
+    const alone = (await import(copy)) as { hashKey: typeof hashKey }
+    for (const length of [97, 98, 1000, 100_000]) {
+      const key = 'klíč-'.repeat(length)
+      assert.equal(alone.hashKey(key), native.fingerprint32(key))
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 })

@@ -108,7 +108,8 @@ export class Node {
   kill(): void {
     this.state = 'down'
     this.world.nodes.delete(this.address)
-    for (const { node, id } of this.streams.values()) node.input({ type: 'closed', stream: id, reason: 'reset' })
+    for (const { node, id } of this.streams.values())
+      node.input({ type: 'closed', stream: id, reason: 'reset' })
     this.swim.dispose()
   }
 
@@ -224,11 +225,14 @@ export class World {
   output(from: Node, output: SwimOutput): void {
     switch (output.type) {
       case 'packet':
-        return this.#packet(from, output.to, output.bytes)
+        this.#packet(from, output.to, output.bytes)
+        return
       case 'dial':
-        return this.#dial(from, output.stream, output.to)
+        this.#dial(from, output.stream, output.to)
+        return
       case 'write':
-        return this.#toOther(from, output.stream, (id) => ({ type: 'data', stream: id, bytes: output.bytes }))
+        this.#toOther(from, output.stream, (id) => ({ type: 'data', stream: id, bytes: output.bytes }))
+        return
       case 'end':
         this.#toOther(from, output.stream, (id) => ({ type: 'closed', stream: id, reason: 'ended' }))
         from.streams.delete(output.stream)
@@ -268,7 +272,9 @@ export class World {
     this.#trace(bytes)
     if (this.loss > 0 && this.random.u32() < this.loss * 0x1_0000_0000) return
     if (!this.passes(from.address, to, 'packet')) return
-    this.at(this.now + this.#delay(), () => this.nodes.get(to)?.input({ type: 'packet', bytes, from: from.address }))
+    this.at(this.now + this.#delay(), () =>
+      this.nodes.get(to)?.input({ type: 'packet', bytes, from: from.address }),
+    )
   }
 
   #dial(from: Node, id: number, to: Address): void {
