@@ -39,8 +39,8 @@ export class BodyError extends Error {
 const nothing = new Uint8Array(0)
 export const noBody: Body = new Body('none', nothing, 0, 0)
 
-/** A view of a body shorter than this share of its buffer is copied, so that it does not keep the rest alive. */
-const keptShare = 1 / 4
+/** Shorter bytes are copied out of their buffer, so that they do not keep the rest of it alive. */
+const keptBytesMin = 4_096
 
 const packr = new Packr({ useRecords: false })
 const unpackr = recordless(
@@ -84,7 +84,7 @@ export function encodeBody(value: unknown): Body {
 export function decodeBody(body: Body): unknown {
   if (body.kind === 'none') return undefined
   const { bytes } = body
-  if (body.kind === 'bytes') return bytes.length < body.source.length * keptShare ? bytes.slice() : bytes
+  if (body.kind === 'bytes') return bytes.length < keptBytesMin ? bytes.slice() : bytes
   if (bytes.length === 0) throw new BodyError('the body cannot be decoded: it is empty')
   try {
     return unpackr.unpack(bytes)

@@ -36,9 +36,9 @@ test('bytes are not copied on the way out, undefined is no body', () => {
 })
 
 test('a short body of bytes does not keep its slab alive, a long one is not copied', () => {
-  const slab = new Uint8Array(1_000)
+  const slab = new Uint8Array(10_000)
   const short = decodeBody(new Body('bytes', slab, 10, 20)) as Uint8Array
-  const long = decodeBody(new Body('bytes', slab, 10, 900)) as Uint8Array
+  const long = decodeBody(new Body('bytes', slab, 10, 9_000)) as Uint8Array
   assert.notEqual(short.buffer, slab.buffer)
   assert.equal(long.buffer, slab.buffer)
 })
