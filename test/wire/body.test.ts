@@ -11,8 +11,11 @@ function received(...bytes: number[]): Body {
 test('values of JSON round-trip, and dates, big integers and bytes within them', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
-      // msgpackr has one zero.
-      assert.deepEqual(decodeBody(encodeBody(value)), JSON.parse(JSON.stringify(value)))
+      const json = JSON.stringify(value)
+      // Renamed on arrival, on purpose.
+      fc.pre(!json.includes('__proto__'))
+      // There and back because msgpackr, like JSON, has one zero.
+      assert.deepEqual(decodeBody(encodeBody(value)), JSON.parse(json))
     }),
     { numRuns: 500 },
   )

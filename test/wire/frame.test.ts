@@ -153,6 +153,24 @@ test('requests come out as they went in, however the bytes are cut', () => {
   )
 })
 
+test('texts keep a byte order mark, and the surrogate that no text may hold is replaced', () => {
+  for (const [key, got] of [
+    ['\ufeffkey', '\ufeffkey'],
+    ['\ufeff'.repeat(20), '\ufeff'.repeat(20)],
+    ['a\ud800b', 'a\ufffdb'],
+    ['', ''],
+    ['\u0000\u007f\u0080', '\u0000\u007f\u0080'],
+  ] as const) {
+    const box = outbox()
+    assert.ok(box.request(1, 1, { ...plain, key }))
+    const frames = reader(...box.take())
+    frames.next()
+    assert.equal(frames.next(), frameType.request)
+    assert.ok(frames.readRequest())
+    assert.equal(frames.key, got)
+  }
+})
+
 test('a long body is a segment of its own and is not copied', () => {
   const box = outbox()
   const bytes = new Uint8Array(copyBytesMax).fill(3)
