@@ -1,5 +1,5 @@
 /** A seeded source of randomness for tests: the same seed, the same run. */
-import type { Random } from '../src/env.ts'
+import type { Random } from '../../src/env.ts'
 
 /** xorshift32; not for keys. */
 export function seeded(seed: number): Random {
