@@ -7,10 +7,7 @@
  * the rim of what a full member keeps. Why this rule: docs/decisions/0001-ring-parameters.md.
  */
 import { Heap } from './heap.ts'
-import { type Points, sortedOrder } from './points.ts'
-
-/** In a column of owners: nobody. Also the most members that a table can hold. */
-export const nobody = 0xffff
+import { nobody, type Points, sortedOrder } from './points.ts'
 
 /** More than any number of partitions or points, so that `distance x this + number` is exact in a double. */
 const numbersMax = 2 ** 21

@@ -6,6 +6,9 @@
  */
 import { fingerprint32 } from './hash.ts'
 
+/** In a column of members: nobody. Also the most members that a table can hold. */
+export const nobody = 0xffff
+
 /** Parallel columns, ascending by position, then by member. Members are numbered in the order of their names. */
 export interface Points {
   readonly positions: Uint32Array
@@ -52,20 +55,20 @@ export function buildPoints(sources: readonly PointSource[]): Points {
 }
 
 /**
- * The points of `kept` with the members renumbered by `renumber` (0xffff drops the member), merged with those
+ * The points of `kept` with the members renumbered by `renumber` (`nobody` drops the member), merged with those
  * of `added`: what `buildPoints` of all of them returns, without hashing and sorting again. Renumbering keeps
  * the order of names, so each column stays sorted.
  */
 export function mergePoints(kept: Points, renumber: Uint16Array, added: Points): Points {
   let total = added.positions.length
-  for (let k = 0; k < kept.members.length; k++) if (renumber[kept.members[k]!] !== 0xffff) total++
+  for (let k = 0; k < kept.members.length; k++) if (renumber[kept.members[k]!] !== nobody) total++
   const positions = new Uint32Array(total)
   const members = new Uint16Array(total)
   let a = 0
   let at = 0
   for (let k = 0; k < kept.positions.length; k++) {
     const member = renumber[kept.members[k]!]!
-    if (member === 0xffff) continue
+    if (member === nobody) continue
     const position = kept.positions[k]!
     while (a < added.positions.length) {
       const other = added.positions[a]!

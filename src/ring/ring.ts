@@ -5,8 +5,8 @@
  */
 import { ShoalError } from '../errors.ts'
 import { hashKey } from './hash.ts'
-import { nobody, shareBounds } from './partitions.ts'
-import { buildPoints, mergePoints, type PointSource } from './points.ts'
+import { shareBounds } from './partitions.ts'
+import { buildPoints, mergePoints, nobody, type PointSource } from './points.ts'
 import { OwnerTable, ringIdentity } from './table.ts'
 
 /** What all nodes of a ring must agree on; see `paramsDigest`. */
@@ -79,8 +79,9 @@ export interface RingMove {
 const partitionsMin = 16
 const partitionsMax = 2 ** 20
 const pointsMax = 4096
-const weightMin = 0.01
-const weightMax = 100
+/** Range of a weight above 0. A weight from the network is checked by whoever reads it: `buildRing` throws. */
+export const ringWeightMin = 0.01
+export const ringWeightMax = 100
 
 /** Points on one ring, six bytes each; beyond it every member places fewer. */
 export const ringPointsMax: number = 2 ** 21
@@ -152,7 +153,7 @@ function pointDensity(weights: readonly number[], points: number): number {
 }
 
 function checkParams({ partitions, points, bound }: RingParams): void {
-  const power = Number.isInteger(Math.log2(partitions))
+  const power = Number.isInteger(partitions) && (partitions & (partitions - 1)) === 0
   if (!power || partitions < partitionsMin || partitions > partitionsMax) {
     refuse('ring.partitions', partitions, `a power of two from ${partitionsMin} to ${partitionsMax}`)
   }
@@ -165,8 +166,12 @@ function checkParams({ partitions, points, bound }: RingParams): void {
 function checkMembers(sorted: readonly RingMember[]): void {
   if (sorted.length > nobody) refuse('ring members', sorted.length, `at most ${nobody}`)
   for (const [index, { name, weight }] of sorted.entries()) {
-    if (weight !== 0 && !(weight >= weightMin && weight <= weightMax)) {
-      refuse(`weight of ${JSON.stringify(name)}`, weight, `0 or a number from ${weightMin} to ${weightMax}`)
+    if (weight !== 0 && !(weight >= ringWeightMin && weight <= ringWeightMax)) {
+      refuse(
+        `weight of ${JSON.stringify(name)}`,
+        weight,
+        `0 or a number from ${ringWeightMin} to ${ringWeightMax}`,
+      )
     }
     if (sorted[index - 1]?.name === name) refuse('ring members', name, 'of distinct names')
   }

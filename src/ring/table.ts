@@ -3,8 +3,8 @@
  * A lookup is a hash and an array read; preference lists and explanations walk the points, off the call path.
  */
 import { hashKey, hashName } from './hash.ts'
-import { assignPartitions, type Bounds, firstPoints, nobody, takeNearest } from './partitions.ts'
-import type { Points } from './points.ts'
+import { assignPartitions, type Bounds, firstPoints, takeNearest } from './partitions.ts'
+import { nobody, type Points } from './points.ts'
 import type { RingCandidate, RingMember, RingMove, RingParams, RingTable } from './ring.ts'
 
 /** Version of the rule that makes tables; part of every digest. A new rule is a new version, and a new ring. */
@@ -46,7 +46,7 @@ export class OwnerTable implements RingTable {
     this.#bounds = bounds
     this.#owners = assignPartitions(points, bounds, params.partitions)
     this.#names = members.map(({ name }) => name)
-    this.#shift = 32 - Math.log2(params.partitions)
+    this.#shift = Math.clz32(params.partitions) + 1
     const rows = members.map(({ name, weight, zone }) => [name, weight, zone])
     this.digest = hashKey(JSON.stringify([...ringIdentity(params), rows]))
   }

@@ -25,7 +25,7 @@ export interface LinkOwner {
   /** The stream is gone; every call on it is settled. */
   ended(link: Link, reason: StreamClose): void
   incoming(call: IncomingCall): void
-  /** Everything of this turn was handed to the stream. */
+  /** Something was handed to the stream, or the stream handed on all it had. */
   flushed(link: Link): void
 }
 
@@ -71,7 +71,10 @@ export class Link implements Answerer, CallHolder {
         mux.handle({ type: 'received', bytes }, owner.clock.now())
         this.#pump()
       },
-      drained: () => this.#backlog(),
+      drained: () => {
+        this.#backlog()
+        owner.flushed(this)
+      },
       closed: (reason) => this.#closed(reason),
     })
     this.#alarm.by(mux.deadline)
@@ -188,7 +191,10 @@ export class Link implements Answerer, CallHolder {
   /** In good order, so that what was said last is heard; but not for ever. */
   #close(): void {
     if (this.#gone) return
-    if (!this.#connected) return this.stream.destroy()
+    if (!this.#connected) {
+      this.stream.destroy()
+      return
+    }
     this.#lingersUntil = this.#owner.clock.now() + this.#owner.limits.lingerMs
     this.stream.pause(false)
     this.stream.end()

@@ -4,7 +4,7 @@
  * When both sides dial at once there are two connections; the one dialled by the node whose name sorts first
  * stays, on both sides by the same rule, and the other is closed when its calls have run out.
  */
-import type { Millis, StreamClose } from '../env.ts'
+import type { Clock, Millis, StreamClose } from '../env.ts'
 import type { GoawayCode } from '../wire/frame.ts'
 import { Alarm, type AlarmCount } from './alarm.ts'
 import type { CallFailure } from './call.ts'
@@ -20,7 +20,7 @@ export interface PeerOwner {
   readonly ownName: string
   readonly limits: RpcLimits
   readonly alarms: AlarmCount
-  readonly clock: import('../env.ts').Clock
+  readonly clock: Clock
   /** Uniform in [0, 1). */
   random(): number
   mayConnect(): boolean
@@ -63,10 +63,9 @@ export class Peer {
   }
 
   call(call: OutgoingCall): void {
-    const { active } = this
-    if (active !== undefined) return active.call(call)
     const leaving = this.#leavingBoot !== undefined && this.#leavingBoot === this.info?.boot
-    if (this.info === undefined || leaving) {
+    if (this.active !== undefined) this.active.call(call)
+    else if (this.info === undefined || leaving) {
       const why = leaving ? 'is leaving' : 'is not a member'
       call.failure = disconnected(`${this.name} ${why}`, false)
       this.#owner.settleLater([call])
@@ -125,7 +124,12 @@ export class Peer {
 
   ended(link: Link, reason: StreamClose): void {
     this.links.delete(link)
-    if (this.#dialing === link) return this.#dialFailed(link, reason)
+    if (this.#dialing === link) this.#dialFailed(link, reason)
+    else this.#lost(link)
+  }
+
+  /** An open connection is gone. */
+  #lost(link: Link): void {
     if (this.active === link) this.active = undefined
     const broke = !link.orderly && !link.mux.heardGoaway
     if (this.info === undefined) return
@@ -157,7 +161,10 @@ export class Peer {
   #dial(): void {
     const { info } = this
     if (info === undefined || this.#dialing !== undefined) return
-    if (!this.#owner.mayConnect()) return this.#fail(overloaded('connectionsMax'))
+    if (!this.#owner.mayConnect()) {
+      this.#fail(overloaded('connectionsMax'))
+      return
+    }
     this.#dialing = this.#owner.dial(this.name, info)
     if (this.#dialing === undefined) this.#backOff(`${info.address} is no address`)
   }

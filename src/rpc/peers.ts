@@ -51,7 +51,6 @@ export interface RpcStats {
   readonly callsRunning: number
   /** Timers that are set. */
   readonly timers: number
-  readonly counters: Readonly<RpcCounters>
 }
 
 export class Peers {
@@ -96,8 +95,12 @@ export class Peers {
       callsWaiting,
       callsRunning,
       timers: this.#alarms.armed,
-      counters: this.#counters,
     }
+  }
+
+  /** Counted since this object was made. */
+  get counters(): Readonly<RpcCounters> {
+    return this.#counters
   }
 
   /** Takes a stream from a listener. */
@@ -216,7 +219,8 @@ export class Peers {
     this.#halfOpen.delete(link)
     const name = link.name!
     if (!link.dialled && this.#links.size - this.#halfOpen.size > this.#config.limits.connectionsMax) {
-      return link.goaway('full', 'connectionsMax is reached')
+      link.goaway('full', 'connectionsMax is reached')
+      return
     }
     let peer = this.#peers.get(name)
     if (peer === undefined) {

@@ -87,15 +87,27 @@ export class Approach {
   }
 
   #looked(result: SyncResult): void {
-    if ('failure' in result) return this.#failed(result.failure.reason, result.failure.message)
+    if ('failure' in result) {
+      this.#failed(result.failure.reason, result.failure.message)
+      return
+    }
     const { core, facts } = this.#parts
     const { nodes } = result.reply
     const complaint = this.#misfit(nodes)
-    if (complaint !== undefined) return this.#failed('versions', complaint)
+    if (complaint !== undefined) {
+      this.#failed('versions', complaint)
+      return
+    }
     const ours = nodes.find((node) => node.name === core.config.name)
-    if (ours === undefined) return this.#fitsIn(nodes)
+    if (ours === undefined) {
+      this.#fitsIn(nodes)
+      return
+    }
     const holder = holderAddress(ours)
-    if (holder !== core.address && ours.state <= state.suspect) return this.#nameHeld(ours, holder)
+    if (holder !== core.address && ours.state <= state.suspect) {
+      this.#nameHeld(ours, holder)
+      return
+    }
     this.#nameWasHeld = holder !== core.address
     if (ours.incarnation >= core.members.incarnation(core.self)) facts.announce(ours.incarnation + 1)
     this.#fitsIn(nodes)
@@ -133,7 +145,10 @@ export class Approach {
   }
 
   #fitsIn(nodes: readonly PushPullNode[]): void {
-    if (!this.#options.join) return this.#announce()
+    if (!this.#options.join) {
+      this.#announce()
+      return
+    }
     const seedName = nodes.find((node) => holderAddress(node) === this.to)?.name ?? ''
     this.#ping(this.to, seedName, pingTries, (isAcked) => {
       if (isAcked) return this.#announce()
@@ -150,10 +165,8 @@ export class Approach {
     const { core, outbox } = this.#parts
     const { name } = core.config
     if (this.#accusedAt > 0 && holder.incarnation > this.#accusedAt) {
-      return this.#failed(
-        'nameTaken',
-        `${name} is held by a live member at ${address}, which refuted our doubt`,
-      )
+      this.#failed('nameTaken', `${name} is held by a live member at ${address}, which refuted our doubt`)
+      return
     }
     this.#ping(address, name, pingTries, (isAcked) => {
       if (isAcked) return this.#failed('nameTaken', `${name} is held by a live member at ${address}`)
@@ -221,7 +234,8 @@ export class Approach {
     const attempt = (): void => {
       if (left === 0) {
         acks.delete(seqNo)
-        return done(false)
+        done(false)
+        return
       }
       left -= 1
       outbox.send(to, ping)
@@ -232,7 +246,10 @@ export class Approach {
 
   #failed(reason: SeedFailureReason, message: string): void {
     this.failure = this.#failureOf(reason, message)
-    if (passing.has(reason) && this.#options.retry) return this.#again()
+    if (passing.has(reason) && this.#options.retry) {
+      this.#again()
+      return
+    }
     this.#finish({ failure: this.failure, final: !passing.has(reason) })
   }
 

@@ -3,7 +3,7 @@
  * here; each idea has its own file and is given the core.
  */
 import type { Address, Millis, Random } from '../env.ts'
-import { packIp } from '../wire/address.ts'
+import { formatAddress, packIp } from '../wire/address.ts'
 import type { DropReason } from '../wire/error.ts'
 import { Keyring } from '../wire/keyring.ts'
 import { type Envelope, PacketCodec } from '../wire/packet.ts'
@@ -94,9 +94,7 @@ export class Core {
     this.awareness = new Awareness(config.timing.awarenessMaxMultiplier)
     this.counters = newCounters()
     this.addr = addr
-    this.address = config.host.includes(':')
-      ? `[${config.host}]:${config.port}`
-      : `${config.host}:${config.port}`
+    this.address = formatAddress(addr, config.port)
     this.delegate = config.delegateVersions
     this.vsn = vsnOf(config.delegateVersions)
     this.meta = config.meta

@@ -47,7 +47,10 @@ export class Evidence {
     const peer = core.members.find(name)
     if (!core.isRunning() || !core.isKnownLive(peer) || peer === core.self) return
     const running = this.#byPeer.get(peer)
-    if (running !== undefined) return this.#more(running, kind)
+    if (running !== undefined) {
+      this.#more(running, kind)
+      return
+    }
     if (this.#byPeer.size >= core.limits.evidenceProbesMax) {
       core.counters.evidenceIgnored += 1
       return
@@ -129,7 +132,10 @@ export class Evidence {
       return
     }
     if (inquiry.stage === 'accused') {
-      if (core.now >= inquiry.endsAt || !core.isKnownLive(peer)) return this.#rest(inquiry)
+      if (core.now >= inquiry.endsAt || !core.isKnownLive(peer)) {
+        this.#rest(inquiry)
+        return
+      }
       this.#steps.ping(peer, this.#newSeqNo(inquiry))
       core.timers.set(inquiry.timer, inquiry.endsAt)
       return

@@ -70,16 +70,24 @@ export class Facts {
     const { members } = core
     if (!this.#isAcceptable(alive)) return
     let peer = members.find(alive.node)
-    if (peer === core.self) return this.#aliveAboutUs(alive, from)
+    if (peer === core.self) {
+      this.#aliveAboutUs(alive, from)
+      return
+    }
     const before = peer < 0 ? state.absent : members.state(peer)
     if (before === state.absent || before === state.tombstone) {
       if (before === state.tombstone && alive.incarnation <= members.incarnation(peer)) {
-        return this.#accuse(peer, alive)
+        this.#accuse(peer, alive)
+        return
       }
-      if (members.count >= core.limits.membersMax) return this.#refuseMember(alive.node)
+      if (members.count >= core.limits.membersMax) {
+        this.#refuseMember(alive.node)
+        return
+      }
       peer = members.add(alive.node, core.now, core.random)
     } else if (!members.facet(peer).at(alive.addr, alive.port) && before <= state.suspect) {
-      return this.#conflict(alive)
+      this.#conflict(alive)
+      return
     } else if (alive.incarnation <= members.incarnation(peer)) {
       if (before !== state.alive) this.#accuse(peer, alive)
       return
@@ -103,7 +111,10 @@ export class Facts {
     if (peer < 0 || suspect.incarnation > incarnationMax) return
     const known = members.incarnation(peer)
     if (suspect.incarnation < known) return
-    if (peer === core.self) return this.#refute(suspect.incarnation, from)
+    if (peer === core.self) {
+      this.#refute(suspect.incarnation, from)
+      return
+    }
     const isNewer = suspect.incarnation > known
     if (isNewer) members.setIncarnation(peer, suspect.incarnation)
     const before = members.state(peer)
@@ -127,14 +138,20 @@ export class Facts {
     const peer = members.find(dead.node)
     if (peer < 0 || dead.incarnation > incarnationMax) return
     if (dead.incarnation < members.incarnation(peer)) return
-    if (peer === core.self) return this.#refute(dead.incarnation, from)
+    if (peer === core.self) {
+      this.#refute(dead.incarnation, from)
+      return
+    }
     members.setIncarnation(peer, dead.incarnation)
     if (members.state(peer) > state.suspect) return
     this.suspicions.stop(peer)
     core.broadcast(peer, raw?.slice() ?? encodeMessage(dead))
     const hasLeft = dead.from === dead.node
     members.setState(peer, hasLeft ? state.left : state.dead, core.now)
-    if (hasLeft) return core.emitMember('left', peer)
+    if (hasLeft) {
+      core.emitMember('left', peer)
+      return
+    }
     core.counters.deaths += 1
     core.emitMember('died', peer)
     this.#died(peer)
@@ -169,7 +186,10 @@ export class Facts {
     const core = this.#core
     const own = core.members.incarnation(core.self)
     if (!core.isRunning() || alive.incarnation < own) return
-    if (!core.members.facet(core.self).at(alive.addr, alive.port)) return this.#conflict(alive)
+    if (!core.members.facet(core.self).at(alive.addr, alive.port)) {
+      this.#conflict(alive)
+      return
+    }
     const isOurs = sameBytes(alive.vsn, core.vsn) && sameMeta(alive.meta, core.meta)
     if (alive.incarnation === own && isOurs) return
     this.#refute(alive.incarnation, from)

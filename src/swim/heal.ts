@@ -93,11 +93,13 @@ export class Healing {
     const place = this.#pick()
     if (place === undefined) {
       this.#doublings = 30
-      return this.#arm()
+      this.#arm()
+      return
     }
     const options = {
       to: place.address,
-      join: false,
+      // Alone, we come as a newcomer, who must prove that UDP passes.
+      join: core.members.aliveCount <= 1,
       until: core.now + core.timing.tcpTimeoutMs,
       retry: false,
     }

@@ -80,7 +80,10 @@ export class Join {
     else {
       this.#failures.push(result.failure)
       // The name is taken in the whole cluster, whichever seed is asked.
-      if (result.failure.reason === 'nameTaken') return this.#finish()
+      if (result.failure.reason === 'nameTaken') {
+        this.#finish()
+        return
+      }
     }
     this.#proceed()
   }

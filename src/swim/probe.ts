@@ -41,8 +41,10 @@ export class ProbeSteps {
       sourcePort: config.port,
       sourceNode: config.name,
     })
-    if (members.state(peer) !== state.suspect)
-      return this.#outbox.sendWithRiders(members.facet(peer).address, ping)
+    if (members.state(peer) !== state.suspect) {
+      this.#outbox.sendWithRiders(members.facet(peer).address, ping)
+      return
+    }
     const incarnation = members.incarnation(peer)
     const suspect = encodeMessage({ type: 'suspect', incarnation, node: name, from: config.name })
     this.#outbox.sendTo(peer, ping, suspect)
@@ -190,7 +192,10 @@ export class Prober {
 
   #askOthers(): void {
     const core = this.#core
-    if (!core.members.isLive(this.#peer)) return this.#finish()
+    if (!core.members.isLive(this.#peer)) {
+      this.#finish()
+      return
+    }
     this.#stage = 'indirect'
     core.timers.set(this.#wait, this.#endsAt)
     this.#nacksWanted = this.#steps.indirect(this.#peer, this.#seqNo)
@@ -205,7 +210,10 @@ export class Prober {
     const peer = this.#peer
     const name = core.members.isLive(peer) ? core.members.name(peer) : ''
     const { awareness } = core
-    if (name === '') return this.#finish()
+    if (name === '') {
+      this.#finish()
+      return
+    }
     if (this.#tcpAcked) {
       awareness.add(-1)
       core.notice(
@@ -217,7 +225,8 @@ export class Prober {
           address: this.#target,
         },
       )
-      return this.#finish()
+      this.#finish()
+      return
     }
     core.counters.probesFailed += 1
     awareness.add(this.#nacksWanted > 0 ? Math.max(0, this.#nacksWanted - this.#nacks) : 1)

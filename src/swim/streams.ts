@@ -129,10 +129,14 @@ export class Exchanges {
       message = stream.reader.push(bytes)
     } catch (error) {
       if (!(error instanceof WireError)) throw error
-      return this.#unreadable(stream, error)
+      this.#unreadable(stream, error)
+      return
     }
     if (message === undefined) return
-    if (stream.done === undefined) return this.#answer(stream, message)
+    if (stream.done === undefined) {
+      this.#answer(stream, message)
+      return
+    }
     this.#close(stream, 'end')
     if (message.type === 'error') {
       const reason = /encrypt/i.test(message.error) ? 'encryption' : 'remote'
@@ -164,10 +168,14 @@ export class Exchanges {
     core.counters.streamsDropped += 1
     if (stream.done !== undefined) {
       const isSetting = error.drop === 'encryption' || error.drop === 'label'
-      return this.#fail(stream, isSetting ? error.drop : 'malformed', `unreadable answer: ${error.message}`)
+      this.#fail(stream, isSetting ? error.drop : 'malformed', `unreadable answer: ${error.message}`)
+      return
     }
     // A stream of another cluster gets no answer: it would not understand ours.
-    if (error.drop === 'label') return this.#close(stream, 'destroy')
+    if (error.drop === 'label') {
+      this.#close(stream, 'destroy')
+      return
+    }
     const reply: StreamMessage = { type: 'error', error: error.message }
     core.emit({ type: 'write', stream: stream.id, bytes: core.streams.seal(reply, 'acceptor') })
     this.#close(stream, 'end')

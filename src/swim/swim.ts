@@ -119,31 +119,44 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     if (lateMs > core.timing.probeTimeoutMs) this.#stalled(lateMs)
     switch (input.type) {
       case 'tick':
-        return this.#tick()
+        this.#tick()
+        return
       case 'packet':
-        return this.#packet(input.bytes, input.from)
+        this.#packet(input.bytes, input.from)
+        return
       case 'packetFailed':
-        return this.#prober.packetFailed(input.to)
+        this.#prober.packetFailed(input.to)
+        return
       case 'accepted':
-        return this.#sync.exchanges.accepted(input.stream)
+        this.#sync.exchanges.accepted(input.stream)
+        return
       case 'connected':
-        return this.#sync.exchanges.connected(input.stream)
+        this.#sync.exchanges.connected(input.stream)
+        return
       case 'data':
-        return this.#sync.exchanges.data(input.stream, input.bytes)
+        this.#sync.exchanges.data(input.stream, input.bytes)
+        return
       case 'closed':
-        return this.#sync.exchanges.closed(input.stream, input.reason)
+        this.#sync.exchanges.closed(input.stream, input.reason)
+        return
       case 'start':
-        return this.#start()
+        this.#start()
+        return
       case 'join':
-        return this.#join(input)
+        this.#join(input)
+        return
       case 'leave':
-        return this.#startLeave(input.id, input.timeoutMs)
+        this.#startLeave(input.id, input.timeoutMs)
+        return
       case 'meta':
-        return this.#meta(input.meta)
+        this.#meta(input.meta)
+        return
       case 'evidence':
-        return this.#evidence.report(input.name, input.kind)
+        this.#evidence.report(input.name, input.kind)
+        return
       case 'keys':
-        return core.keyring[input.op](input.key)
+        core.keyring[input.op](input.key)
+        return
       case 'stalled':
         if (input.ms > core.timing.probeTimeoutMs) this.#stalled(input.ms)
         return
@@ -171,16 +184,22 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     if (!this.#core.isRunning()) {
       const message = 'this member is not running'
       const failures = input.seeds.map((seed) => ({ seed, reason: 'left' as const, message }))
-      return this.#core.emit({ type: 'joinFailed', id: input.id, failures })
+      this.#core.emit({ type: 'joinFailed', id: input.id, failures })
+      return
     }
-    this.#healing.rememberSeeds(input.seeds)
-    const join = new Join(this.#parts, input, (over) => this.#joins.delete(over))
+    const join = new Join(this.#parts, input, (over) => {
+      this.#joins.delete(over)
+      this.#healing.rememberSeeds(input.seeds)
+    })
     this.#joins.add(join)
     join.start()
   }
 
   #startLeave(id: number, timeoutMs: Millis): void {
-    if (!this.#core.isRunning()) return this.#leave.wait(id)
+    if (!this.#core.isRunning()) {
+      this.#leave.wait(id)
+      return
+    }
     for (const join of this.#joins) join.cancel()
     this.#prober.stop()
     this.#evidence.forgive()
@@ -230,24 +249,31 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     const from = this.#from
     switch (message.type) {
       case 'ping':
-        return this.#pinged(message, from)
+        this.#pinged(message, from)
+        return
       case 'ack':
         if (this.#prober.ack(message) || this.#relays.ack(message.seqNo) || this.#evidence.ack(message.seqNo))
           return
-        return this.#acks.get(message.seqNo)?.()
+        this.#acks.get(message.seqNo)?.()
+        return
       case 'nack':
         this.#prober.nack(message.seqNo)
         return
       case 'indirectPing':
-        return this.#relays.ask(message, from)
+        this.#relays.ask(message, from)
+        return
       case 'alive':
-        return this.#facts.alive(message, raw, from)
+        this.#facts.alive(message, raw, from)
+        return
       case 'suspect':
-        return this.#facts.suspect(message, raw, from)
+        this.#facts.suspect(message, raw, from)
+        return
       case 'dead':
-        return this.#facts.dead(message, raw, from)
+        this.#facts.dead(message, raw, from)
+        return
       case 'user':
-        return this.#serf.message(message.body)
+        this.#serf.message(message.body)
+        return
       default:
         message satisfies never
     }
@@ -259,10 +285,16 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     const ack = encodeMessage({ type: 'ack', seqNo: ping.seqNo, payload: undefined })
     const peer = core.members.find(ping.sourceNode)
     const to = this.#answerTo(ping, peer, from)
-    if (!core.isRunning()) return this.#outbox.send(to, ack, this.#leave.farewell)
+    if (!core.isRunning()) {
+      this.#outbox.send(to, ack, this.#leave.farewell)
+      return
+    }
     // Whoever pings us while we hold it suspect or dead should hear so, to refute.
     const charge = peer < 0 ? undefined : this.#facts.charge(peer)
-    if (charge !== undefined) return this.#outbox.send(to, ack, charge)
+    if (charge !== undefined) {
+      this.#outbox.send(to, ack, charge)
+      return
+    }
     this.#outbox.sendWithRiders(to, ack)
   }
 

@@ -92,12 +92,15 @@ export class Sync {
         return
       case 'ping':
         if (request.node !== '' && request.node !== config.name) return
-        return reply({ type: 'ack', seqNo: request.seqNo, payload: undefined })
+        reply({ type: 'ack', seqNo: request.seqNo, payload: undefined })
+        return
       case 'user':
-        return this.#user.message(request.body)
+        this.#user.message(request.body)
+        return
       case 'ack':
       case 'error':
-        return reply({ type: 'error', error: `a stream cannot begin with ${request.type}` })
+        reply({ type: 'error', error: `a stream cannot begin with ${request.type}` })
+        return
       default:
         request satisfies never
     }

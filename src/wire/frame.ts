@@ -200,8 +200,10 @@ export class FrameReader {
     }
     this.#at = at
     this.trace = undefined
-    if ((flags & flag.trace) !== 0 && (this.trace = this.#shortText()) === undefined)
-      return this.#bad('fields')
+    if ((flags & flag.trace) !== 0) {
+      this.trace = this.#shortText()
+      if (this.trace === undefined) return this.#bad('fields')
+    }
     if ((flags & flag.spelled) !== 0) {
       const method = this.#shortText()
       if (method === undefined) return this.#bad('fields')

@@ -135,14 +135,21 @@ export function encodeMessage(message: PacketMessage | ErrorReply): Uint8Array {
 }
 
 /**
- * The message in these bytes; throws only WireError. Unknown fields are ignored, missing and nil ones
- * are zero. Byte fields may be views into `bytes`: copy what is kept.
+ * The message in these bytes, all of them; throws only WireError. Unknown fields are ignored, missing and nil ones are zero.
+ * Bytes behind the struct are refused, which Go does not do: no peer sends any, a message is passed on with the bytes
+ * it came in, and encrypted packets would sometimes pass for empty messages. Byte fields may be views
+ * into `bytes`: copy what is kept.
  */
 export function decodeMessage(bytes: Uint8Array): PacketMessage | ErrorReply {
   if (bytes.length === 0) throw new WireError('empty', 'a message has no bytes')
   cursor.reset(bytes, 1, bytes.length)
-  const c = cursor
-  switch (bytes[0]) {
+  const message = decodeBody(bytes[0]!, cursor)
+  if (cursor.left > 0) throw new WireError('malformed', `${cursor.left} bytes follow the message`)
+  return message
+}
+
+function decodeBody(type: number, c: Cursor): PacketMessage | ErrorReply {
+  switch (type) {
     case messageTypes.ping:
       return read.readPing(c)
     case messageTypes.indirectPing:
@@ -162,6 +169,6 @@ export function decodeMessage(bytes: Uint8Array): PacketMessage | ErrorReply {
     case messageTypes.error:
       return read.readError(c)
     default:
-      throw new WireError('type', `no message has type ${bytes[0]}`)
+      throw new WireError('type', `no message has type ${type}`)
   }
 }

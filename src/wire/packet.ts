@@ -102,7 +102,8 @@ export class PacketCodec {
 
   /**
    * Visits each message in order with its own bytes, type byte first, fit for passing on unchanged. Bad parts are
-   * skipped. Undefined when every part was good; else the reason of the first loss, be it a part or the whole.
+   * skipped. Undefined when every part was good; else the reason of the first loss, be it a part or the whole. Without
+   * keys, what looks like an encrypted packet counts as 'encryption'.
    * Messages and bytes are views into `datagram`. Throws only what `visit` throws.
    */
   open(datagram: Uint8Array, visit: Visit): DropReason | undefined {
@@ -125,6 +126,15 @@ export class PacketCodec {
     this.#inflatedLeft = packetLimits.decompressedBytesMax
     this.#dropped = undefined
     this.#part(bytes, 0, visit)
+    // The version of an encryption envelope reads as ping or indirect ping, and its rest as neither.
+    if (
+      this.#dropped === 'malformed' &&
+      bytes[0]! <= 1 &&
+      bytes.length >= sealOverheadBytes &&
+      !hasKeys(keyring)
+    ) {
+      return 'encryption'
+    }
     return this.#dropped
   }
 

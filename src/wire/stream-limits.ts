@@ -12,6 +12,13 @@ export const streamLimits = {
   streamBytesMax: 20_971_520,
   /** Bytes of a message behind a compression. */
   decompressedBytesMax: 41_943_040,
+  /** Bytes of such a message that need no justification by their compressed size. */
+  decompressedBytesFree: 1_048_576,
+  /**
+   * Times the compressed size that a larger one may have. Real push/pulls reach 10; without this, 31 kB from a stranger would
+   * become 40 MiB and stop the process for a quarter of a second.
+   */
+  decompressedRatioMax: 100,
 } as const
 
 /** Limits of the shape of `streamLimits`. */

@@ -235,7 +235,9 @@ export class StreamReader {
   }
 
   #inflate(bytes: Uint8Array): StreamMessage {
-    return this.#whole(decodeCompressed(bytes, this.#limits.decompressedBytesMax))
+    const { decompressedBytesMax, decompressedBytesFree, decompressedRatioMax } = this.#limits
+    const justified = Math.max(decompressedBytesFree, bytes.length * decompressedRatioMax)
+    return this.#whole(decodeCompressed(bytes, Math.min(decompressedBytesMax, justified)))
   }
 
   /** A message whose bytes are all there. */

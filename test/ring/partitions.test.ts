@@ -1,8 +1,8 @@
 /** The rule of src/ring/partitions.ts against a plain writing of it: sort all pairs, go through them once. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assignPartitions, type Bounds, nobody, shareBounds } from '../../src/ring/partitions.ts'
-import { buildPoints, mergePoints, type Points } from '../../src/ring/points.ts'
+import { assignPartitions, type Bounds, shareBounds } from '../../src/ring/partitions.ts'
+import { buildPoints, mergePoints, nobody, type Points } from '../../src/ring/points.ts'
 import { seededNumbers } from './members.ts'
 
 interface Pair {

@@ -225,11 +225,14 @@ export class World {
   output(from: Node, output: SwimOutput): void {
     switch (output.type) {
       case 'packet':
-        return this.#packet(from, output.to, output.bytes)
+        this.#packet(from, output.to, output.bytes)
+        return
       case 'dial':
-        return this.#dial(from, output.stream, output.to)
+        this.#dial(from, output.stream, output.to)
+        return
       case 'write':
-        return this.#toOther(from, output.stream, (id) => ({ type: 'data', stream: id, bytes: output.bytes }))
+        this.#toOther(from, output.stream, (id) => ({ type: 'data', stream: id, bytes: output.bytes }))
+        return
       case 'end':
         this.#toOther(from, output.stream, (id) => ({ type: 'closed', stream: id, reason: 'ended' }))
         from.streams.delete(output.stream)

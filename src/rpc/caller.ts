@@ -1,0 +1,147 @@
+/** The calls we make on one connection: ids, deadlines, and which answer is whose. Part of `Mux`. */
+import type { Millis } from '../env.ts'
+import { type FrameReader, flag } from '../wire/frame.ts'
+import type { Outbox } from '../wire/outbox.ts'
+import type { Backlog } from './backlog.ts'
+import type { RpcLimits } from './config.ts'
+import { callFailure, disconnected, errorCodes, overloaded, timedOut } from './failure.ts'
+import { readBody } from './incoming.ts'
+import type { MuxOutput, Violation } from './mux.ts'
+import type { OutgoingCall } from './outgoing.ts'
+import type { Queue } from './queue.ts'
+import type { RpcCounters } from './stats.ts'
+import { CallTable } from './table.ts'
+import { DeadlineWheel } from './wheel.ts'
+
+/** What both directions of a connection share. */
+export interface Sides {
+  readonly limits: RpcLimits
+  readonly counters: RpcCounters
+  readonly outbox: Outbox
+  readonly backlog: Backlog
+  readonly outputs: Queue<MuxOutput>
+}
+
+const tooLarge = 'the call is longer than frameBytesMax, keyBytesMax or the 255 bytes of a method allow'
+
+export class Caller {
+  readonly #sides: Sides
+  readonly #calls = new CallTable<OutgoingCall>()
+  readonly #wheel = new DeadlineWheel()
+  #nextId = 1
+  /** Calls given up whose answer may still come. */
+  #abandoned = 0
+
+  constructor(sides: Sides) {
+    this.#sides = sides
+  }
+
+  get size(): number {
+    return this.#calls.size
+  }
+
+  get deadline(): Millis {
+    return this.#wheel.deadline
+  }
+
+  /** Writes the call, or puts it out as failed. */
+  call(call: OutgoingCall, now: Millis, open: boolean): void {
+    const { limits, counters, outbox, backlog, outputs } = this.#sides
+    const { request } = call
+    const bodyBytes = request.body.end - request.body.start
+    if (!open) call.failure = disconnected('the connection is closing', false)
+    else if (request.deadline <= now) call.failure = timedOut(call)
+    else if (this.#calls.size >= limits.callsInFlightMax) call.failure = overloaded('callsInFlightMax')
+    else if (backlog.bytes + outbox.pendingBytes + bodyBytes > limits.queuedBytesMax) {
+      call.failure = overloaded('queuedBytesMax')
+    } else if (!outbox.request(this.#nextId, remaining(request.deadline, now), request)) {
+      call.failure = callFailure('ERR_SHOAL_TOO_LARGE', tooLarge, false, false)
+    } else {
+      call.id = this.#nextId
+      call.sent = true
+      this.#nextId = (this.#nextId + 1) >>> 0
+      this.#calls.set(call)
+      this.#wheel.add(call)
+      counters.callsSent += 1
+      return
+    }
+    if (call.failure.code === 'ERR_SHOAL_OVERLOADED') counters.callsShed += 1
+    outputs.push(call)
+  }
+
+  cancel(call: OutgoingCall): void {
+    if (this.#calls.get(call.id) !== call) return
+    this.#sides.counters.callsCancelled += 1
+    this.#abandon(call)
+  }
+
+  expire(now: Millis): void {
+    for (const call of this.#wheel.expire(now)) {
+      call.failure = timedOut(call)
+      this.#sides.counters.callsTimedOut += 1
+      this.#abandon(call)
+      this.#sides.outputs.push(call)
+    }
+  }
+
+  replied(reader: FrameReader): Violation | undefined {
+    if (!reader.readReply()) return undefined
+    const call = this.#calls.get(reader.id)
+    if (call === undefined) return this.#late()
+    call.reply = readBody(reader)
+    this.#settle(call)
+    return undefined
+  }
+
+  failed(reader: FrameReader): Violation | undefined {
+    if (!reader.readError()) return undefined
+    const call = this.#calls.get(reader.id)
+    if (call === undefined) return this.#late()
+    call.failure = {
+      code: errorCodes[reader.code] ?? 'ERR_SHOAL_REMOTE',
+      message: reader.message,
+      mayHaveRun: (reader.flags & flag.mayHaveRun) !== 0,
+      retryable: (reader.flags & flag.retryable) !== 0,
+      owner: reader.owner,
+      digest: reader.digest,
+    }
+    this.#settle(call)
+    return undefined
+  }
+
+  /** The connection is gone: every call on it may have run. */
+  endAll(why: string): void {
+    for (const call of this.#calls.takeAll()) {
+      this.#wheel.remove(call)
+      call.failure = disconnected(why, true)
+      this.#sides.outputs.push(call)
+    }
+  }
+
+  #settle(call: OutgoingCall): void {
+    this.#calls.delete(call)
+    this.#wheel.remove(call)
+    this.#sides.counters.repliesReceived += 1
+    this.#sides.outputs.push(call)
+  }
+
+  /** Answers to calls that were given up are late; to anything else, a violation. */
+  #late(): Violation | undefined {
+    if (this.#abandoned === 0) return 'reply'
+    this.#abandoned -= 1
+    this.#sides.counters.lateReplies += 1
+    return undefined
+  }
+
+  /** Forgets a call that was sent and tells the peer. */
+  #abandon(call: OutgoingCall): void {
+    this.#calls.delete(call)
+    this.#wheel.remove(call)
+    this.#abandoned += 1
+    this.#sides.outbox.cancel(call.id)
+  }
+}
+
+function remaining(deadline: Millis, now: Millis): number {
+  return Math.min(Math.ceil(deadline - now), 0xffff_fffe)
+}

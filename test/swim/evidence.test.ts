@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Node, World } from './world.ts'
+
+function report(nodes: readonly Node[], name: string, kind: 'reset' | 'refused'): void {
+  for (const node of nodes) node.input({ type: 'evidence', name, kind })
+}
+
+test('a killed process whose connections break and are refused is dead to all within a second (local profile)', () => {
+  let worstMs = 0
+  for (let seed = 1; seed <= 20; seed += 1) {
+    for (const count of [2, 3, 5]) {
+      const world = new World(seed, { profile: 'local' })
+      const nodes = world.cluster(count)
+      world.run(10_000)
+      const victim = nodes.pop()!
+      victim.kill()
+      report(nodes, victim.name, 'reset')
+      world.run(20)
+      report(nodes, victim.name, 'refused')
+      const tookMs = world.runUntil(() => nodes.every((node) => node.stateOf(victim.name) === 'dead'), 60_000)
+      assert.ok(tookMs !== -1 && tookMs < 980, `seed ${seed}, ${count} members: ${tookMs} ms`)
+      worstMs = Math.max(worstMs, tookMs + 20)
+      assert.deepEqual(world.falseDeaths(), [])
+    }
+  }
+  assert.ok(worstMs < 800, `worst ${worstMs} ms`)
+})
+
+test('a stopped process is condemned no faster for its broken connections', () => {
+  for (let seed = 1; seed <= 10; seed += 1) {
+    const world = new World(seed, { profile: 'local' })
+    const nodes = world.cluster(5)
+    world.run(10_000)
+    const stopped = nodes.pop()!
+    stopped.pause()
+    for (let i = 0; i < 20; i += 1) {
+      report(nodes, stopped.name, 'reset')
+      world.run(100)
+    }
+    assert.deepEqual(world.falseDeaths(), [])
+    stopped.resume()
+    world.run(5000)
+    assert.deepEqual(world.falseDeaths(), [])
+  }
+})
+
+test('a live process is not condemned because its RPC port refuses', () => {
+  const world = new World(1, { profile: 'local' })
+  const nodes = world.cluster(3)
+  world.run(10_000)
+  for (let i = 0; i < 50; i += 1) {
+    report(nodes, 'n2', 'refused')
+    world.run(100)
+  }
+  assert.ok(nodes.every((node) => node.events.every((event) => event.change !== 'suspected')))
+  assert.ok(nodes[0]!.swim.counters.evidenceProbes <= 30, 'evidence about one member is rate-limited')
+})
+
+test('a live process that hears late is calmed by its ack before the hurried suspicion ends', () => {
+  const world = new World(2, { profile: 'local' })
+  const nodes = world.cluster(2)
+  world.run(10_000)
+  const [a, b] = nodes as [Node, Node]
+  // Its listener is gone and its packets are lost for a while, as in a restart of its network.
+  world.passes = (from, to, kind) => kind === 'stream' || (from !== b.address && to !== b.address)
+  world.nodes.delete(b.address)
+  report([a], b.name, 'refused')
+  world.runUntil(() => a.stateOf(b.name) === 'suspect', 2000)
+  world.nodes.set(b.address, b)
+  world.passes = () => true
+  world.run(5000)
+  assert.deepEqual(world.falseDeaths(), [])
+})
+
+test('evidence about unknown names and beyond the maximum of probes is ignored', () => {
+  const world = new World(3, { limits: { evidenceProbesMax: 2 } })
+  const nodes = world.cluster(5)
+  world.run(10_000)
+  const before = nodes[0]!.swim.counters.evidenceProbes
+  for (const name of ['n1', 'n2', 'n3', 'n4', 'nobody', 'n0']) report([nodes[0]!], name, 'reset')
+  assert.equal(nodes[0]!.swim.counters.evidenceProbes - before, 2)
+  assert.equal(nodes[0]!.swim.counters.evidenceIgnored, 2)
+})

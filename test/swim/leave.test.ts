@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Node, World } from './world.ts'
+
+function hasLeft(node: Node): boolean {
+  return node.results.some((result) => result.type === 'left')
+}
+
+for (const count of [2, 3, 30]) {
+  test(`a member that leaves ${count} is seen as left by all, never as dead`, () => {
+    for (const loss of [0, 0.2]) {
+      const world = new World(count)
+      const nodes = world.cluster(count)
+      world.run(10_000)
+      world.loss = loss
+      const leaver = nodes.pop()!
+      leaver.input({ type: 'leave', id: 3, timeoutMs: 5000 })
+      assert.notEqual(
+        world.runUntil(() => hasLeft(leaver), 5001),
+        -1,
+      )
+      // It stays up for a moment, as the driver does.
+      world.run(1000)
+      leaver.kill()
+      world.run(30_000)
+      for (const node of nodes) {
+        assert.ok(
+          node.events.some((e) => e.change === 'left' && e.name === leaver.name),
+          node.name,
+        )
+        assert.ok(!node.events.some((e) => e.change === 'died'), node.name)
+      }
+    }
+  })
+}
+
+test('a member alone leaves at once', () => {
+  const world = new World(1)
+  const lone = world.node('lone')
+  lone.input({ type: 'leave', id: 1, timeoutMs: 5000 })
+  assert.ok(hasLeft(lone))
+})
+
+test('leave ends at its timeout when nobody takes notice', () => {
+  const world = new World(2)
+  const nodes = world.cluster(2)
+  world.run(5000)
+  world.passes = () => false
+  nodes[1]!.input({ type: 'leave', id: 1, timeoutMs: 700 })
+  const tookMs = world.runUntil(() => hasLeft(nodes[1]!), 10_000)
+  assert.ok(tookMs >= 0 && tookMs <= 701, `${tookMs}`)
+})
+
+test('a member that is leaving still acks, with its farewell, and accuses nobody', () => {
+  const world = new World(3)
+  const nodes = world.cluster(5)
+  world.run(5000)
+  nodes[4]!.input({ type: 'leave', id: 1, timeoutMs: 5000 })
+  world.run(60_000)
+  assert.deepEqual(
+    world.log.filter((event) => event.change === 'suspected' || event.change === 'died'),
+    [],
+  )
+  for (const node of nodes.slice(0, 4)) assert.notEqual(node.stateOf('n4'), 'alive')
+})
+
+test('who leaves twice, or joins after leaving, is answered', () => {
+  const world = new World(4)
+  const nodes = world.cluster(2)
+  world.run(1000)
+  nodes[1]!.input({ type: 'leave', id: 1, timeoutMs: 1000 })
+  nodes[1]!.input({ type: 'leave', id: 2, timeoutMs: 1000 })
+  world.run(2000)
+  nodes[1]!.input({ type: 'leave', id: 3, timeoutMs: 1000 })
+  assert.deepEqual(
+    nodes[1]!.results.filter((r) => r.type === 'left').map((r) => r.id),
+    [1, 2, 3],
+  )
+  nodes[1]!.input({ type: 'join', id: 4, seeds: [nodes[0]!.address], timeoutMs: 1000 })
+  assert.equal(nodes[1]!.results.at(-1)?.type, 'joinFailed')
+})
