@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
-import { until } from '../support/until.ts'
+import { pause, until } from '../support/until.ts'
 
 export interface SerfOptions {
   readonly name: string
@@ -23,6 +23,8 @@ export interface SerfMember {
 }
 
 const startsMax = 3
+/** Each look at the members is a process. */
+const askEveryMs = 200
 
 /** The first line of `serf version`; undefined where it is not installed. */
 export function serfVersion(): string | undefined {
@@ -117,6 +119,7 @@ export class SerfAgent {
       () => `serf members of ${this.name} shows "${statuses}", it shows "${seen}"`,
       async () => {
         seen = await this.statuses()
+        if (seen !== statuses) await pause(askEveryMs)
         return seen === statuses
       },
       timeoutMs,

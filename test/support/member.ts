@@ -20,7 +20,13 @@ export type Told =
   /** A stream ended otherwise than in good order. */
   | { readonly type: 'stream'; readonly at: At; readonly reason: StreamClose; readonly remote: string }
   /** A key of the load was answered by another node than before. */
-  | { readonly type: 'moved'; readonly at: At; readonly key: string; readonly from: string; readonly to: string }
+  | {
+      readonly type: 'moved'
+      readonly at: At
+      readonly key: string
+      readonly from: string
+      readonly to: string
+    }
   | { readonly type: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: string }
 
 export interface Load {

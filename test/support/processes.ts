@@ -177,7 +177,9 @@ export async function agree(nodes: readonly NodeProcess[], timeoutMs = 15_000): 
     async () => {
       const rings = await Promise.all(nodes.map((node) => node.ring()))
       const digests = new Set(rings.map(({ digest }) => digest))
-      return digests.size === 1 && rings.every(({ members }) => JSON.stringify([...members].sort()) === wanted)
+      return (
+        digests.size === 1 && rings.every(({ members }) => JSON.stringify([...members].sort()) === wanted)
+      )
     },
     timeoutMs,
   )
