@@ -112,9 +112,11 @@ export class Peer {
     for (const call of this.waiting.takeAll()) this.active.call(call)
   }
 
-  goaway(link: Link, code: GoawayCode): void {
-    if (code === 'leaving') this.#leavingBoot = link.boot
+  goaway(link: Link, code: GoawayCode, message: string): void {
     if (this.active === link) this.active = undefined
+    if (code === 'leaving') this.#leavingBoot = link.boot
+    // Refused after hello: dialling again at once would be refused again.
+    else if (code === 'full') this.#backOff(message)
   }
 
   /** A connection is about to be closed by us: no new calls on it. */

@@ -179,7 +179,7 @@ export class Peers {
       opened: (link) => this.#opened(link),
       goaway: (link, code, message) => {
         if (!link.open) this.#notice('refused', link, code, message)
-        if (link.open) this.#peers.get(link.name!)?.goaway(link, code)
+        if (link.open) this.#peers.get(link.name!)?.goaway(link, code, message)
       },
       closing: (link, code, message, violation) => {
         if (violation !== undefined) this.#notice('violation', link, violation, message)

@@ -53,7 +53,11 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     this.#core = core
     this.#outbox = new Outbox(core)
     const gossip = new Gossip(core, this.#outbox)
-    this.#facts = new Facts(core, this.#outbox, (peer) => this.#healing.died(peer))
+    this.#facts = new Facts(core, this.#outbox, {
+      died: (peer) => this.#healing.died(peer),
+      doubted: (peer) => this.#evidence.doubted(peer),
+      appeal: (peer) => this.#evidence.appeal(peer),
+    })
     this.#serf = new SerfLayer(core)
     this.#sync = new Sync(core, this.#facts, this.#serf)
     const steps = new ProbeSteps(core, this.#outbox, this.#sync.exchanges)
