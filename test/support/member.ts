@@ -10,7 +10,7 @@ import { createNode, isShoalError, type NodeOptions } from '../../src/index.ts'
 /** Milliseconds on a scale that all processes of this machine share. */
 export type At = number
 
-/** What the process tells unasked. */
+/** What the process tells, unasked but for `answer`. */
 export type Told =
   | { readonly type: 'ready'; readonly name: string; readonly gossip: string; readonly rpc: string }
   | { readonly type: 'failed'; readonly message: string }
@@ -51,7 +51,16 @@ export interface Usage {
   readonly descriptors: number
 }
 
-export type Question = 'members' | 'ring' | 'stats' | 'usage' | 'load' | 'report' | 'unload' | 'leave'
+export type Question =
+  | 'members'
+  | 'ring'
+  | 'owners'
+  | 'stats'
+  | 'usage'
+  | 'load'
+  | 'report'
+  | 'unload'
+  | 'leave'
 
 const failuresKept = 20
 
@@ -99,9 +108,13 @@ let loading = false
 let report = { answered: 0, failed: 0, failures: [] as string[], slowestMs: 0 }
 const ownerOf = new Map<string, string>()
 
+function loadKey(index: number): string {
+  return `key-${index}`
+}
+
 async function work(worker: number, { keys, workers, pauseMs }: Load): Promise<void> {
   for (let index = worker; loading; index = (index + workers) % keys) {
-    const key = `key-${index}`
+    const key = loadKey(index)
     const startedAt = now()
     try {
       const { node: to } = await node.request<null, { node: string }>({ method: 'where', key, body: null })
@@ -135,6 +148,8 @@ async function answer(question: Question, detail: unknown): Promise<unknown> {
       return node.members
     case 'ring':
       return node.ring
+    case 'owners':
+      return Array.from({ length: detail as number }, (_, index) => node.owner(loadKey(index)))
     case 'stats':
       return node.stats()
     case 'usage':

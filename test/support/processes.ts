@@ -91,6 +91,11 @@ export class NodeProcess {
     return this.#ask('ring') as Promise<{ digest: string; members: string[] }>
   }
 
+  /** The owners of the load's keys, in its view. */
+  owners(keys: number): Promise<(string | undefined)[]> {
+    return this.#ask('owners', keys) as Promise<(string | undefined)[]>
+  }
+
   stats(): Promise<NodeStats> {
     return this.#ask('stats') as Promise<NodeStats>
   }
