@@ -100,7 +100,7 @@ export class Approach {
     }
     const ours = nodes.find((node) => node.name === core.config.name)
     if (ours === undefined) {
-      this.#fitsIn(nodes)
+      this.#fitsIn()
       return
     }
     const holder = holderAddress(ours)
@@ -110,7 +110,7 @@ export class Approach {
     }
     this.#nameWasHeld = holder !== core.address
     if (ours.incarnation >= core.members.incarnation(core.self)) facts.announce(ours.incarnation + 1)
-    this.#fitsIn(nodes)
+    this.#fitsIn()
   }
 
   /** Why we cannot speak with these, if so. Adopts their delegate versions while we are free to. */
@@ -143,13 +143,13 @@ export class Approach {
     return undefined
   }
 
-  #fitsIn(nodes: readonly PushPullNode[]): void {
+  #fitsIn(): void {
     if (!this.#options.join) {
       this.#announce()
       return
     }
-    const seedName = nodes.find((node) => holderAddress(node) === this.to)?.name ?? ''
-    this.#ping(this.to, seedName, pingTries, (isAcked) => {
+    // To whoever is there: a ping by name would tell it that we know it.
+    this.#ping(this.to, '', pingTries, (isAcked) => {
       if (isAcked) return this.#announce()
       const port = this.#parts.core.config.port
       this.#failed(

@@ -166,7 +166,8 @@ export class Core {
 
   /** How often each queued message goes out, by the members we know now. */
   get transmitLimit(): number {
-    return transmitLimit(this.timing.retransmitMult, this.members.count)
+    const { retransmitMult, retransmitMin } = this.timing
+    return Math.max(retransmitMin, transmitLimit(retransmitMult, this.members.count))
   }
 
   isRunning(): boolean {
