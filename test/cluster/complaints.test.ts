@@ -254,8 +254,14 @@ suite('the complaints of ten years', { concurrency: 6, timeout: 120_000 }, () =>
     await second.join(gossipOf(first))
     await agree(first, second)
     const startedAt = performance.now()
-    const calls = ['p1', 'p2'].map((to) => first.request({ method: 'hang', to }))
-    for (const call of calls) await assert.rejects(call, { code: 'ERR_SHOAL_TIMEOUT', mayHaveRun: true })
+    await Promise.all(
+      ['p1', 'p2'].map((to) =>
+        assert.rejects(first.request({ method: 'hang', to }), {
+          code: 'ERR_SHOAL_TIMEOUT',
+          mayHaveRun: true,
+        }),
+      ),
+    )
     const tookMs = performance.now() - startedAt
     assert.ok(tookMs > 4_500 && tookMs < 15_000, `${tookMs} ms`)
     assert.equal((await first.stats()).rpc.callsInFlight, 0)
@@ -269,9 +275,9 @@ suite('the complaints of ten years', { concurrency: 6, timeout: 120_000 }, () =>
     await first.request({ method: 'where', to: 'n2' })
     const before = (await first.stats()).rpc
     const from = { writes: before.writes, callsSent: before.callsSent }
-    await Promise.all(Array.from({ length: 500 }, () => first.request({ method: 'where', to: 'n2' })))
+    await Promise.all(Array.from({ length: 100 }, () => first.request({ method: 'where', to: 'n2' })))
     const counters = (await first.stats()).rpc
-    assert.equal(counters.callsSent - from.callsSent, 500)
+    assert.equal(counters.callsSent - from.callsSent, 100)
     assert.equal(counters.writes - from.writes, 1)
     const startedAt = performance.now()
     for (let index = 0; index < 100; index++) await first.request({ method: 'where', to: 'n2' })
