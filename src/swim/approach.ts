@@ -14,7 +14,7 @@ import type { Outbox } from './outbox.ts'
 import { claimedAddress } from './peers.ts'
 import type { Sync, SyncResult } from './sync.ts'
 import { Timer } from './timers.ts'
-import { isCompatible, isSoundVsn, prevailingDelegate, vsnOf } from './versions.ts'
+import { isCompatible, isNegotiable, isSoundVsn, prevailingDelegate, vsnOf } from './versions.ts'
 
 /** Pings of the UDP test, and of a stranger who holds our name; one each half probe timeout. */
 const pingTries = 4
@@ -120,8 +120,7 @@ export class Approach {
     const prevailing = prevailingDelegate(nodes, name)
     if (prevailing === undefined) return undefined
     const others = nodes.filter((n) => n.name !== name && n.state <= state.suspect && isSoundVsn(n.vsn))
-    const isFree =
-      core.members.aliveCount <= 1 && core.config.delegateVersions.every((version) => version === 0)
+    const isFree = core.members.aliveCount <= 1 && isNegotiable(core.config.delegateVersions)
     const vsn = isFree ? vsnOf(prevailing) : core.vsn
     const fitting = others.filter((node) => isCompatible(vsn, node.vsn)).length
     if (fitting * 2 <= others.length) {

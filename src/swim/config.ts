@@ -105,7 +105,7 @@ export interface SwimConfig {
   readonly incarnation: number
   /** Opaque bytes told to all; at most 512. */
   readonly meta: Uint8Array
-  /** Delegate protocol min, max, current. 0,0,0 adopts whatever the cluster speaks. */
+  /** Delegate protocol min, max, current. 0,0,0 and 2,5,5 give way to what the cluster speaks. */
   readonly delegateVersions: readonly [number, number, number]
   readonly envelope: SwimEnvelope
   readonly timing: SwimTiming
