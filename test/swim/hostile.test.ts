@@ -242,3 +242,19 @@ test('a join over which UDP does not pass says what to open', () => {
   )
   assert.equal(nodes[0]!.stateOf('walled'), 'unknown')
 })
+
+test('late confirmations end a suspicion at once, and are not taken for a stall of our own', () => {
+  const world = new World(13, { envelope: plain })
+  const nodes = world.cluster(2)
+  const node = nodes[0]!
+  for (let i = 0; i < 98; i += 1) send(node, alive(`s${i}`, { port: 1 + i }))
+  // Nothing but what is said here: the strangers answer nobody, and would be suspected by probes soon.
+  const accuse = (from: string) => send(node, { type: 'suspect', incarnation: 1, node: 's50', from })
+  accuse('x')
+  world.run(20_000)
+  const before = node.swim.counters.stalls
+  for (const from of ['y', 'z', 'v']) accuse(from)
+  world.run(1)
+  assert.equal(node.stateOf('s50'), 'dead')
+  assert.equal(node.swim.counters.stalls, before)
+})
