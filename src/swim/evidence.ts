@@ -126,7 +126,8 @@ export class Evidence {
       return
     }
     if (kind === 'refused') inquiry.rpcRefused = true
-    if (inquiry.stage === 'asking' && inquiry.rpcRefused && inquiry.tcp === 'hungUp') this.#askAgainByTcp(inquiry)
+    if (inquiry.stage === 'asking' && inquiry.rpcRefused && inquiry.tcp === 'hungUp')
+      this.#askAgainByTcp(inquiry)
     if (inquiry.stage === 'asking' && this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
   }
 
@@ -156,9 +157,14 @@ export class Evidence {
     this.#steps.tcp(inquiry.peer, seqNo, inquiry.endsAt, (failure) => {
       if (inquiry.seqNo !== seqNo) return
       if (failure === undefined) inquiry.tcp = 'acked'
-      else if (failure.reason === 'refused') inquiry.tcp = 'refused'
+      else if (failure.reason === 'refused') this.#tcpRefused(inquiry)
       else if (failure.reason === 'closed') this.#hungUp(inquiry)
     })
+  }
+
+  #tcpRefused(inquiry: Inquiry): void {
+    inquiry.tcp = 'refused'
+    if (inquiry.stage === 'asking' && this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
   }
 
   #hungUp(inquiry: Inquiry): void {
