@@ -126,7 +126,7 @@ export class Router {
 
   /** The view changed: whoever waits for an owner may find one now. */
   viewChanged(): void {
-    for (const call of [...this.#waiting]) call.attempt()
+    for (const call of [...this.#waiting]) call.startOver()
   }
 
   /** Fails every call that still waits. */
@@ -213,6 +213,16 @@ class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
     } else {
       this.#handle = ports.send(owner, this, this)
     }
+  }
+
+  /**
+   * Tries anew in a new view. What went wrong in the old one says nothing of it: the new owner may need a moment to
+   * learn that it is, and the pauses that grew while nobody could answer would be too long for that.
+   */
+  startOver(): void {
+    this.#waits = 0
+    this.#hints = 0
+    this.attempt()
   }
 
   replied(body: Body): void {

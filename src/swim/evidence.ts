@@ -32,7 +32,8 @@ interface Inquiry {
   seqNo: number
   endsAt: number
   rpcRefused: boolean
-  tcp: 'unknown' | 'refused' | 'acked'
+  /** `hungUp`: a connection was taken and closed without an answer. */
+  tcp: 'unknown' | 'hungUp' | 'askedAgain' | 'refused' | 'acked'
   /** Evidence that came while resting. */
   again: Kind | undefined
 }
@@ -127,7 +128,9 @@ export class Evidence {
     }
     if (kind !== 'refused' || inquiry.rpcRefused) return
     inquiry.rpcRefused = true
-    if (inquiry.stage === 'accused' || this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
+    if (inquiry.stage === 'accused') this.#considerFast(inquiry)
+    else if (inquiry.tcp === 'hungUp') this.#askAgainByTcp(inquiry)
+    else if (this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
   }
 
   #ask(inquiry: Inquiry, kind: Kind): void {
@@ -143,11 +146,37 @@ export class Evidence {
     core.timers.set(inquiry.timer, this.#verdictAt(inquiry))
     this.#steps.ping(peer, seqNo)
     this.#steps.indirect(peer, seqNo)
-    this.#steps.tcp(peer, seqNo, inquiry.endsAt, (failure) => {
+    this.#askByTcp(inquiry)
+  }
+
+  /**
+   * The ports of a dying process close one after the other: a connection that its kernel still took breaks without
+   * an answer, which says nothing. Once its RPC port refuses it is asked again, once.
+   */
+  #askByTcp(inquiry: Inquiry): void {
+    const { seqNo } = inquiry
+    this.#steps.tcp(inquiry.peer, seqNo, inquiry.endsAt, (failure) => {
       if (inquiry.seqNo !== seqNo) return
       if (failure === undefined) inquiry.tcp = 'acked'
-      else if (failure.reason === 'refused') inquiry.tcp = 'refused'
+      else if (failure.reason === 'refused') this.#tcpRefused(inquiry)
+      else if (failure.reason === 'closed') this.#hungUp(inquiry)
     })
+  }
+
+  #tcpRefused(inquiry: Inquiry): void {
+    inquiry.tcp = 'refused'
+    if (inquiry.stage === 'asking' && this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
+  }
+
+  #hungUp(inquiry: Inquiry): void {
+    if (inquiry.tcp !== 'unknown') return
+    inquiry.tcp = 'hungUp'
+    if (inquiry.rpcRefused) this.#askAgainByTcp(inquiry)
+  }
+
+  #askAgainByTcp(inquiry: Inquiry): void {
+    inquiry.tcp = 'askedAgain'
+    this.#askByTcp(inquiry)
   }
 
   /** When direct and indirect acks should be in. */
