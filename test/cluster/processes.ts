@@ -59,7 +59,7 @@ export class LineProcess {
     return this.#over
   }
 
-  signal(signal: NodeJS.Signals): void {
+  send(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }
 
@@ -165,6 +165,15 @@ export class Processes {
     return found
   }
 
+  /** A command that ends by itself, after its end; one that does not is killed. */
+  async finished(args: readonly string[], timeoutMs: number = startMs): Promise<LineProcess & Ended> {
+    const found = this.run(args)
+    const timer = setTimeout(() => found.send('SIGKILL'), timeoutMs)
+    const ended = await found.ended
+    clearTimeout(timer)
+    return Object.assign(found, ended)
+  }
+
   /** Agents on free ports that joined through the first; resolves once all see one ring of all of them. */
   async cluster(names: readonly string[], flags: readonly string[]): Promise<Agent[]> {
     const [firstName = '', ...others] = names
@@ -197,7 +206,7 @@ export class Processes {
   #kill(): void {
     for (const found of this.#all) {
       if (found.isOver) continue
-      found.signal('SIGKILL')
+      found.send('SIGKILL')
     }
   }
 }
