@@ -1,13 +1,20 @@
 /**
  * Question: what do the ring's parameters buy, and what do they cost? Counts, not times (but for the two build
- * columns). Run: `node dist/bench/ring-sweep.js [--quick]`; about ten minutes, or one with --quick. The table
+ * columns). Run: `node dist/bench/ring-sweep.js [--quick] [grid] [rules] [sizes]`: about fifteen
+ * minutes for all, two with --quick. The table
  * stands in docs/decisions/0001-ring-parameters.md; test/ring/movement.test.ts asserts the row of the defaults.
  *
  * For each number of members, 100 seeded sets of names. A join that makes n members and a leave from n members
  * are the same two tables, so one figure serves both: partitions that moved over the fair share, 1/n of all.
  */
-import { firstPoints, shareBounds } from '../src/ring/partitions.ts'
-import { buildPoints } from '../src/ring/points.ts'
+import {
+  assignPartitions,
+  type Bounds,
+  firstPoints,
+  shareBounds,
+  takeNearest,
+} from '../src/ring/partitions.ts'
+import { buildPoints, type Points } from '../src/ring/points.ts'
 import {
   buildRing,
   type RingMember,
@@ -16,6 +23,7 @@ import {
   ringDifference,
 } from '../src/ring/ring.ts'
 
+const words = process.argv.slice(2).filter((word) => word !== '--quick')
 const quick = process.argv.includes('--quick')
 const seeds = quick ? 10 : 100
 const sizes = [3, 5, 10, 20, 50, 100]
@@ -94,82 +102,105 @@ function row(params: RingParams): string {
 const head = `| partitions | points | bound | moves, mean (at n) | moves, worst | between survivors, n 100 | max/mean | min/mean | build ms, n 100 | join ms, n 100 |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |`
 
+function grid(): void {
+  console.log(head)
+  for (const partitions of [4096, 16384, 65536, 262144]) {
+    for (const points of [64, 256, 1024, 4096]) {
+      for (const bound of [1.02, 1.05, 1.1]) console.log(row({ partitions, points, bound }))
+    }
+  }
+  console.log(row({ partitions: 524288, points: 4096, bound: 1.02 }))
+  console.log(row({ ...ringDefaults, bound: 1 }))
+}
+
+type Rule = (points: Points, bounds: Bounds, partitions: number) => Uint16Array
+
 /** The rule of the papers, for comparison: partitions in their order, each to the first member with room. */
-function firstCome(params: RingParams, members: readonly RingMember[]): string[] {
-  const names = members.map(({ name }) => name).sort()
-  const points = buildPoints(names.map((name, index) => ({ index, name, count: params.points })))
-  const weights = names.map(() => 1)
-  const room = shareBounds(weights, params.partitions, params.bound).most
-  const owners: string[] = []
-  for (let at of firstPoints(points, params.partitions)) {
-    while (room[points.members[at]!]! === 0) at = at + 1 === points.members.length ? 0 : at + 1
+function firstCome(points: Points, bounds: Bounds, partitions: number): Uint16Array {
+  const room = bounds.most.slice()
+  const owners = new Uint16Array(partitions)
+  for (const [partition, first] of firstPoints(points, partitions).entries()) {
+    let at = first
+    while (room[points.members[at]!] === 0) at = at + 1 === points.members.length ? 0 : at + 1
     room[points.members[at]!]!--
-    owners.push(names[points.members[at]!]!)
+    owners[partition] = points.members[at]!
   }
   return owners
 }
 
-function firstComeMoves(params: RingParams, size: number): number {
+const rules: Record<string, Rule> = {
+  'first come, first served; at most': firstCome,
+  'by distance; at most': (points, { most }, partitions) => takeNearest(points, most, partitions),
+  'by distance; at most and at least': assignPartitions,
+}
+
+/** Moves over the fair share, and the least share over the fair one, under a rule. */
+function underRule(rule: Rule, { partitions, points, bound }: RingParams, size: number): string {
   const ratios: number[] = []
+  let least = 1
   for (let seed = 1; seed <= Math.min(seeds, 20); seed++) {
     const members = seededMembers(seed, size)
-    const before = firstCome(params, members.slice(0, -1))
-    const after = firstCome(params, members)
-    const moved = after.filter((owner, partition) => owner !== before[partition]).length
-    ratios.push((moved * size) / params.partitions)
+    const joiner = members.at(-1)!.name
+    const names = members.map(({ name }) => name).sort()
+    const table = (present: (name: string) => boolean): Uint16Array => {
+      const sources = names.map((name, index) => ({ index, name, count: present(name) ? points : 0 }))
+      const weights = names.map((name) => (present(name) ? 1 : 0))
+      return rule(buildPoints(sources), shareBounds(weights, partitions, bound), partitions)
+    }
+    const [before, after] = [table((name) => name !== joiner), table(() => true)]
+    ratios.push((after.filter((owner, partition) => owner !== before[partition]).length * size) / partitions)
+    const shares = new Uint32Array(size)
+    for (const owner of after) shares[owner]!++
+    least = Math.min(least, Math.min(...shares) / (partitions / size))
   }
-  return mean(ratios)
+  return `${mean(ratios).toFixed(3)} (${least.toFixed(2)})`
 }
 
-console.log(
-  `Node ${process.version}, ${process.arch}; ${seeds} sets for each of ${sizes.join(', ')} members\n`,
-)
-console.log(head)
-for (const partitions of [4096, 16384, 65536, 262144]) {
-  for (const points of [64, 256, 1024, 4096]) {
-    for (const bound of [1.02, 1.05, 1.1]) console.log(row({ partitions, points, bound }))
-  }
-}
-console.log(row({ partitions: 524288, points: 4096, bound: 1.02 }))
-console.log(row({ ...ringDefaults, bound: 1 }))
-
-console.log(
-  '\nThe rule: moves over the fair share, both with room for `bound` times the fair share at most.\n',
-)
-console.log('| partitions | points | bound | members | first come, first served | by distance |')
-console.log('| ---: | ---: | ---: | ---: | ---: | ---: |')
-for (const params of [{ partitions: 16384, points: 128, bound: 1.05 }, ringDefaults]) {
-  for (const size of sizes) {
-    const ours = mean(measure(params, size).moves).toFixed(3)
-    const cells = [
-      params.partitions,
-      params.points,
-      params.bound,
-      size,
-      firstComeMoves(params, size).toFixed(3),
-      ours,
-    ]
-    console.log(`| ${cells.join(' | ')} |`)
+function compareRules(): void {
+  console.log(`| partitions | points | bound | members | ${Object.keys(rules).join(' | ')} |`)
+  console.log('| ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
+  for (const partitions of [16384, 65536]) {
+    for (const points of [128, 1024]) {
+      for (const size of [20, 100]) {
+        const params = { partitions, points, bound: 1.05 }
+        const cells = Object.values(rules).map((rule) => underRule(rule, params, size))
+        console.log(`| ${[partitions, points, 1.05, size, ...cells].join(' | ')} |`)
+      }
+    }
   }
 }
 
-console.log('\nThe defaults, and what larger clusters may choose, by number of members.\n')
-console.log(
-  '| partitions | points | bound | members | moves, mean | moves, worst | max/mean | min/mean | build ms | join ms |',
-)
-console.log('| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
-const larger = [
-  ringDefaults,
-  { ...ringDefaults, bound: 1.25 },
-  { partitions: 1048576, points: 1024, bound: 1.05 },
-]
-for (const [index, params] of larger.entries()) {
-  for (const size of index === 0 ? [...sizes, 200, 500, 1000] : [200, 500, 1000]) {
-    const { moves, most, least, coldMs, joinMs } = measure(params, size)
-    const figures = [mean(moves), Math.max(...moves), most, least].map((value) => value.toFixed(3))
-    const times = [median(coldMs), median(joinMs)].map((value) => value.toFixed(1))
-    console.log(
-      `| ${[params.partitions, params.points, params.bound, size, ...figures, ...times].join(' | ')} |`,
-    )
+function bySize(): void {
+  console.log(
+    '| partitions | points | bound | members | moves, mean | worst | max/mean | min/mean | build ms | join ms |',
+  )
+  console.log('| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |')
+  const larger = [
+    ringDefaults,
+    { ...ringDefaults, bound: 1.25 },
+    { partitions: 1048576, points: 1024, bound: 1.05 },
+  ]
+  for (const [index, params] of larger.entries()) {
+    for (const size of index === 0 ? [...sizes, 200, 500, 1000] : [200, 500, 1000]) {
+      const { moves, most, least, coldMs, joinMs } = measure(params, size)
+      const figures = [mean(moves), Math.max(...moves), most, least].map((value) => value.toFixed(3))
+      const times = [median(coldMs), median(joinMs)].map((value) => value.toFixed(1))
+      console.log(
+        `| ${[params.partitions, params.points, params.bound, size, ...figures, ...times].join(' | ')} |`,
+      )
+    }
   }
+}
+
+const sections: Record<string, [title: string, print: () => void]> = {
+  grid: ['Moves over the fair share, by parameters', grid],
+  rules: ['Moves over the fair share (least share over the fair one), by rule; 20 sets', compareRules],
+  sizes: ['The defaults, and what larger clusters may choose, by number of members', bySize],
+}
+
+console.log(`Node ${process.version}, ${process.arch}; ${seeds} sets for each of ${sizes.join(', ')} members`)
+for (const [word, [title, print]] of Object.entries(sections)) {
+  if (words.length > 0 && !words.includes(word)) continue
+  console.log(`\n${title}.\n`)
+  print()
 }

@@ -1,6 +1,6 @@
 /**
- * What does it cost to write and to read one packet? `node dist/bench/wire.bench.js`. encode+seal is values to a datagram,
- * open+decode is a datagram to values; plain unless the name says otherwise.
+ * What does it cost to write and to read one packet? `node dist/bench/wire.bench.js`. encode+seal is values
+ * to a datagram, open+decode is a datagram to values; plain unless the name says otherwise.
  */
 import { cpus } from 'node:os'
 import { Bench } from 'tinybench'

@@ -7,7 +7,7 @@ export function joinAddress(host: string, port: number): Address {
 
 /** `undefined` for anything but a host and a port of 0 to 65535. */
 export function splitAddress(text: string): { readonly host: string; readonly port: number } | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
+  const match = /^(?:\[([\da-fA-F:.%]*:[\w:.%]*)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text)
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   return host !== undefined && port <= 65_535 ? { host, port } : undefined

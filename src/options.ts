@@ -5,7 +5,7 @@
 import { splitAddress } from './address.ts'
 import type { Address, Env } from './env.ts'
 import { ShoalError } from './errors.ts'
-import { paramsDigest, type RingParams, ringDefaults } from './ring/ring.ts'
+import { paramsDigest, type RingParams, ringDefaults, ringWeightMax, ringWeightMin } from './ring/ring.ts'
 import { type RpcLimits, rpcLimits } from './rpc/config.ts'
 import type { RouterLimits } from './shard/router.ts'
 import { profiles, type SwimTiming } from './swim/config.ts'
@@ -250,7 +250,7 @@ function checkTags(tags: Readonly<Record<string, string>>): Readonly<Record<stri
 }
 
 function checkWeight(weight: number): number {
-  return Math.round(number('weight', weight, 0.01, 100) * 1000) / 1000
+  return Math.round(number('weight', weight, ringWeightMin, ringWeightMax) * 1000) / 1000
 }
 
 function checkRing(ring: RingParams): RingParams {

@@ -5,7 +5,7 @@
  */
 import type { Address } from './env.ts'
 import type { MemberChange, MemberValue } from './membership.ts'
-import type { RingMember } from './ring/ring.ts'
+import { type RingMember, ringWeightMax, ringWeightMin } from './ring/ring.ts'
 import type { PeerInfo } from './rpc/peers.ts'
 
 /** A node as this node sees it. Frozen; a change makes a new one. */
@@ -163,6 +163,6 @@ function readPort(text: string | undefined): number | undefined {
 function readWeight(text: string | undefined): number | undefined {
   if (text === undefined) return 1
   const weight = Number(text)
-  const valid = weight === 0 || (weight >= 0.01 && weight <= 100)
+  const valid = weight === 0 || (weight >= ringWeightMin && weight <= ringWeightMax)
   return valid && String(weight) === text ? weight : undefined
 }

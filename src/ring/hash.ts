@@ -23,8 +23,8 @@ const copyUnitsMax = 24
 const encodeUnitsMax = 96
 
 // The bytes of the key that is being hashed: at most three per unit.
-let scratch = new Uint8Array(3 * encodeUnitsMax)
-let scratchView = new DataView(scratch.buffer)
+const scratch = new Uint8Array(3 * encodeUnitsMax)
+const scratchView = new DataView(scratch.buffer)
 const encoder = new TextEncoder()
 
 /**
@@ -44,11 +44,10 @@ export function hashKey(key: string): number {
 
 /** `hashKey` in JS alone, for any length: what a platform without the add-on uses. */
 export function hashEncoded(key: string): number {
-  if (scratch.length < 3 * key.length) {
-    scratch = new Uint8Array(3 * key.length)
-    scratchView = new DataView(scratch.buffer)
-  }
-  return fingerprint32(scratchView, encoder.encodeInto(key, scratch).written)
+  if (key.length <= encodeUnitsMax)
+    return fingerprint32(scratchView, encoder.encodeInto(key, scratch).written)
+  const bytes = encoder.encode(key)
+  return fingerprint32(new DataView(bytes.buffer, bytes.byteOffset), bytes.length)
 }
 
 type Native = (input: string) => number

@@ -124,7 +124,10 @@ export function buildRing(
   return new OwnerTable({ params, members: sorted, points, density, bounds })
 }
 
-/** The partitions whose owner differs, ascending. Throws `ERR_SHOAL_OPTION` unless both have as many partitions. */
+/**
+ * The partitions whose owner differs between two tables of `buildRing`, ascending. Throws `ERR_SHOAL_OPTION`
+ * unless both have as many partitions.
+ */
 export function ringDifference(before: RingTable, after: RingTable): readonly RingMove[] {
   const [was, is] = [before.params.partitions, after.params.partitions]
   if (was !== is) refuse('ring.partitions', is, `${was}, as in the table compared with`)

@@ -44,12 +44,12 @@ export class Caller {
     return this.#wheel.deadline
   }
 
-  /** Writes the call, or puts it out as failed. */
-  call(call: OutgoingCall, now: Millis, open: boolean): void {
+  /** Writes the call, or puts it out as failed; `noCalls` says why none may be sent at present. */
+  call(call: OutgoingCall, now: Millis, noCalls: string | undefined): void {
     const { limits, counters, outbox, backlog, outputs } = this.#sides
     const { request } = call
     const bodyBytes = request.body.end - request.body.start
-    if (!open) call.failure = disconnected('the connection is closing', false)
+    if (noCalls !== undefined) call.failure = disconnected(noCalls, false)
     else if (request.deadline <= now) call.failure = timedOut(call)
     else if (this.#calls.size >= limits.callsInFlightMax) call.failure = overloaded('callsInFlightMax')
     else if (backlog.bytes + outbox.pendingBytes + bodyBytes > limits.queuedBytesMax) {

@@ -109,6 +109,8 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   /** We said goodbye: the peer is to send no more calls. */
   #saidGoaway: GoawayCode | undefined
   #connected: boolean
+  /** Why no call may be sent; undefined while they may. */
+  #noCalls: string | undefined = 'the connection is not open yet'
   #helloSent = false
   #paused = false
 
@@ -164,7 +166,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
         this.#received(input.bytes, now)
         break
       case 'call':
-        this.#caller.call(input.call, now, this.open && !this.closed && !this.heardGoaway)
+        this.#caller.call(input.call, now, this.#noCalls)
         break
       case 'answer':
         if (this.closed) break
@@ -304,6 +306,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
 
   #opened(peer: HelloFrame): void {
     this.open = true
+    this.#noCalls = undefined
     const { frameBytesMax } = this.#config.limits
     this.#reader.frameBytesMax = frameBytesMax
     this.#outbox.frameBytesMax = Math.min(frameBytesMax, peer.frameBytesMax)
@@ -315,6 +318,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
     if (!reader.readGoaway()) return
     const code = goawayCodes[reader.code] ?? 'closing'
     this.heardGoaway = true
+    this.#noCalls = `the peer ends the connection: ${reader.message}`
     count(this.#counters.goawaysReceived, code)
     this.#outputs.push({ type: 'goaway', code, message: reader.message })
     if (code === 'duplicate') this.#goaway('duplicate', '')
@@ -363,6 +367,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   #end(why: string): void {
     if (this.closed) return
     this.closed = true
+    this.#noCalls ??= why
     this.#caller.endAll(why)
     this.#callee.endAll()
   }

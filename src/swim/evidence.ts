@@ -1,17 +1,27 @@
 /**
+ * Probes out of turn.
+ *
  * Evidence from RPC connections: a process whose connection broke is probed at once, by all ways in parallel. If
  * its host says at both ports that nobody listens (the RPC connection and a TCP ping are refused) and neither we nor
  * others get an ack, the process is gone, and its suspicion is hurried; it is still accused to its face and can
  * still refute. A stopped or slow process never gets here: its kernel goes on accepting connections. All that is
  * stretched by our own health, since a refusal and a silence may both be our own making.
+ *
+ * Doubts of others: when somebody suspects a member, a few of us probe it at once. If it lives it learns of the
+ * suspicion from those pings; if not, the independent confirmations that Lifeguard waits for come within one probe
+ * instead of one round.
  */
+import { drawFraction } from './chance.ts'
 import type { Core } from './core.ts'
 import type { Facts } from './facts.ts'
-import type { ProbeSteps } from './probe.ts'
+import { helpersShare, type ProbeSteps } from './probe.ts'
 import { Timer } from './timers.ts'
 
-/** Helpers need a probe timeout of their own, and the way there and back. */
-const indirectShare = 1.25
+/** Members that look into a doubt, in multiples of the accusers it takes; and how many appeal to a suspect. */
+const doubtersMult = 3
+const appealers = 16
+
+type Kind = 'reset' | 'refused' | 'doubt'
 
 interface Inquiry {
   readonly peer: number
@@ -22,7 +32,8 @@ interface Inquiry {
   rpcRefused: boolean
   tcp: 'unknown' | 'refused' | 'acked'
   /** Evidence that came while resting. */
-  again: 'reset' | 'refused' | undefined
+  again: Kind | undefined
+  hasAccused: boolean
 }
 
 export class Evidence {
@@ -55,6 +66,28 @@ export class Evidence {
       core.counters.evidenceIgnored += 1
       return
     }
+    this.#open(peer, kind)
+  }
+
+  /** Somebody else suspects that member. */
+  doubted(peer: number): void {
+    const core = this.#core
+    const wanted = doubtersMult * (core.timing.suspicionMult - 1)
+    if (!core.isRunning() || this.#byPeer.has(peer)) return
+    // RPC evidence keeps half of the places.
+    if (this.#byPeer.size * 2 >= core.limits.evidenceProbesMax) return
+    if (drawFraction(core.random) * core.members.aliveCount >= wanted) return
+    this.#open(peer, 'doubt')
+  }
+
+  /** A last word to a suspect; in a large cluster some do it for all. */
+  appeal(peer: number): void {
+    const core = this.#core
+    if (drawFraction(core.random) * core.members.aliveCount < appealers)
+      this.#steps.ping(peer, core.nextSeqNo())
+  }
+
+  #open(peer: number, kind: Kind): void {
     const inquiry: Inquiry = {
       peer,
       timer: new Timer(() => this.#waited(inquiry)),
@@ -64,6 +97,7 @@ export class Evidence {
       rpcRefused: false,
       tcp: 'unknown',
       again: undefined,
+      hasAccused: false,
     }
     this.#byPeer.set(peer, inquiry)
     this.#ask(inquiry, kind)
@@ -95,12 +129,13 @@ export class Evidence {
     if (inquiry.stage === 'asking' && this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
   }
 
-  #ask(inquiry: Inquiry, kind: 'reset' | 'refused'): void {
+  #ask(inquiry: Inquiry, kind: Kind): void {
     const core = this.#core
     const { peer } = inquiry
     core.counters.evidenceProbes += 1
     inquiry.stage = 'asking'
     inquiry.again = undefined
+    inquiry.hasAccused = false
     inquiry.rpcRefused = kind === 'refused'
     inquiry.tcp = 'unknown'
     inquiry.endsAt = core.now + core.awareness.scale(core.timing.probeIntervalMs)
@@ -119,7 +154,7 @@ export class Evidence {
   #verdictAt(inquiry: Inquiry): number {
     const { awareness, timing } = this.#core
     const startedAt = inquiry.endsAt - awareness.scale(timing.probeIntervalMs)
-    return Math.min(inquiry.endsAt, startedAt + awareness.scale(timing.probeTimeoutMs) * indirectShare)
+    return Math.min(inquiry.endsAt, startedAt + awareness.scale(timing.probeTimeoutMs) * helpersShare)
   }
 
   #waited(inquiry: Inquiry): void {
@@ -136,17 +171,22 @@ export class Evidence {
         this.#rest(inquiry)
         return
       }
+      // Others may have told of a newer incarnation meanwhile, which began the suspicion anew.
+      this.#facts.suspicions.hurry(peer, inquiry.endsAt)
       this.#steps.ping(peer, this.#newSeqNo(inquiry))
       core.timers.set(inquiry.timer, inquiry.endsAt)
       return
     }
     if (this.#considerFast(inquiry)) return
-    if (core.now < inquiry.endsAt) {
-      core.timers.set(inquiry.timer, inquiry.endsAt)
-      return
+    const isOver = core.now >= inquiry.endsAt
+    // A refused TCP ping needs no longer silence.
+    const isSilent = inquiry.tcp === 'refused' || (isOver && inquiry.tcp !== 'acked')
+    if (isSilent && !inquiry.hasAccused && core.isKnownLive(peer)) {
+      inquiry.hasAccused = true
+      this.#facts.suspectFromUs(peer)
     }
-    if (inquiry.tcp !== 'acked' && core.isKnownLive(peer)) this.#facts.suspectFromUs(peer)
-    this.#rest(inquiry)
+    if (isOver) this.#rest(inquiry)
+    else core.timers.set(inquiry.timer, inquiry.endsAt)
   }
 
   #considerFast(inquiry: Inquiry): boolean {

@@ -5,7 +5,7 @@
  * - the highest incarnation seen is always recorded (T9), also of the dead, and outlives the record as a tombstone;
  * - a stale alive about a member we hold suspect, dead or gone is answered by telling that member the accusation, so
  *   that it can refute: nobody stays dead for want of hearing of it;
- * - a refutation also goes straight back to the accuser;
+ * - a refutation also goes straight back to the accuser, and again to whoever accuses after it;
  * - a dead or left name may come back at a new address with a higher incarnation;
  * - a member whose versions do not fit is dropped alone, never the exchange that brought it (T1).
  */
@@ -22,20 +22,30 @@ import { isCompatible, isSoundVsn } from './versions.ts'
 /** Nobody could refute an accusation of the highest incarnation, so facts that carry it are dropped. */
 const incarnationMax = 0xffff_fffe
 
+export interface FactHooks {
+  /** A member failed (not: left). */
+  died(peer: number): void
+  /** Somebody else suspects a member that we held alive. */
+  doubted(peer: number): void
+  /** A suspicion is about to end: tell the suspect. */
+  appeal(peer: number): void
+}
+
 export class Facts {
   readonly suspicions: Suspicions
   readonly #core: Core
   readonly #outbox: Outbox
-  readonly #died: (peer: number) => void
+  readonly #hooks: FactHooks
   #accusationsLeft = 0
   #accusationsFrom = Number.NEGATIVE_INFINITY
 
-  /** `died` is told of each member that failed (not of those that left). */
-  constructor(core: Core, outbox: Outbox, died: (peer: number) => void) {
+  constructor(core: Core, outbox: Outbox, hooks: FactHooks) {
     this.#core = core
     this.#outbox = outbox
-    this.#died = died
-    this.suspicions = new Suspicions(core.timers, (peer) => this.#expired(peer))
+    this.#hooks = hooks
+    this.suspicions = new Suspicions(core.timers, core.timing.probeTimeoutMs, hooks.appeal, (peer) =>
+      this.#expired(peer),
+    )
   }
 
   /** Makes our own record, or raises our incarnation to `atLeast` and says so to all. */
@@ -51,17 +61,23 @@ export class Facts {
       members.setState(core.self, state.alive, core.now)
       core.emitMember('joined', core.self)
     }
-    const bytes = encodeMessage({
-      type: 'alive',
-      incarnation,
-      node: core.config.name,
-      addr: core.addr,
-      port: core.config.port,
-      meta: core.meta,
-      vsn: core.vsn,
-    })
+    const bytes = this.#ownAlive()
     core.broadcast(core.self, bytes)
     return bytes
+  }
+
+  #ownAlive(): Uint8Array {
+    const { members, self, config, addr, meta, vsn } = this.#core
+    const incarnation = members.incarnation(self)
+    return encodeMessage({
+      type: 'alive',
+      incarnation,
+      node: config.name,
+      addr,
+      port: config.port,
+      meta,
+      vsn,
+    })
   }
 
   /** `raw`: the message as received, absent if it came in an exchange. `from`: the sender of the packet. */
@@ -110,7 +126,10 @@ export class Facts {
     const peer = members.find(suspect.node)
     if (peer < 0 || suspect.incarnation > incarnationMax) return
     const known = members.incarnation(peer)
-    if (suspect.incarnation < known) return
+    if (suspect.incarnation < known) {
+      if (peer === core.self && from !== undefined) this.#remind(from)
+      return
+    }
     if (peer === core.self) {
       this.#refute(suspect.incarnation, from)
       return
@@ -129,7 +148,9 @@ export class Facts {
     core.broadcast(peer, raw?.slice() ?? encodeMessage(suspect))
     if (before === state.alive) members.setState(peer, state.suspect, core.now)
     this.suspicions.start(peer, suspect.from, suspicionWindow(core.timing, members.count), core.now)
-    if (before === state.alive) core.emitMember('suspected', peer)
+    if (before !== state.alive) return
+    core.emitMember('suspected', peer)
+    if (suspect.from !== core.config.name) this.#hooks.doubted(peer)
   }
 
   dead(dead: Dead, raw: Uint8Array | undefined, from: Address | undefined): void {
@@ -137,7 +158,10 @@ export class Facts {
     const { members } = core
     const peer = members.find(dead.node)
     if (peer < 0 || dead.incarnation > incarnationMax) return
-    if (dead.incarnation < members.incarnation(peer)) return
+    if (dead.incarnation < members.incarnation(peer)) {
+      if (peer === core.self && from !== undefined) this.#remind(from)
+      return
+    }
     if (peer === core.self) {
       this.#refute(dead.incarnation, from)
       return
@@ -154,7 +178,7 @@ export class Facts {
     }
     core.counters.deaths += 1
     core.emitMember('died', peer)
-    this.#died(peer)
+    this.#hooks.died(peer)
   }
 
   /** Our own accusation of a member. */
@@ -217,15 +241,28 @@ export class Facts {
   #accuse(peer: number, alive: Alive): void {
     const core = this.#core
     const charge = this.charge(peer)
-    if (charge === undefined) return
+    if (charge === undefined || !this.#mayTell()) return
+    core.counters.accusations += 1
+    this.#outbox.send(addressOf(alive), charge)
+  }
+
+  /** Somebody accuses us at an incarnation that we have refuted: it missed that. */
+  #remind(from: Address): void {
+    const core = this.#core
+    if (!core.isRunning() || !this.#mayTell()) return
+    this.#outbox.send(from, this.#ownAlive())
+  }
+
+  /** Bounds what strangers can make us send. */
+  #mayTell(): boolean {
+    const core = this.#core
     if (core.now - this.#accusationsFrom >= core.timing.probeIntervalMs) {
       this.#accusationsFrom = core.now
       this.#accusationsLeft = core.limits.accusationsMax
     }
-    if (this.#accusationsLeft <= 0) return
+    if (this.#accusationsLeft <= 0) return false
     this.#accusationsLeft -= 1
-    core.counters.accusations += 1
-    this.#outbox.send(addressOf(alive), charge)
+    return true
   }
 
   #isAcceptable(alive: Alive): boolean {

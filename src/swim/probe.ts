@@ -15,6 +15,9 @@ import type { ExchangeFailure, Exchanges } from './streams.ts'
 import { Timer } from './timers.ts'
 import { knows, protocolMaxOf } from './versions.ts'
 
+/** Helpers need a probe timeout of their own, and the way there and back: this many probe timeouts. */
+export const helpersShare = 1.25
+
 /** The steps of probing one member, shared by regular and evidence probes. */
 export class ProbeSteps {
   readonly #core: Core
@@ -200,8 +203,13 @@ export class Prober {
     core.timers.set(this.#wait, this.#endsAt)
     this.#nacksWanted = this.#steps.indirect(this.#peer, this.#seqNo)
     const seqNo = this.#seqNo
+    const verdictAt = core.now + core.awareness.scale(core.timing.probeTimeoutMs) * helpersShare
     this.#steps.tcp(this.#peer, seqNo, this.#endsAt, (failure) => {
-      if (failure === undefined && seqNo === this.#seqNo) this.#tcpAcked = true
+      if (seqNo !== this.#seqNo || this.#stage !== 'indirect') return
+      if (failure === undefined) this.#tcpAcked = true
+      // Its host says that nobody listens: once the helpers had their time, no longer silence is needed.
+      else if (failure.reason === 'refused' && verdictAt < this.#endsAt)
+        core.timers.set(this.#wait, verdictAt)
     })
   }
 

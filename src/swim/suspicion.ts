@@ -1,8 +1,9 @@
 /**
  * Suspicions that run (SWIM section 4.2; Lifeguard's dynamic suspicion; memberlist's suspicion.go). A suspect has
- * until its timer fires to refute. The timer starts long and shrinks as others, each on its own, accuse too. Two
- * things are ours: a suspicion can be hurried on proof that the process is gone (and calmed again), and all are
- * given a fresh refutation window after we ourselves slept.
+ * until its timer fires to refute. The timer starts long and shrinks as others, each on its own, accuse too. Three
+ * things are ours: a suspicion can be hurried on proof that the process is gone (and calmed again), all get a fresh
+ * refutation window after we ourselves slept, and the suspect is appealed to directly before the end, since
+ * a refutation that was lost on its way to us would cost it its life.
  */
 import type { Millis } from '../env.ts'
 import type { SwimTiming } from './config.ts'
@@ -34,6 +35,9 @@ export function suspicionMs(window: SuspicionWindow, confirmations: number): Mil
   return Math.max(window.minMs, Math.floor(window.maxMs - fraction * (window.maxMs - window.minMs)))
 }
 
+/** Appeals before a suspicion ends, one appeal interval apart. */
+const appealCount = 2
+
 class Suspicion {
   readonly window: SuspicionWindow
   readonly startedAt: Millis
@@ -44,6 +48,7 @@ class Suspicion {
   floorAt: Millis = Number.NEGATIVE_INFINITY
   /** At the latest then (set on proof). */
   hurriedAt: Millis = Number.POSITIVE_INFINITY
+  appealsLeft: number = appealCount
 
   constructor(window: SuspicionWindow, startedAt: Millis, accuser: string, expired: () => void) {
     this.window = window
@@ -61,10 +66,20 @@ class Suspicion {
 export class Suspicions {
   readonly #timers: Timers
   readonly #expired: (peer: number) => void
+  readonly #appeal: (peer: number) => void
+  readonly #appealMs: Millis
   readonly #running = new Map<number, Suspicion>()
 
-  constructor(timers: Timers, expired: (peer: number) => void) {
+  /** `appeal` is called for a suspect twice before `expired`, the second time `appealMs` before it. */
+  constructor(
+    timers: Timers,
+    appealMs: Millis,
+    appeal: (peer: number) => void,
+    expired: (peer: number) => void,
+  ) {
     this.#timers = timers
+    this.#appealMs = appealMs
+    this.#appeal = appeal
     this.#expired = expired
   }
 
@@ -80,11 +95,17 @@ export class Suspicions {
   start(peer: number, accuser: string, window: SuspicionWindow, now: Millis): void {
     this.stop(peer)
     const suspicion = new Suspicion(window, now, accuser, () => {
+      if (suspicion.appealsLeft > 0) {
+        suspicion.appealsLeft -= 1
+        this.#arm(suspicion)
+        this.#appeal(peer)
+        return
+      }
       this.#running.delete(peer)
       this.#expired(peer)
     })
     this.#running.set(peer, suspicion)
-    this.#timers.set(suspicion.timer, suspicion.dueAt)
+    this.#arm(suspicion)
   }
 
   /** Counts an accuser; true if that was news worth passing on. */
@@ -94,7 +115,7 @@ export class Suspicions {
     if (suspicion.accusers.length > suspicion.window.wanted || suspicion.accusers.includes(accuser))
       return false
     suspicion.accusers.push(accuser)
-    this.#timers.set(suspicion.timer, suspicion.dueAt)
+    this.#arm(suspicion)
     return true
   }
 
@@ -103,7 +124,7 @@ export class Suspicions {
     const suspicion = this.#running.get(peer)
     if (suspicion === undefined) return
     suspicion.hurriedAt = at
-    this.#timers.set(suspicion.timer, suspicion.dueAt)
+    this.#arm(suspicion)
   }
 
   /** Takes `hurry` back: the subject gave a sign of life. */
@@ -122,13 +143,18 @@ export class Suspicions {
   postponeAll(at: Millis): void {
     for (const suspicion of this.#running.values()) {
       suspicion.floorAt = at
+      suspicion.appealsLeft = appealCount
       suspicion.hurriedAt = Number.POSITIVE_INFINITY
-      this.#timers.set(suspicion.timer, suspicion.dueAt)
+      this.#arm(suspicion)
     }
   }
 
   stopAll(): void {
     for (const suspicion of this.#running.values()) this.#timers.clear(suspicion.timer)
     this.#running.clear()
+  }
+
+  #arm(suspicion: Suspicion): void {
+    this.#timers.set(suspicion.timer, suspicion.dueAt - suspicion.appealsLeft * this.#appealMs)
   }
 }

@@ -53,7 +53,11 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     this.#core = core
     this.#outbox = new Outbox(core)
     const gossip = new Gossip(core, this.#outbox)
-    this.#facts = new Facts(core, this.#outbox, (peer) => this.#healing.died(peer))
+    this.#facts = new Facts(core, this.#outbox, {
+      died: (peer) => this.#healing.died(peer),
+      doubted: (peer) => this.#evidence.doubted(peer),
+      appeal: (peer) => this.#evidence.appeal(peer),
+    })
     this.#serf = new SerfLayer(core)
     this.#sync = new Sync(core, this.#facts, this.#serf)
     const steps = new ProbeSteps(core, this.#outbox, this.#sync.exchanges)
@@ -289,6 +293,8 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
       this.#outbox.send(to, ack, this.#leave.farewell)
       return
     }
+    // Who pings us knows us; if we do not know it, gossip has missed us. (A joiner tests UDP before anyone knows it.)
+    if (peer < 0 && ping.sourceNode !== '' && ping.node !== '') this.#sync.meet(to)
     // Whoever pings us while we hold it suspect or dead should hear so, to refute.
     const charge = peer < 0 ? undefined : this.#facts.charge(peer)
     if (charge !== undefined) {

@@ -1,12 +1,13 @@
 /**
- * IP addresses between their bytes on the wire and `host:port` text. The room has no `node:net`, so the text forms of RFC
- * 4291 and 5952 are read and written here.
+ * IP addresses between their bytes on the wire and `host:port` text. The room has no `node:net`, so the
+ * text forms of RFC 4291 and 5952 are read and written here.
  */
+import { joinAddress } from '../address.ts'
 import type { Address } from '../env.ts'
 
 /**
- * The 4 or 16 bytes of an IP address in text; undefined if it is none (a name, a zone). A mapped IPv4 address has 4
- * bytes: Go peers take the two spellings for two addresses, and ours is always the short one.
+ * The 4 or 16 bytes of an IP address in text; undefined if it is none (a name, a zone). A mapped IPv4
+ * address has 4 bytes: Go peers take the two spellings for two addresses, and ours is always the short one.
  */
 export function packIp(host: string): Uint8Array | undefined {
   if (!host.includes(':')) return packIpv4(host)
@@ -65,7 +66,10 @@ function isMapped(ip: Uint8Array): boolean {
   return ip[10] === 0xff && ip[11] === 0xff
 }
 
-/** IP bytes as text; 16 bytes that map an IPv4 address read as IPv4. RangeError for other than 4 or 16 bytes. */
+/**
+ * IP bytes as text; 16 bytes that map an IPv4 address read as IPv4. RangeError for other than 4 or 16
+ * bytes.
+ */
 export function ipText(ip: Uint8Array): string {
   if (ip.length === 4) return `${ip[0]}.${ip[1]}.${ip[2]}.${ip[3]}`
   if (ip.length !== 16) throw new RangeError(`an IP address has 4 or 16 bytes, not ${ip.length}`)
@@ -91,21 +95,5 @@ function longestZeros(groups: readonly string[]): { start: number; length: numbe
 /** `127.0.0.1:7946`, `[::1]:7946`. RangeError as for `ipText`, and for a port that is none. */
 export function formatAddress(ip: Uint8Array, port: number): Address {
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) throw new RangeError(`${port} is not a port`)
-  const host = ipText(ip)
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-/** Splits `host:port`; the host may be a name, and an IPv6 address must stand in brackets. Undefined if it is not one. */
-export function parseAddress(text: string): { host: string; port: number } | undefined {
-  const colon = text.lastIndexOf(':')
-  const portText = text.slice(colon + 1)
-  if (colon < 1 || !/^\d{1,5}$/.test(portText)) return undefined
-  const port = Number(portText)
-  if (port > 65_535) return undefined
-  const host = text.slice(0, colon)
-  if (host.startsWith('[') && host.endsWith(']')) {
-    const inside = host.slice(1, -1)
-    return inside.includes(':') && packIpv6(inside) !== undefined ? { host: inside, port } : undefined
-  }
-  return /[:[\]\s]/.test(host) ? undefined : { host, port }
+  return joinAddress(ipText(ip), port)
 }

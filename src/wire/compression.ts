@@ -1,6 +1,6 @@
 /**
- * The compress message: type 9, then {Algo, Buf} around another complete message (protocol reference, section 5;
- * memberlist's util.go).
+ * The compress message: type 9, then {Algo, Buf} around another complete message (protocol reference,
+ * section 5; memberlist's util.go).
  */
 import { Cursor, noBytes, Writer } from './cursor.ts'
 import { WireError } from './error.ts'

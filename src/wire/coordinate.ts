@@ -1,6 +1,6 @@
 /**
- * Serf's network coordinate in the payload of an ack (protocol reference, section 19): byte 1, then a struct of
- * floats. An ack without one is accepted by every peer.
+ * Serf's network coordinate in the payload of an ack (protocol reference, section 19): byte 1, then a
+ * struct of floats. An ack without one is accepted by every peer.
  */
 import { Cursor, Writer } from './cursor.ts'
 import { WireError } from './error.ts'

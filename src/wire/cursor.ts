@@ -1,7 +1,7 @@
 /**
- * A place in bytes: `Cursor` to read them without ever passing their end, `Writer` to build them in a buffer that is
- * used again. Both are plain on purpose (public fields, no private state), because everything else in this room
- * stands on them and is measured in nanoseconds.
+ * A place in bytes: `Cursor` to read them without ever passing their end, `Writer` to build them in a
+ * buffer that is used again. Both are plain on purpose (public fields, no private state), because
+ * everything else in this room stands on them and is measured in nanoseconds.
  */
 import { WireError } from './error.ts'
 

@@ -1,7 +1,7 @@
 /**
- * The encryption envelope: version, nonce, ciphertext, tag; AES in GCM (protocol reference, section 6; memberlist's
- * security.go). Version 1 is written and read; version 0, which pads the plaintext to 16 bytes, is read. There is no
- * replay protection and no sender identity: whoever holds a key is the cluster.
+ * The encryption envelope: version, nonce, ciphertext, tag; AES in GCM (protocol reference, section 6;
+ * memberlist's security.go). Version 1 is written and read; version 0, which pads the plaintext to 16
+ * bytes, is read. There is no replay protection and no sender identity: whoever holds a key is the cluster.
  */
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import type { Random } from '../env.ts'

@@ -4,13 +4,16 @@
  */
 
 /**
- * Why bytes were dropped. `empty`: nothing in it. `label`: of another cluster, or of none. `encryption`: plain
- * where keys are set, sealed where none are, or sealed with no key of ours. `crc`: damaged. `malformed`: not
- * what its type says. `type`: a type that is unknown here. `limit`: over a named limit.
+ * Why bytes were dropped. `empty`: nothing in it. `label`: of another cluster, or of none. `encryption`:
+ * plain where keys are set, sealed where none are, or sealed with no key of ours. `crc`: damaged.
+ * `malformed`: not what its type says. `type`: a type that is unknown here. `limit`: over a named limit.
  */
 export type DropReason = 'empty' | 'label' | 'encryption' | 'crc' | 'malformed' | 'type' | 'limit'
 
-/** Bytes that cannot be read. Has no stack: a flood of bad packets makes one each, and capturing it is most of the cost. */
+/**
+ * Bytes that cannot be read. Has no stack: a flood of bad packets makes one each, and capturing it is most
+ * of the cost.
+ */
 export class WireError extends Error {
   readonly drop: DropReason
 

@@ -1,6 +1,7 @@
 /**
  * The cluster's keys: the first seals, all open (protocol reference, section 6; memberlist's keyring.go).
- * Rotation without a gap: `add` the new key everywhere, `use` it everywhere, `remove` the old one everywhere.
+ * Rotation without a gap: `add` the new key everywhere, `use` it everywhere, `remove` the old one
+ * everywhere.
  */
 import { createSecretKey, type KeyObject } from 'node:crypto'
 
@@ -41,8 +42,8 @@ export class Keyring {
   }
 
   /**
-   * Opens also with this key from now on; a known key changes nothing. Into an empty ring it goes as primary.
-   * RangeError for a key of the wrong size.
+   * Opens also with this key from now on; a known key changes nothing. Into an empty ring it goes as
+   * primary. RangeError for a key of the wrong size.
    */
   add(key: Uint8Array): void {
     if (key.length !== 16 && key.length !== 24 && key.length !== 32) {

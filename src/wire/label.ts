@@ -1,6 +1,7 @@
 /**
- * The label in front of packets and of the streams we dial (protocol reference, section 7; memberlist's label.go): byte 244,
- * the length, the label. It keeps clusters apart that share addresses; it is no secret.
+ * The label in front of packets and of the streams we dial (protocol reference, section 7; memberlist's
+ * label.go): byte 244, the length, the label. It keeps clusters apart that share addresses; it is no
+ * secret.
  */
 import { noBytes } from './cursor.ts'
 import { utf8Length } from './text.ts'
@@ -29,7 +30,10 @@ export function makeLabel(text: string): Label {
   return { bytes, header: Uint8Array.of(labelType, length, ...bytes) }
 }
 
-/** Whether `bytes` start as those of a peer with this label do: with its header, or with none if there is none. */
+/**
+ * Whether `bytes` start as those of a peer with this label do: with its header, or with none if there is
+ * none.
+ */
 export function hasLabel(bytes: Uint8Array, label: Label): boolean {
   const { header } = label
   if (header.length === 0) return bytes[0] !== labelType

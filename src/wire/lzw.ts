@@ -1,7 +1,7 @@
 /**
  * LZW as Go's compress/lzw does it: least significant bit first, literals of 8 bits (protocol reference,
- * section 5). That is the GIF variant. Codes start at 9 bits and grow to 12; 256 clears the table, 257 ends. The output
- * equals Go's byte for byte.
+ * section 5). That is the GIF variant. Codes start at 9 bits and grow to 12; 256 clears the table, 257
+ * ends. The output equals Go's byte for byte.
  */
 import { WireError } from './error.ts'
 
@@ -87,8 +87,8 @@ const suffixes = new Uint8Array(codeMax + 1)
 const lengths = new Uint32Array(codeMax + 1)
 
 /**
- * The bytes behind a compressed form; what follows its end code is ignored. WireError 'malformed' for a code that cannot
- * be and for a missing end, 'limit' as soon as more than `bytesMax` bytes would come out.
+ * The bytes behind a compressed form; what follows its end code is ignored. WireError 'malformed' for a
+ * code that cannot be and for a missing end, 'limit' as soon as more than `bytesMax` bytes would come out.
  */
 export function decompress(bytes: Uint8Array, bytesMax: number): Uint8Array {
   let out = new Uint8Array(Math.min(bytesMax, bytes.length * 4 + 64))

@@ -1,6 +1,7 @@
 /**
- * Bytes to messages, from behind the type byte. Each function reads the fields of its struct into locals, in whatever
- * order and spelling they come; what is missing or nil stays zero, what is unknown is stepped over.
+ * Bytes to messages, from behind the type byte. Each function reads the fields of its struct into locals,
+ * in whatever order and spelling they come; what is missing or nil stays zero, what is unknown is stepped
+ * over.
  */
 import { type Cursor, noBytes } from './cursor.ts'
 import type { Ack, Alive, Dead, ErrorReply, IndirectPing, Nack, Ping, Suspect } from './message.ts'
@@ -20,6 +21,7 @@ const accusationShape = new StructShape(['Incarnation', 'Node', 'From'])
 const aliveShape = new StructShape(['Incarnation', 'Node', 'Addr', 'Port', 'Meta', 'Vsn'])
 const errorShape = new StructShape(['Error'])
 
+/** See `Ping`. */
 export function readPing(c: Cursor): Ping {
   let seqNo = 0
   let node = ''
@@ -39,6 +41,7 @@ export function readPing(c: Cursor): Ping {
   return { type: 'ping', seqNo, node, sourceAddr, sourcePort, sourceNode }
 }
 
+/** See `IndirectPing`. */
 export function readIndirectPing(c: Cursor): IndirectPing {
   let seqNo = 0
   let target = noBytes
@@ -64,6 +67,7 @@ export function readIndirectPing(c: Cursor): IndirectPing {
   return { type: 'indirectPing', seqNo, target, port, node, nack, sourceAddr, sourcePort, sourceNode }
 }
 
+/** See `Ack`. */
 export function readAck(c: Cursor): Ack {
   let seqNo = 0
   let payload: Uint8Array | undefined
@@ -77,6 +81,7 @@ export function readAck(c: Cursor): Ack {
   return { type: 'ack', seqNo, payload }
 }
 
+/** See `Nack`. */
 export function readNack(c: Cursor): Nack {
   let seqNo = 0
   const fields = nackShape.begin(c)
@@ -87,6 +92,7 @@ export function readNack(c: Cursor): Nack {
   return { type: 'nack', seqNo }
 }
 
+/** See `Suspect` and `Dead`, which are spelt alike. */
 export function readAccusation(c: Cursor, type: 'suspect' | 'dead'): Suspect | Dead {
   let incarnation = 0
   let node = ''
@@ -102,6 +108,7 @@ export function readAccusation(c: Cursor, type: 'suspect' | 'dead'): Suspect | D
   return { type, incarnation, node, from }
 }
 
+/** See `Alive`. */
 export function readAlive(c: Cursor): Alive {
   let incarnation = 0
   let node = ''
@@ -123,6 +130,7 @@ export function readAlive(c: Cursor): Alive {
   return { type: 'alive', incarnation, node, addr, port, meta, vsn }
 }
 
+/** See `ErrorReply`. */
 export function readError(c: Cursor): ErrorReply {
   let error = ''
   const fields = errorShape.begin(c)

@@ -1,6 +1,9 @@
 /** The type bytes of memberlist's messages (protocol reference, section 2). */
 
-/** First byte of each message. Those of wrappers (compound, compress, encrypt, CRC, label) are where they are read. */
+/**
+ * First byte of each message. Those of wrappers (compound, compress, encrypt, CRC, label) are where they
+ * are read.
+ */
 export const messageTypes = {
   ping: 0,
   indirectPing: 1,

@@ -1,6 +1,6 @@
 /**
- * Messages to bytes. Go writes the fields of a struct sorted by name, and so do these functions; each begins with the type
- * byte. What must not go out is a RangeError: it would be our own bug.
+ * Messages to bytes. Go writes the fields of a struct sorted by name, and so do these functions; each
+ * begins with the type byte. What must not go out is a RangeError: it would be our own bug.
  */
 import type { Writer } from './cursor.ts'
 import type { Ack, Alive, Dead, ErrorReply, IndirectPing, Nack, Ping, Suspect, User } from './message.ts'
@@ -41,6 +41,7 @@ function writeNode(w: Writer, node: string): void {
   writeText(w, node)
 }
 
+/** Source fields that are empty are left out. */
 export function writePing(w: Writer, message: Ping): void {
   open(w, messageTypes.ping, 2 + sourceFields(message))
   writeNode(w, message.node)
@@ -48,6 +49,7 @@ export function writePing(w: Writer, message: Ping): void {
   writeSource(w, message)
 }
 
+/** Source fields that are empty are left out; port 0 is refused. */
 export function writeIndirectPing(w: Writer, message: IndirectPing): void {
   open(w, messageTypes.indirectPing, 5 + sourceFields(message))
   w.copy(keys.nack)
@@ -82,6 +84,7 @@ function writeSource(w: Writer, message: Ping | IndirectPing): void {
   }
 }
 
+/** Suspect and dead differ by their type byte alone. */
 export function writeAccusation(w: Writer, type: number, message: Suspect | Dead): void {
   open(w, type, 3)
   w.copy(keys.from)
@@ -91,6 +94,7 @@ export function writeAccusation(w: Writer, type: number, message: Suspect | Dead
   writeNode(w, message.node)
 }
 
+/** Address, port and Vsn are checked: this is the message that has killed Go processes. */
 export function writeAlive(w: Writer, message: Alive): void {
   open(w, messageTypes.alive, 6)
   w.copy(keys.addr)
@@ -126,6 +130,7 @@ export function writeVsn(w: Writer, vsn: Uint8Array): void {
   writeBytes(w, vsn)
 }
 
+/** Without a payload: nil. */
 export function writeAck(w: Writer, message: Ack): void {
   open(w, messageTypes.ack, 2)
   w.copy(keys.payload)
@@ -133,16 +138,19 @@ export function writeAck(w: Writer, message: Ack): void {
   writeSeqNo(w, message.seqNo)
 }
 
+/** The sequence number alone. */
 export function writeNack(w: Writer, message: Nack): void {
   open(w, messageTypes.nack, 1)
   writeSeqNo(w, message.seqNo)
 }
 
+/** Raw bytes behind the type, as in a packet. */
 export function writeUser(w: Writer, message: User): void {
   w.u8(messageTypes.user)
   w.copy(message.body)
 }
 
+/** For streams. */
 export function writeError(w: Writer, message: ErrorReply): void {
   open(w, messageTypes.error, 1)
   w.copy(keys.error)

@@ -1,8 +1,9 @@
 /**
  * One message of memberlist: a type byte and a MessagePack struct (protocol reference, sections 2 to 4;
- * memberlist's net.go). The encoder is strict, since a malformed alive has killed Go processes: a value that does
- * not fit is our own bug and a RangeError. The decoder is total: whatever the bytes, it returns a message or throws
- * a WireError. Struct fields are read straight into locals, because this is the hot path of a simulation.
+ * memberlist's net.go). The encoder is strict, since a malformed alive has killed Go processes: a value
+ * that does not fit is our own bug and a RangeError. The decoder is total: whatever the bytes, it returns a
+ * message or throws a WireError. Struct fields are read straight into locals, because this is the hot path
+ * of a simulation.
  */
 import { Cursor, Writer } from './cursor.ts'
 import { WireError } from './error.ts'
@@ -12,7 +13,10 @@ import * as write from './message-write.ts'
 
 export { type DropReason, WireError } from './error.ts'
 
-/** Are you there? `node` is who should answer; the source fields say where to (undefined, 0, '' when absent). */
+/**
+ * Are you there? `node` is who should answer; the source fields say where to (undefined, 0, '' when
+ * absent).
+ */
 export interface Ping {
   readonly type: 'ping'
   readonly seqNo: number
@@ -64,7 +68,10 @@ export interface Dead {
   readonly from: string
 }
 
-/** `node` lives at `addr`:`port`. Without Meta: undefined; without versions: an empty `vsn`, for swim to judge. */
+/**
+ * `node` lives at `addr`:`port`. Without Meta: undefined; without versions: an empty `vsn`, for swim to
+ * judge.
+ */
 export interface Alive {
   readonly type: 'alive'
   readonly incarnation: number
@@ -95,8 +102,8 @@ const cursor = new Cursor()
 
 /**
  * The bytes of a message, type byte included. Throws RangeError for a value the format cannot or must not
- * carry: a Vsn of other than 6 bytes, an IP of other than 4 or 16, an integer out of range, port 0 in an alive or
- * indirect ping, text that is not well-formed.
+ * carry: a Vsn of other than 6 bytes, an IP of other than 4 or 16, an integer out of range, port 0 in an
+ * alive or indirect ping, text that is not well-formed.
  */
 export function encodeMessage(message: PacketMessage | ErrorReply): Uint8Array {
   writer.start()
@@ -135,10 +142,10 @@ export function encodeMessage(message: PacketMessage | ErrorReply): Uint8Array {
 }
 
 /**
- * The message in these bytes, all of them; throws only WireError. Unknown fields are ignored, missing and nil ones are zero.
- * Bytes behind the struct are refused, which Go does not do: no peer sends any, a message is passed on with the bytes
- * it came in, and encrypted packets would sometimes pass for empty messages. Byte fields may be views
- * into `bytes`: copy what is kept.
+ * The message in these bytes, all of them; throws only WireError. Unknown fields are ignored, missing and
+ * nil ones are zero. Bytes behind the struct are refused, which Go does not do: no peer sends any, a
+ * message is passed on with the bytes it came in, and encrypted packets would sometimes pass for empty
+ * messages. Byte fields may be views into `bytes`: copy what is kept.
  */
 export function decodeMessage(bytes: Uint8Array): PacketMessage | ErrorReply {
   if (bytes.length === 0) throw new WireError('empty', 'a message has no bytes')

@@ -1,19 +1,22 @@
 /**
- * MessagePack as go-msgpack speaks it (protocol reference, section 4): text and bytes are the same "raw" type in
- * its old headers, integers take the shortest form. Common libraries turn raw into strings and destroy addresses and
- * Meta, so this is written for the purpose. Reading takes every spelling that Go takes, and some of its own: signed
- * headers around positive numbers (go-msgpack v2 writes Go's `int` so), bin for text, arrays for bytes, nil for zero.
+ * MessagePack as go-msgpack speaks it (protocol reference, section 4): text and bytes are the same "raw"
+ * type in its old headers, integers take the shortest form. Common libraries turn raw into strings and
+ * destroy addresses and Meta, so this is written for the purpose. Reading takes every spelling that Go
+ * takes, and some of its own: signed headers around positive numbers (go-msgpack v2 writes Go's `int` so),
+ * bin for text, arrays for bytes, nil for zero.
  */
 import type { Cursor, Writer } from './cursor.ts'
 import { WireError } from './error.ts'
 import { decodeText, utf8Length, writeUtf8 } from './text.ts'
 
+/** Largest values of Go's unsigned integers, for `writeUint` and `readUint`. */
 export const u8Max = 0xff
 export const u16Max = 0xffff
 export const u32Max = 0xffff_ffff
 
 const u64Max = 0xffff_ffff_ffff_ffffn
 
+/** Keys and values follow. RangeError over 65,535 entries. */
 export function writeMapHeader(w: Writer, count: number): void {
   if (count < 16) w.u8(0x80 | count)
   else if (count <= u16Max) {
@@ -22,6 +25,7 @@ export function writeMapHeader(w: Writer, count: number): void {
   } else throw new RangeError(`a map of ${count} entries does not fit`)
 }
 
+/** Elements follow. RangeError over 65,535. */
 export function writeArrayHeader(w: Writer, count: number): void {
   if (count < 16) w.u8(0x90 | count)
   else if (count <= u16Max) {
@@ -74,6 +78,7 @@ function writeRawHeader(w: Writer, length: number): void {
   } else throw new RangeError(`${length} bytes do not fit`)
 }
 
+/** RangeError for text that is not well-formed. */
 export function writeText(w: Writer, text: string): void {
   const length = utf8Length(text)
   writeRawHeader(w, length)
@@ -89,10 +94,12 @@ export function writeBytes(w: Writer, bytes: Uint8Array | undefined): void {
   }
 }
 
+/** One byte. */
 export function writeBool(w: Writer, value: boolean): void {
   w.u8(value ? 0xc3 : 0xc2)
 }
 
+/** Always 64 bits, as Go writes its float64. */
 export function writeFloat(w: Writer, value: number): void {
   w.u8(0xcb)
   w.reserve(8)

@@ -1,7 +1,7 @@
 /**
- * One datagram: label, encryption, CRC, compression and compound around messages (protocol reference, sections 2,
- * 5 to 7; memberlist's net.go and state.go). `open` judges what strangers send: it never throws, and its
- * work is bounded by `packetLimits`, whatever the bytes say of themselves.
+ * One datagram: label, encryption, CRC, compression and compound around messages (protocol reference,
+ * sections 2, 5 to 7; memberlist's net.go and state.go). `open` judges what strangers send: it never
+ * throws, and its work is bounded by `packetLimits`, whatever the bytes say of themselves.
  */
 import { crc32 } from 'node:zlib'
 import type { Random } from '../env.ts'
@@ -14,7 +14,10 @@ import { decodeMessage, type ErrorReply, type PacketMessage } from './message.ts
 
 /** How this cluster wraps its bytes. Both sides of every exchange must agree on label and keys. */
 export interface Envelope {
-  /** Tells clusters apart that share addresses; at most 255 bytes, '' for none (memberlist before 0.3.0). Not a secret. */
+  /**
+   * Tells clusters apart that share addresses; at most 255 bytes, '' for none (memberlist before 0.3.0).
+   * Not a secret.
+   */
   readonly label: string
   /** Undefined or empty: plain. */
   readonly keyring: Keyring | undefined
@@ -58,14 +61,17 @@ export class PacketCodec {
     this.#label = makeLabel(envelope.label)
   }
 
-  /** Bytes that `seal` adds around the parts: label and encryption, not compound headers (2 + 2 each), not CRC (5). */
+  /**
+   * Bytes that `seal` adds around the parts: label and encryption, not compound headers (2 + 2 each), not
+   * CRC (5).
+   */
   get overheadBytes(): number {
     return this.#label.header.length + (this.#sealing() ? sealOverheadBytes : 0)
   }
 
   /**
-   * One datagram of 1 to 127 complete messages: one goes as is (the same array if nothing wraps it), more as a compound.
-   * `crc` adds the CRC wrapper, for receivers whose protocol max is 5 or more.
+   * One datagram of 1 to 127 complete messages: one goes as is (the same array if nothing wraps it), more
+   * as a compound. `crc` adds the CRC wrapper, for receivers whose protocol max is 5 or more.
    */
   seal(parts: readonly Uint8Array[], crc: boolean): Uint8Array {
     let message = parts.length === 1 ? parts[0]! : joinParts(parts)
@@ -101,10 +107,10 @@ export class PacketCodec {
   }
 
   /**
-   * Visits each message in order with its own bytes, type byte first, fit for passing on unchanged. Bad parts are
-   * skipped. Undefined when every part was good; else the reason of the first loss, be it a part or the whole. Without
-   * keys, what looks like an encrypted packet counts as 'encryption'.
-   * Messages and bytes are views into `datagram`. Throws only what `visit` throws.
+   * Visits each message in order with its own bytes, type byte first, fit for passing on unchanged. Bad
+   * parts are skipped. Undefined when every part was good; else the reason of the first loss, be it a part
+   * or the whole. Without keys, what looks like an encrypted packet counts as 'encryption'. Messages and
+   * bytes are views into `datagram`. Throws only what `visit` throws.
    */
   open(datagram: Uint8Array, visit: Visit): DropReason | undefined {
     if (datagram.length === 0) return 'empty'

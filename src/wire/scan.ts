@@ -1,7 +1,7 @@
 /**
- * Finds where a MessagePack value ends, without decoding it, also while its bytes are still arriving. It remembers
- * where it stopped, so a value that comes byte by byte costs no more than one that comes whole; and it
- * keeps one count per open container instead of recursing.
+ * Finds where a MessagePack value ends, without decoding it, also while its bytes are still arriving. It
+ * remembers where it stopped, so a value that comes byte by byte costs no more than one that comes whole;
+ * and it keeps one count per open container instead of recursing.
  */
 import type { Cursor } from './cursor.ts'
 import { WireError } from './error.ts'
@@ -9,6 +9,7 @@ import { WireError } from './error.ts'
 /** Containers inside each other. Nothing that memberlist or Serf sends goes deeper than four. */
 export const nestingMax = 16
 
+/** The end of one value, found in as many steps as it takes for its bytes to arrive. */
 export class ValueScanner {
   /** Up to where bytes are used; may lie beyond those that have arrived. */
   at = 0
@@ -24,8 +25,8 @@ export class ValueScanner {
   }
 
   /**
-   * Goes on as far as the bytes up to `end` allow; true once the value is complete. WireError for bytes that
-   * are no MessagePack ('malformed') and for more than `nestingMax` levels ('limit').
+   * Goes on as far as the bytes up to `end` allow; true once the value is complete. WireError for bytes
+   * that are no MessagePack ('malformed') and for more than `nestingMax` levels ('limit').
    */
   advance(bytes: Uint8Array, end: number): boolean {
     while (this.#depth >= 0) {
@@ -72,8 +73,10 @@ export class ValueScanner {
   }
 }
 
-// For heads c0 to df: how many bytes of length follow (-1: no such head), and how many bytes come besides that length.
-// c0 nil, c1 never, c2 c3 bool, c4-c6 bin, c7-c9 ext, ca cb float, cc-cf uint, d0-d3 int, d4-d8 fixext, d9-db str, dc dd array, de df map
+// For heads c0 to df: how many bytes of length follow (-1: no such head), and how many bytes come besides
+// that length.
+// c0 nil, c1 never, c2 c3 bool, c4-c6 bin, c7-c9 ext, ca cb float, cc-cf uint, d0-d3 int, d4-d8 fixext,
+// d9-db str, dc dd array, de df map
 const lengthWidth = [
   0, -1, 0, 0, 1, 2, 4, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4,
 ]

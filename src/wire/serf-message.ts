@@ -1,8 +1,9 @@
 /**
- * Serf's messages as values (protocol reference, section 19). Lamport times are 64 bits wide, hence bigint. Where Go
- * tells nil from empty, nil is undefined here.
+ * Serf's messages as values (protocol reference, section 19). Lamport times are 64 bits wide, hence bigint.
+ * Where Go tells nil from empty, nil is undefined here.
  */
 
+/** `node` leaves; `prune` forgets it at once. */
 export interface SerfLeave {
   readonly type: 'leave'
   readonly lTime: bigint
@@ -10,6 +11,7 @@ export interface SerfLeave {
   readonly prune: boolean
 }
 
+/** `node` has joined. */
 export interface SerfJoin {
   readonly type: 'join'
   readonly lTime: bigint
@@ -34,6 +36,7 @@ export interface SerfEvents {
   readonly events: readonly { readonly name: string; readonly payload: Uint8Array | undefined }[] | undefined
 }
 
+/** An event that every member delivers once. */
 export interface SerfUserEvent {
   readonly type: 'userEvent'
   readonly lTime: bigint
@@ -43,6 +46,7 @@ export interface SerfUserEvent {
   readonly cc: boolean
 }
 
+/** A question to the members that all filters let through; answers go to `addr`:`port` by packet. */
 export interface SerfQuery {
   readonly type: 'query'
   readonly lTime: bigint
@@ -60,6 +64,7 @@ export interface SerfQuery {
   readonly payload: Uint8Array | undefined
 }
 
+/** The answer of one member, or its acknowledgement. */
 export interface SerfQueryResponse {
   readonly type: 'queryResponse'
   readonly lTime: bigint
@@ -83,11 +88,13 @@ export interface SerfConflictResponse {
   readonly vsn: readonly [number, number, number, number, number, number]
 }
 
+/** Payload of the key queries. */
 export interface SerfKeyRequest {
   readonly type: 'keyRequest'
   readonly key: Uint8Array | undefined
 }
 
+/** Payload of the answer to a key query. */
 export interface SerfKeyResponse {
   readonly type: 'keyResponse'
   readonly result: boolean
@@ -108,6 +115,7 @@ export interface SerfRelay {
   readonly body: Uint8Array
 }
 
+/** Every message of Serf. */
 export type SerfMessage =
   | SerfLeave
   | SerfJoin

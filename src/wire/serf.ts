@@ -1,7 +1,7 @@
 /**
- * Serf's messages on the wire: one type byte and one MessagePack struct, inside memberlist's user messages, push/pull state
- * and query payloads (protocol reference, section 19; Serf's messages.go). None of this is hot, so the structs are
- * tables, and one reader and one writer serve them all.
+ * Serf's messages on the wire: one type byte and one MessagePack struct, inside memberlist's user messages,
+ * push/pull state and query payloads (protocol reference, section 19; Serf's messages.go). None of this is
+ * hot, so the structs are tables, and one reader and one writer serve them all.
  */
 import { Cursor, noBytes, Writer } from './cursor.ts'
 import { WireError } from './error.ts'
@@ -253,7 +253,10 @@ const types: readonly SerfMessage['type'][] = [
 const writer = new Writer()
 const cursor = new Cursor()
 
-/** The bytes of a message, type byte included. RangeError for integers and text that do not fit. Maps keep their order. */
+/**
+ * The bytes of a message, type byte included. RangeError for integers and text that do not fit. Maps keep
+ * their order.
+ */
 export function encodeSerf(message: SerfMessage): Uint8Array {
   writer.start()
   writer.u8(types.indexOf(message.type))

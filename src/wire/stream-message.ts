@@ -1,7 +1,7 @@
 /**
- * The messages of a stream: bytes to values, values to bytes, and how many bytes a message takes. In a plain stream
- * nothing frames the whole, so the end must be found while the bytes arrive: a meter steps over the structs without
- * decoding them and reads only the headers that say how much follows.
+ * The messages of a stream: bytes to values, values to bytes, and how many bytes a message takes. In a
+ * plain stream nothing frames the whole, so the end must be found while the bytes arrive: a meter steps
+ * over the structs without decoding them and reads only the headers that say how much follows.
  */
 import { Cursor, noBytes, Writer } from './cursor.ts'
 import { WireError } from './error.ts'
@@ -28,7 +28,10 @@ import { fieldKey, StructShape } from './struct.ts'
 /** A member as one side of a push/pull knows it. */
 export interface PushPullNode {
   readonly name: string
-  /** 4 or 16 bytes, exactly as its owner spelt them: the two spellings of an IPv4 address are two addresses to Go. */
+  /**
+   * 4 or 16 bytes, exactly as its owner spelt them: the two spellings of an IPv4 address are two addresses
+   * to Go.
+   */
   readonly addr: Uint8Array
   readonly port: number
   readonly meta: Uint8Array | undefined
@@ -174,7 +177,9 @@ function readNode(c: Cursor): PushPullNode {
   return { name, addr, port, meta, incarnation, state, vsn }
 }
 
-/** The message in these bytes, which are exactly one as a `MessageMeter` measured it. Throws only WireError. */
+/**
+ * The message in these bytes, which are exactly one as a `MessageMeter` measured it. Throws only WireError.
+ */
 export function decodeStreamMessage(bytes: Uint8Array): StreamMessage {
   cursor.reset(bytes, 1, bytes.length)
   switch (bytes[0]) {
@@ -194,7 +199,10 @@ export function decodeStreamMessage(bytes: Uint8Array): StreamMessage {
   }
 }
 
-/** Finds the end of a message whose bytes are still arriving, and refuses what announces more than the limits. */
+/**
+ * Finds the end of a message whose bytes are still arriving, and refuses what announces more than the
+ * limits.
+ */
 export class MessageMeter {
   readonly #limits: StreamLimits
   readonly #scanner = new ValueScanner()
@@ -221,7 +229,10 @@ export class MessageMeter {
     this.#rawBytes = 0
   }
 
-  /** Where the message ends, or undefined while bytes are missing. Throws WireError for what can never be a message. */
+  /**
+   * Where the message ends, or undefined while bytes are missing. Throws WireError for what can never be a
+   * message.
+   */
   advance(bytes: Uint8Array, end: number): number | undefined {
     if (this.#type < 0) {
       if (this.#structAt >= end) return undefined

@@ -1,6 +1,6 @@
 /**
- * One exchange over TCP, in one direction: label, encryption and compression around one message (protocol reference, section 8;
- * memberlist's net.go).
+ * One exchange over TCP, in one direction: label, encryption and compression around one message (protocol
+ * reference, section 8; memberlist's net.go).
  */
 import type { Random } from '../env.ts'
 import { compressType, decodeCompressed, encodeCompressed } from './compression.ts'
@@ -43,7 +43,10 @@ export class StreamCodec {
     this.#label = makeLabel(envelope.label)
   }
 
-  /** All the bytes to write for this message. RangeError for values the format must not carry, and over the limits. */
+  /**
+   * All the bytes to write for this message. RangeError for values the format must not carry, and over the
+   * limits.
+   */
   seal(message: StreamMessage, role: StreamRole): Uint8Array {
     const { keyring, verifyOutgoing, compress } = this.#envelope
     const plain = encodeStreamMessage(message, this.#limits)
@@ -78,7 +81,10 @@ export class StreamCodec {
     return new StreamReader(this.#envelope, this.#limits, expected, (front) => this.#extra(front))
   }
 
-  /** What encryption authenticates besides the plaintext: type and length in front of the envelope, and the label. */
+  /**
+   * What encryption authenticates besides the plaintext: type and length in front of the envelope, and the
+   * label.
+   */
   #extra(front: Uint8Array): Uint8Array {
     const extra = new Uint8Array(front.length + this.#label.bytes.length)
     extra.set(front)
@@ -120,9 +126,9 @@ export class StreamReader {
   }
 
   /**
-   * Feeds bytes (copied). The message once it is whole, undefined while more is needed or after it was handed out; what
-   * follows it is ignored. Throws WireError, then and on every later call, when the bytes can never become a
-   * message or pass a limit.
+   * Feeds bytes (copied). The message once it is whole, undefined while more is needed or after it was
+   * handed out; what follows it is ignored. Throws WireError, then and on every later call, when the bytes
+   * can never become a message or pass a limit.
    */
   push(chunk: Uint8Array): StreamMessage | undefined {
     if (this.#done) return undefined

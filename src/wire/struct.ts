@@ -1,6 +1,7 @@
 /**
- * Go structs as MessagePack: a map by field name in any order, or an array in declaration order (go-msgpack reads both).
- * A decoder asks the shape for the index of each field and reads its value straight into a local; no map in between.
+ * Go structs as MessagePack: a map by field name in any order, or an array in declaration order (go-msgpack
+ * reads both). A decoder asks the shape for the index of each field and reads its value straight into a
+ * local; no map in between.
  */
 import type { Cursor } from './cursor.ts'
 import { arrayCount, rawLength, readMapHeader } from './msgpack.ts'
@@ -13,7 +14,10 @@ export function fieldKey(name: string): Uint8Array {
   return Uint8Array.of(0xa0 | name.length, ...encoder.encode(name))
 }
 
-/** The fields of one Go struct. Not to be used for a struct inside itself: it holds the state of one reading. */
+/**
+ * The fields of one Go struct. Not to be used for a struct inside itself: it holds the state of one
+ * reading.
+ */
 export class StructShape {
   readonly #names: readonly Uint8Array[]
   /** Indexes of the fields by sorted name: the order in which Go writes them. */

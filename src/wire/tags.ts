@@ -1,6 +1,6 @@
 /**
- * Meta as Serf's tags: byte 255, then a map of text to text (protocol reference, section 19; Serf's serf.go). Every
- * Serf tool can read them.
+ * Meta as Serf's tags: byte 255, then a map of text to text (protocol reference, section 19; Serf's
+ * serf.go). Every Serf tool can read them.
  */
 import { Cursor, Writer } from './cursor.ts'
 import { WireError } from './error.ts'
@@ -31,8 +31,8 @@ export function encodeTags(tags: Readonly<Record<string, string>>): Uint8Array {
 }
 
 /**
- * The tags in a Meta, on an object without prototype; never throws. No Meta has none, Meta without the byte 255 is the tag
- * `role` (old Serf), Meta that is broken behind it has none.
+ * The tags in a Meta, on an object without prototype; never throws. No Meta has none, Meta without the byte
+ * 255 is the tag `role` (old Serf), Meta that is broken behind it has none.
  */
 export function decodeTags(meta: Uint8Array | undefined): Record<string, string> {
   const tags: Record<string, string> = Object.create(null)

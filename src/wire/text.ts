@@ -1,7 +1,8 @@
 /**
- * Text as UTF-8, strict both ways: what is not well-formed is refused, never replaced, so that two names cannot
- * become one. Cluster traffic repeats the same few names all the time; short ASCII text is therefore looked up in a
- * small fixed table first, which saves the allocation and hands out strings that are already hashed.
+ * Text as UTF-8, strict both ways: what is not well-formed is refused, never replaced, so that two names
+ * cannot become one. Cluster traffic repeats the same few names all the time; short ASCII text is therefore
+ * looked up in a small fixed table first, which saves the allocation and hands out strings that are already
+ * hashed.
  */
 import type { Writer } from './cursor.ts'
 import { WireError } from './error.ts'

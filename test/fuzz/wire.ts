@@ -1,9 +1,9 @@
 /**
- * Throws mutated packets and streams at the readers: `node dist/test/fuzz/wire.js [count] [seed]`, default 1,000,000 cases.
- * Starts from the captured vectors, mutates them on every layer (the sealed bytes, what is inside the encryption, the
- * CRC or the compression), and checks that nothing but a drop reason or a WireError comes out, that no case takes
- * long, that memory stays bounded, and that what was read can be written and read again. Ends with one summary line; the
- * first failure prints its bytes and exits 1.
+ * Throws mutated packets and streams at the readers: `node dist/test/fuzz/wire.js [count] [seed]`, default
+ * 1,000,000 cases. Starts from the captured vectors, mutates them on every layer (the sealed bytes, what is
+ * inside the encryption, the CRC or the compression), and checks that nothing but a drop reason or a
+ * WireError comes out, that no case takes long, that memory stays bounded, and that what was read can be
+ * written and read again. Ends with one summary line; the first failure prints its bytes and exits 1.
  */
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'

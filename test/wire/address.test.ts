@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatAddress, ipText, packIp, parseAddress } from '../../src/wire/address.ts'
+import { splitAddress } from '../../src/address.ts'
+import { formatAddress, ipText, packIp } from '../../src/wire/address.ts'
 
 test('IPv4 and IPv6 addresses go to bytes and back in their shortest spelling', () => {
   const pairs = [
@@ -62,9 +63,9 @@ test('any 16 bytes come back, but for mapped IPv4', () => {
 
 test('an address is a host and a port, with brackets around IPv6', () => {
   assert.equal(formatAddress(packIp('::1')!, 7946), '[::1]:7946')
-  assert.deepEqual(parseAddress('[::1]:7946'), { host: '::1', port: 7946 })
-  assert.deepEqual(parseAddress('127.0.0.1:0'), { host: '127.0.0.1', port: 0 })
-  assert.deepEqual(parseAddress('seed.example:65535'), { host: 'seed.example', port: 65_535 })
+  assert.deepEqual(splitAddress('[::1]:7946'), { host: '::1', port: 7946 })
+  assert.deepEqual(splitAddress('127.0.0.1:0'), { host: '127.0.0.1', port: 0 })
+  assert.deepEqual(splitAddress('seed.example:65535'), { host: 'seed.example', port: 65_535 })
   for (const text of [
     '',
     ':1',
@@ -82,7 +83,7 @@ test('an address is a host and a port, with brackets around IPv6', () => {
     'a b:1',
     'a:000001',
   ]) {
-    assert.equal(parseAddress(text), undefined, text)
+    assert.equal(splitAddress(text), undefined, text)
   }
   assert.throws(() => ipText(new Uint8Array(5)), RangeError)
   for (const port of [-1, 65_536, 1.5])

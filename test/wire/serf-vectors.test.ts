@@ -29,7 +29,8 @@ test('every Serf message decodes to its values', () => {
 
 test('every Serf message re-encodes to the same bytes, but for the sign that newer Go writes into integers', () => {
   for (const vector of messages) {
-    // go-msgpack v2 gives Go's signed integers signed headers from 128 on; 0.5.5 and we write the unsigned ones. The
+    // go-msgpack v2 gives Go's signed integers signed headers from 128 on; 0.5.5 and we write the unsigned
+    // ones. The
     // only such field in Serf's messages is Timeout, the last field of a query.
     const expected = vector.hex.replace(/d2([0-7].{7})$/, 'ce$1')
     assert.equal(toHex(encodeSerf(decodeSerf(fromHex(vector.hex)))), expected, vector.id)

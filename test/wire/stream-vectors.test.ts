@@ -1,4 +1,7 @@
-/** Every captured TCP stream decodes to what it holds, in chunks of any size, and is written again byte for byte. */
+/**
+ * Every captured TCP stream decodes to what it holds, in chunks of any size, and is written again byte for
+ * byte.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeSerf } from '../../src/wire/serf.ts'
@@ -103,7 +106,8 @@ test('every stream is sealed again to the same bytes, but for the sign that newe
     const encrypted = vector.decoded['encrypted'] as { nonceHex: string } | undefined
     const compressed = vector.decoded['compressed'] as { plaintextHex: string } | undefined
     const envelope = envelopeOf(vector, compressed !== undefined)
-    // go-msgpack v2 gives Go's signed integers signed headers from 128 on; 0.5.5 and we write the unsigned ones.
+    // go-msgpack v2 gives Go's signed integers signed headers from 128 on; 0.5.5 and we write the unsigned
+    // ones.
     const plain = compressed?.plaintextHex ?? ''
     if (plain.includes('557365725374617465' + '4c656ed1')) {
       signed++

@@ -231,7 +231,8 @@ test('types without a place in a stream are refused', () => {
 })
 
 test('a megabyte fed byte by byte, full of small values, takes no more than linear time', () => {
-  // One struct of 65,000 nils within a member: a reader that starts over with every byte would need 2e9 steps.
+  // One struct of 65,000 nils within a member: a reader that starts over with every byte would need 2e9
+  // steps.
   const bytes = hex(`06 81 a54e6f646573 01 81 a3787878 dc fde8 ${'c0'.repeat(65_000)}`)
   const reader = codec().reader('acceptor')
   for (let i = 0; i + 1 < bytes.length; i++) assert.equal(reader.push(bytes.subarray(i, i + 1)), undefined)

@@ -1,0 +1,144 @@
+/** The reference pages list exactly what the code has: names, options with their defaults, limits, errors. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { retryableByNature, type ShoalErrorCode } from '../src/errors.ts'
+import * as api from '../src/index.ts'
+import { checkOptions, reservedTags } from '../src/options.ts'
+import { ringDefaults } from '../src/ring/ring.ts'
+import { defaultLimits, profiles } from '../src/swim/config.ts'
+import { goawayCodes } from '../src/wire/frame.ts'
+import { codeIn, readDocument, root, tableUnder } from './support/markdown.ts'
+
+const apiPage = readDocument('docs/api.md')
+const options = readDocument('docs/options.md')
+const errors = readDocument('docs/errors.md')
+const source = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+/** The names a column of code spans lists. */
+function listed(rows: readonly string[][]): string[] {
+  return rows.map(([cell]) => codeIn(cell)).sort()
+}
+
+/** The members of an interface, read from its source. */
+function membersOf(path: string, name: string): string[] {
+  const body = new RegExp(`export interface ${name} \\{\\n(.*?)\\n\\}`, 's').exec(source(path))?.[1] ?? ''
+  return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, member = '']) => member).sort()
+}
+
+/** The texts of a union of literals, read from its source: those between `start` and the first line without one. */
+function unionAt(path: string, start: string): string[] {
+  const text = source(path)
+  const at = text.indexOf(start)
+  assert.ok(at >= 0, `${path} has no "${start}"`)
+  const union = /^(?:[\s|]*'\w+')+/.exec(text.slice(at + start.length))?.[0] ?? ''
+  return [...union.matchAll(/'(\w+)'/g)].map(([, member = '']) => member).sort()
+}
+
+/** A number as documents and sources write it. */
+function numberIn(text: string): number {
+  const [base = 0, exponent = 1] = text.replaceAll(/[`_,]/g, '').split('**').map(Number)
+  return base ** exponent
+}
+
+test('docs/api.md lists the public names, values apart from types', () => {
+  const types = [...source('src/index.ts').matchAll(/\{([^}]*)\}/g)].flatMap(([, names = '']) =>
+    names.split(',').map((name) => name.trim().replace(/^type /, '')),
+  )
+  const values = Object.keys(api).sort()
+  assert.deepEqual(listed(tableUnder(apiPage, 'Values')), values)
+  const onlyTypes = types.filter((name) => name !== '' && !values.includes(name))
+  assert.deepEqual(listed(tableUnder(apiPage, 'Types')), onlyTypes.sort())
+})
+
+test('docs/api.md lists the members of a node', () => {
+  const own = Object.getOwnPropertyNames(api.ShoalNode.prototype).filter((name) => name !== 'constructor')
+  const expected = [...own, 'name', '[Symbol.asyncDispose]'].sort()
+  assert.deepEqual(listed(tableUnder(apiPage, 'Members of a node')), expected)
+})
+
+test('docs/options.md lists every option of a node, with its default', () => {
+  const rows = tableUnder(options, 'Node')
+  assert.deepEqual(listed(rows), membersOf('src/options.ts', 'NodeOptions'))
+  const defaults: Readonly<Record<string, unknown>> = { ...checkOptions({}), label: true, observer: false }
+  let compared = 0
+  for (const [name, shown = ''] of rows) {
+    const text = /^`(.*)`$/.exec(shown)?.[1] ?? ''
+    if (!/^('.*'|\d+|true|false)$/.test(text)) continue
+    const value: unknown = text.startsWith("'") ? text.slice(1, -1) : JSON.parse(text)
+    if (codeIn(name) === 'profile') assert.deepEqual(defaults['swim'], profiles[value as api.Profile])
+    else assert.equal(value, defaults[codeIn(name)], name)
+    compared++
+  }
+  assert.ok(compared >= 9, `${compared} defaults were compared`)
+  const tags = rows.find(([name]) => codeIn(name) === 'tags')?.[3] ?? ''
+  for (const tag of reservedTags) assert.ok(tags.includes(`\`${tag}\``), `tags: ${tag} is not named`)
+})
+
+test('docs/options.md lists every setting of failure detection, for each profile', () => {
+  const rows = tableUnder(options, 'Failure detection')
+  assert.deepEqual(listed(rows), membersOf('src/swim/config.ts', 'SwimTiming'))
+  for (const [cell, ...shown] of rows) {
+    const name = codeIn(cell) as keyof api.SwimTiming
+    const values = [profiles.local[name], profiles.lan[name], profiles.wan[name]]
+    assert.deepEqual(shown.slice(0, 3), values.map(String), name)
+  }
+})
+
+test('docs/options.md lists the parameters of the ring and every limit, with their defaults', () => {
+  const limits: Readonly<Record<string, number>> = { ...checkOptions({}).limits }
+  const ring: Readonly<Record<string, number>> = { ...ringDefaults }
+  for (const [heading, defaults] of [
+    ['Ring', ring],
+    ['Limits', limits],
+  ] as const) {
+    const rows = tableUnder(options, heading)
+    assert.deepEqual(listed(rows), Object.keys(defaults).sort())
+    for (const [cell, shown = ''] of rows) assert.equal(numberIn(shown), defaults[codeIn(cell)], cell)
+  }
+})
+
+test('docs/options.md lists the fixed limits of membership and others as they stand in the code', () => {
+  const rows = tableUnder(options, 'Fixed limits')
+  const names = new Set(listed(rows))
+  for (const name of Object.keys(defaultLimits)) assert.ok(names.has(name), `${name} is not listed`)
+  for (const [cell, shown = '', where] of rows) {
+    const name = codeIn(cell)
+    const found = new RegExp(`\\b${name}(?:: number)?(?: =|:) ([\\d_* ]+)`).exec(source(codeIn(where)))?.[1]
+    assert.ok(found !== undefined, `${codeIn(where)} has no ${name}`)
+    assert.equal(numberIn(shown), numberIn(found), name)
+  }
+})
+
+test('docs/errors.md lists every code and what its nature is', () => {
+  const rows = tableUnder(errors, 'Codes')
+  const codes = unionAt('src/errors.ts', 'export type ShoalErrorCode =')
+  assert.deepEqual(listed(rows), codes)
+  for (const [cell, , retryable = ''] of rows) {
+    const code = codeIn(cell) as ShoalErrorCode
+    assert.equal(retryable.startsWith('yes'), retryableByNature(code), code)
+  }
+})
+
+test('docs/errors.md lists every reason of a failed join, and which are final', () => {
+  const rows = tableUnder(errors, 'Why a seed did not take us in')
+  const reasons = unionAt('src/swim/events.ts', 'export type SeedFailureReason =')
+  assert.deepEqual(listed(rows), [...reasons, 'unresolved'].sort())
+  const final = /const final\b.*?new Set\(\[(.*?)\]/s.exec(source('src/join.ts'))?.[1] ?? ''
+  for (const [cell, shown] of rows) {
+    assert.equal(shown, final.includes(`'${codeIn(cell)}'`) ? 'yes' : 'no', codeIn(cell))
+  }
+})
+
+test('docs/errors.md lists every code of a notice, every end of a connection, every reason to drop a packet', () => {
+  const notices = [
+    ...unionAt('src/swim/events.ts', 'readonly code:'),
+    ...unionAt('src/rpc/peers.ts', 'readonly kind:'),
+    ...[...source('src/cluster.ts').matchAll(/notice\('\w+', '(\w+)'/g)].map(([, code = '']) => code),
+  ]
+  assert.deepEqual(listed(tableUnder(errors, 'Notices')), notices.sort())
+  assert.deepEqual(listed(tableUnder(errors, 'Ends of connections')), [...goawayCodes].sort())
+  const drops = unionAt('src/wire/error.ts', 'export type DropReason =')
+  assert.deepEqual(listed(tableUnder(errors, 'Packets that were dropped')), drops)
+})

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { rpcLimits } from '../../src/rpc/config.ts'
+import { noBody } from '../../src/wire/body.ts'
+import { frameType, methodsMax } from '../../src/wire/frame.ts'
+import { Outbox } from '../../src/wire/outbox.ts'
+import { introduce, type MemoryStream, TestCall, TestNode, World } from './world.ts'
+
+const request = {
+  method: 'echo',
+  key: undefined,
+  partition: 0,
+  digest: 0,
+  hops: 0,
+  idempotent: false,
+  trace: undefined,
+  body: noBody,
+}
+
+/** A peer played by hand that has said hello, and a witness whose calls must not suffer. */
+function stage() {
+  const world = new World()
+  const bob = new TestNode(world, 'bob')
+  const ann = new TestNode(world, 'ann')
+  introduce(ann, bob)
+  const stream: MemoryStream = world.dial(bob.address)
+  const closed: string[] = []
+  stream.listen({ connected() {}, data() {}, drained() {}, closed: (reason) => closed.push(reason) })
+  const outbox = new Outbox(rpcLimits, rpcLimits.frameBytesMax)
+  const send = () => {
+    for (const bytes of outbox.take()) stream.write(bytes)
+    world.run()
+  }
+  const hello = () => {
+    outbox.preface()
+    outbox.hello({
+      name: 'mallory',
+      boot: 'm',
+      cluster: 'test',
+      nonce: new Uint8Array(32),
+      features: 0,
+      frameBytesMax: rpcLimits.frameBytesMax,
+      proves: false,
+    })
+  }
+  const ends = (violation: string) => {
+    send()
+    assert.deepEqual(closed, ['ended'])
+    assert.equal(bob.peers.counters.violations[violation], 1)
+    assert.equal(bob.notices.at(-1)?.code, violation)
+    const witness = new TestCall(world)
+    ann.peers.call('bob', witness, witness)
+    world.run()
+    assert.equal(witness.replies.length, 1)
+    assert.deepEqual(bob.evidence, [])
+  }
+  return { world, bob, stream, outbox, send, hello, ends }
+}
+
+function frame(type: number, flags: number, ...fields: number[]): Uint8Array {
+  return Uint8Array.of(0, 0, 0, fields.length + 2, type, flags, ...fields)
+}
+
+test('a request before hello ends the connection', () => {
+  const { outbox, ends } = stage()
+  outbox.preface()
+  outbox.request(1, 100, request)
+  ends('early')
+})
+
+test('a second hello ends the connection', () => {
+  const { outbox, hello, stream, ends, send } = stage()
+  hello()
+  send()
+  hello()
+  const bytes = outbox.take()[0]!
+  stream.write(bytes.subarray(8))
+  ends('hello')
+})
+
+test('a call id used twice ends the connection, even after the first was answered', () => {
+  const { outbox, hello, send, ends, bob } = stage()
+  hello()
+  outbox.request(7, 100, request)
+  send()
+  assert.equal(bob.ran, 1)
+  outbox.request(7, 100, request)
+  ends('duplicate')
+})
+
+test('a reply to nothing ends the connection', () => {
+  const { outbox, hello, ends } = stage()
+  hello()
+  outbox.reply(1, noBody)
+  ends('reply')
+})
+
+test('an error to nothing ends the connection', () => {
+  const { outbox, hello, ends } = stage()
+  hello()
+  outbox.error(1, 0, 0, 0, 'no', undefined)
+  ends('reply')
+})
+
+test('a cancel of nothing is only a cancel that crossed the answer', () => {
+  const { outbox, hello, send, bob } = stage()
+  hello()
+  outbox.cancel(99)
+  send()
+  assert.equal(bob.peers.stats.connections, 1)
+})
+
+test('a method number never given ends the connection, as does one out of order or one too many', () => {
+  const never = stage()
+  never.hello()
+  never.send()
+  never.stream.write(frame(frameType.request, 0, 0, 0, 0, 1, 0, 0, 0, 9, 0, 5))
+  never.ends('method')
+  const outOfOrder = stage()
+  outOfOrder.hello()
+  outOfOrder.send()
+  outOfOrder.stream.write(frame(frameType.method, 0, 0, 2, 0x61))
+  outOfOrder.ends('method')
+  const many = stage()
+  many.hello()
+  many.send()
+  for (let i = 1; i <= methodsMax + 1; i++) {
+    many.stream.write(frame(frameType.method, 0, i >>> 8, i & 0xff, 0x61))
+  }
+  many.ends('method')
+})
+
+test('a length beyond frameBytesMax ends the connection before a byte of it is kept', () => {
+  const { hello, send, stream, ends } = stage()
+  hello()
+  send()
+  stream.write(Uint8Array.of(0x7f, 0xff, 0xff, 0xff, frameType.request, 0))
+  ends('length')
+})
+
+test('before hello a frame may not be long', () => {
+  const { outbox, stream, ends } = stage()
+  outbox.preface()
+  stream.write(outbox.take()[0]!)
+  stream.write(Uint8Array.of(0, 0, 0x40, 0, frameType.hello, 0))
+  ends('length')
+})
+
+test('unknown types, unknown flags and fields that do not fit end the connection', () => {
+  for (const [violation, bytes] of [
+    ['type', frame(31, 0)],
+    ['flags', frame(frameType.reply, 0x80, 0, 0, 0, 1)],
+    ['flags', frame(frameType.request, 3, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0)],
+    ['fields', frame(frameType.cancel, 0, 1)],
+    [
+      'fields',
+      frame(frameType.request, 4, 0, 0, 0, 1, 0, 0, 0, 9, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255),
+    ],
+    ['length', Uint8Array.of(0, 0, 0, 1, 6, 0)],
+  ] as const) {
+    const { hello, send, stream, ends } = stage()
+    hello()
+    send()
+    stream.write(bytes)
+    ends(violation)
+  }
+})
+
+test('replies that are never read and errors that pile up behind them end the connection', () => {
+  const world = new World()
+  const limits = { pauseBytes: 2_000, queuedBytesMax: 8_000 }
+  const bob = new TestNode(world, 'bob', { limits })
+  const ann = new TestNode(world, 'ann')
+  introduce(ann, bob)
+  const call = (body: unknown) => {
+    const one = new TestCall(world, body, { timeoutMs: 60_000 })
+    ann.peers.call('bob', one, one)
+    return one
+  }
+  call('open')
+  world.run()
+  ann.streams[0]!.stalled = true
+  const calls: TestCall[] = []
+  for (let i = 0; i < 600; i++) {
+    calls.push(call(new Uint8Array(100)))
+    world.run(1)
+    const { queuedBytes } = bob.streams[0]!
+    assert.ok(queuedBytes < 12_000, `${queuedBytes}`)
+  }
+  assert.equal(bob.peers.counters.violations['unread'], 1)
+  world.run(12_000)
+  assert.equal(bob.streams[0]!.gone, true)
+  assert.equal(bob.peers.stats.timers, 0)
+  assert.ok(calls.some((one) => one.heard === 1))
+})
