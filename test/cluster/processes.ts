@@ -22,6 +22,7 @@ export interface Ended {
 /** Lines kept of each process; a test that needs more has lost its way. */
 const linesMax = 100_000
 const startMs = 15_000
+const lookAgainMs = 50
 
 /** A process whose standard output is JSON lines. */
 export class LineProcess {
@@ -73,7 +74,8 @@ export class LineProcess {
       const story = `${what}; stderr: ${this.stderr.slice(-500)}; last lines: ${JSON.stringify(this.lines.slice(-5)).slice(0, 1_000)}`
       if (this.#over) assert.fail(`the process ended before: ${story}`)
       if (leftMs <= 0) assert.fail(`not within ${timeoutMs} ms: ${story}`)
-      const signal = AbortSignal.timeout(Math.ceil(leftMs))
+      // What is waited for may be news of another process: look again after a while.
+      const signal = AbortSignal.timeout(Math.ceil(Math.min(leftMs, lookAgainMs)))
       await once(this.#news, 'news', { signal }).catch(() => {})
     }
   }
