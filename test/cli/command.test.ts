@@ -57,6 +57,7 @@ test('a command refuses what it can before it touches the network', async () => 
     [agent, ['--tag', 'novalue'], /--tag: expected name=value, got "novalue"/],
     [agent, ['--bind', 'h'], /--bind: expected host:port, got "h"/],
     [agent, ['--log', 'loud'], /--log: expected debug, info, warn, error or silent/],
+    [demo, ['--nodes', '1', '--kill'], /--kill needs another process/],
     [demo, ['--nodes', '0'], /--nodes: expected a number from 1 to 20/],
   ]
   await Promise.all(
