@@ -245,7 +245,7 @@ async function main(): Promise<void> {
   })
   const children: ChildProcess[] = []
   const serve = async (side: Side): Promise<number> => {
-    const child = fork(import.meta.filename, ['--serve', side], { execArgv: [] })
+    const child = fork(import.meta.filename, ['--serve', side], { execArgv: process.execArgv })
     children.push(child)
     return new Promise((resolve) => child.once('message', (port) => resolve(port as number)))
   }
@@ -276,7 +276,7 @@ async function main(): Promise<void> {
       rows.push({ body, depth, ratio, latencyRatio, sides: all })
     }
   }
-  for (const child of children) child.kill()
+  for (const child of children) child.disconnect()
   if (values.json) console.log(JSON.stringify({ type: 'rpc', node: process.version, rows }))
   else print(rows, sides)
   process.exit(0)

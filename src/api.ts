@@ -2,6 +2,7 @@
 import type { MemberChange, MembershipStats } from './membership.ts'
 import type { Member } from './roster.ts'
 import type { RpcStats } from './rpc/peers.ts'
+import type { RpcCounters } from './rpc/stats.ts'
 import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
 
@@ -37,7 +38,7 @@ export interface NodeStats {
     /** Handlers that run now. */
     readonly running: number
   }
-  readonly rpc: RpcStats
+  readonly rpc: RpcStats & Readonly<RpcCounters>
   readonly membership: MembershipStats
 }
 

@@ -14,6 +14,7 @@ import { paramsDigest, type RingTable } from './ring/ring.ts'
 import { describe, type Member, Roster } from './roster.ts'
 import { RingView } from './shard/view.ts'
 import { defaultLimits } from './swim/config.ts'
+import { serfDelegate } from './swim/versions.ts'
 
 export interface ClusterHandler {
   /** Members or ring may have changed; said once for all that came in one turn. */
@@ -92,7 +93,8 @@ export class Cluster {
         swim: {
           name: this.#identity.name,
           incarnation,
-          delegateVersions: [0, 0, 0],
+          // Serf's, as our tags are: an agent told to join a node that speaks plain memberlist's refuses.
+          delegateVersions: serfDelegate,
           envelope: { label, keys, verifyIncoming: true, verifyOutgoing: true, compress: false },
           timing: swim,
           limits: defaultLimits,

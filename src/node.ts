@@ -113,7 +113,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     const { counters, waiting } = this.#router
     return {
       router: { ...counters, waiting, running: this.#methods.running },
-      rpc: this.#peers.stats,
+      rpc: { ...this.#peers.stats, ...this.#peers.counters },
       membership,
     }
   }

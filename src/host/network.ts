@@ -169,7 +169,8 @@ export const systemNetwork: Network = {
     })
     return new Promise((resolve, reject) => {
       socket.once('error', reject)
-      socket.bind(port, host, () => {
+      // Exclusive: a worker of node:cluster would share the port with its siblings, and get their packets.
+      socket.bind({ port, address: host, exclusive: true }, () => {
         socket.off('error', reject)
         socket.on('error', (error) => handlers.error(error, undefined))
         socket.on('message', (bytes, from) => handlers.packet(bytes, peerAddress(from.address, from.port)))
@@ -185,7 +186,7 @@ export const systemNetwork: Network = {
     })
     return new Promise((resolve, reject) => {
       server.once('error', reject)
-      server.listen({ host, port, backlog: backlogMax }, () => {
+      server.listen({ host, port, backlog: backlogMax, exclusive: true }, () => {
         server.off('error', reject)
         // Out of descriptors: the connection is lost, the server is not.
         server.on('error', () => {})

@@ -46,6 +46,7 @@ export class Peer {
   #dialing: Link | undefined
   #failures = 0
   #retryAt: Millis = 0
+  #redialledAt: Millis = Number.NEGATIVE_INFINITY
   /** The boot that said it is leaving: no more calls to it. */
   #leavingBoot: string | undefined
 
@@ -85,6 +86,7 @@ export class Peer {
     } else if (before?.boot !== info.boot || before.address !== info.address) {
       this.#failures = 0
       this.#retryAt = 0
+      this.#redialledAt = Number.NEGATIVE_INFINITY
       if (before?.boot === info.boot) return
       for (const link of this.links) {
         if (link.boot !== info.boot) link.goaway('closing', `${this.name} was started again`)
@@ -135,12 +137,22 @@ export class Peer {
     if (this.active === link) this.active = undefined
     const broke = !link.orderly && !link.mux.heardGoaway
     if (this.info === undefined) return
-    if (broke) {
-      this.#owner.evidence(this.name, 'reset')
-      // At once, and once: a process that is gone refuses, which says more than silence.
-      this.#retryAt = 0
-      if (this.active === undefined) this.#dial()
-    } else if (this.waiting.size > 0 && this.active === undefined) this.#connect()
+    if (broke) this.#redial()
+    else if (this.waiting.size > 0 && this.active === undefined) this.#connect()
+  }
+
+  /** At once, and once: a process that is gone refuses, which says more than silence. */
+  #redial(): void {
+    this.#owner.evidence(this.name, 'reset')
+    const now = this.#owner.clock.now()
+    if (this.active !== undefined || this.#dialing !== undefined) return
+    if (now - this.#redialledAt < this.#owner.limits.backoffMaxMs) {
+      // Something on the path breaks every connection; it must not turn into a storm of dials.
+      this.#backOff('the connection broke again')
+      return
+    }
+    this.#redialledAt = now
+    this.#dial()
   }
 
   close(failure: CallFailure): void {

@@ -70,7 +70,11 @@ export class Peers {
   #drained: (() => void) | undefined
   #draining = false
 
+  /** Throws a `RangeError` when name, boot id or cluster do not fit a hello (255 bytes). */
   constructor(config: RpcConfig, env: Env, handler: RpcHandler) {
+    for (const text of [config.name, config.boot, config.cluster]) {
+      if (new TextEncoder().encode(text).length > 255) throw new RangeError(`"${text}" is over 255 bytes`)
+    }
     this.#config = config
     this.#env = env
     this.#handler = handler

@@ -25,7 +25,9 @@ export class DeadlineWheel {
   }
 
   add(call: OutgoingCall): void {
-    const tick = Math.max(0, Math.ceil(call.request.deadline / tickMs))
+    // `Infinity` would be no slot at all.
+    const deadline = Math.min(call.request.deadline, Number.MAX_SAFE_INTEGER)
+    const tick = Math.max(0, Math.ceil(deadline / tickMs))
     if (tick < this.#nextTick) this.#nextTick = tick
     const slot = tick % slots
     const head = this.#heads[slot]

@@ -14,7 +14,7 @@ import type { Outbox } from './outbox.ts'
 import { claimedAddress } from './peers.ts'
 import type { Sync, SyncResult } from './sync.ts'
 import { Timer } from './timers.ts'
-import { isCompatible, isSoundVsn, prevailingDelegate, vsnOf } from './versions.ts'
+import { isCompatible, isNegotiable, isSoundVsn, prevailingDelegate, vsnOf } from './versions.ts'
 
 /** Pings of the UDP test, and of a stranger who holds our name; one each half probe timeout. */
 const pingTries = 4
@@ -100,7 +100,7 @@ export class Approach {
     }
     const ours = nodes.find((node) => node.name === core.config.name)
     if (ours === undefined) {
-      this.#fitsIn(nodes)
+      this.#fitsIn()
       return
     }
     const holder = holderAddress(ours)
@@ -110,7 +110,7 @@ export class Approach {
     }
     this.#nameWasHeld = holder !== core.address
     if (ours.incarnation >= core.members.incarnation(core.self)) facts.announce(ours.incarnation + 1)
-    this.#fitsIn(nodes)
+    this.#fitsIn()
   }
 
   /** Why we cannot speak with these, if so. Adopts their delegate versions while we are free to. */
@@ -120,8 +120,7 @@ export class Approach {
     const prevailing = prevailingDelegate(nodes, name)
     if (prevailing === undefined) return undefined
     const others = nodes.filter((n) => n.name !== name && n.state <= state.suspect && isSoundVsn(n.vsn))
-    const isFree =
-      core.members.aliveCount <= 1 && core.config.delegateVersions.every((version) => version === 0)
+    const isFree = core.members.aliveCount <= 1 && isNegotiable(core.config.delegateVersions)
     const vsn = isFree ? vsnOf(prevailing) : core.vsn
     const fitting = others.filter((node) => isCompatible(vsn, node.vsn)).length
     if (fitting * 2 <= others.length) {
@@ -144,13 +143,13 @@ export class Approach {
     return undefined
   }
 
-  #fitsIn(nodes: readonly PushPullNode[]): void {
+  #fitsIn(): void {
     if (!this.#options.join) {
       this.#announce()
       return
     }
-    const seedName = nodes.find((node) => holderAddress(node) === this.to)?.name ?? ''
-    this.#ping(this.to, seedName, pingTries, (isAcked) => {
+    // To whoever is there: a ping by name would tell it that we know it.
+    this.#ping(this.to, '', pingTries, (isAcked) => {
       if (isAcked) return this.#announce()
       const port = this.#parts.core.config.port
       this.#failed(

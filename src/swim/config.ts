@@ -12,6 +12,11 @@ export interface SwimTiming {
   readonly indirectChecks: number
   /** A message is sent this x ceil(log10(n + 1)) times. 4, 4, 2. */
   readonly retransmitMult: number
+  /**
+   * Ours: but at least so often. In a small cluster the formula gives two packets, which often miss the same
+   * member. 0 for memberlist's behaviour. Two gossips' worth: 6, 8, 6.
+   */
+  readonly retransmitMin: number
   /** Shortest suspicion is this x max(1, log10 n) x probe interval; this - 2 confirmations shorten it. 4, 6, 3. */
   readonly suspicionMult: number
   /** Longest suspicion in multiples of the shortest. 6. */
@@ -100,7 +105,7 @@ export interface SwimConfig {
   readonly incarnation: number
   /** Opaque bytes told to all; at most 512. */
   readonly meta: Uint8Array
-  /** Delegate protocol min, max, current. 0,0,0 adopts whatever the cluster speaks. */
+  /** Delegate protocol min, max, current. 0,0,0 and 2,5,5 give way to what the cluster speaks. */
   readonly delegateVersions: readonly [number, number, number]
   readonly envelope: SwimEnvelope
   readonly timing: SwimTiming
@@ -111,6 +116,7 @@ const lan: SwimTiming = {
   tcpTimeoutMs: 10_000,
   indirectChecks: 3,
   retransmitMult: 4,
+  retransmitMin: 6,
   suspicionMult: 4,
   suspicionMaxTimeoutMult: 6,
   pushPullIntervalMs: 30_000,
@@ -135,6 +141,7 @@ export const profiles: Readonly<Record<'local' | 'lan' | 'wan', SwimTiming>> = {
   wan: {
     ...lan,
     tcpTimeoutMs: 30_000,
+    retransmitMin: 8,
     suspicionMult: 6,
     pushPullIntervalMs: 60_000,
     probeIntervalMs: 5000,

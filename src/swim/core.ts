@@ -40,6 +40,8 @@ export interface SwimCounters {
   userMessages: number
 }
 
+/** Places of the output queue that are kept when it is empty. */
+const outputsKept = 16
 /** Notices of one code come at most this often. */
 const noticeIntervalMs = 10_000
 
@@ -74,8 +76,9 @@ export class Core {
   #gossipPhaseMs = 0
   #gossipAt = Number.NEGATIVE_INFINITY
   #seqNo = 0
-  #outputs: SwimOutput[] = []
+  readonly #outputs: (SwimOutput | undefined)[] = []
   #outputsHead = 0
+  #outputsTail = 0
   readonly #noticedAt = new Map<string, Millis>()
 
   constructor(config: SwimConfig, random: Random, registry: PeerRegistry, gossip: () => void) {
@@ -111,7 +114,8 @@ export class Core {
   }
 
   emit(output: SwimOutput): void {
-    this.#outputs.push(output)
+    this.#outputs[this.#outputsTail] = output
+    this.#outputsTail += 1
   }
 
   emitMember(change: MemberChange, peer: number): void {
@@ -131,15 +135,16 @@ export class Core {
   }
 
   poll(): SwimOutput | undefined {
-    if (this.#outputsHead >= this.#outputs.length) {
-      if (this.#outputsHead > 0) {
-        this.#outputs.length = 0
-        this.#outputsHead = 0
-      }
-      return undefined
-    }
+    if (this.#outputsHead === this.#outputsTail) return undefined
     const output = this.#outputs[this.#outputsHead]
+    this.#outputs[this.#outputsHead] = undefined
     this.#outputsHead += 1
+    if (this.#outputsHead === this.#outputsTail) {
+      // The places are used again; only after a burst are they given back.
+      if (this.#outputsTail > outputsKept) this.#outputs.length = outputsKept
+      this.#outputsHead = 0
+      this.#outputsTail = 0
+    }
     return output
   }
 
@@ -166,7 +171,8 @@ export class Core {
 
   /** How often each queued message goes out, by the members we know now. */
   get transmitLimit(): number {
-    return transmitLimit(this.timing.retransmitMult, this.members.count)
+    const { retransmitMult, retransmitMin } = this.timing
+    return Math.max(retransmitMin, transmitLimit(retransmitMult, this.members.count))
   }
 
   isRunning(): boolean {

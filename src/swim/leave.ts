@@ -9,6 +9,7 @@ import type { Core } from './core.ts'
 import { pickMembers } from './gossip.ts'
 import { state } from './members.ts'
 import type { Outbox } from './outbox.ts'
+import type { SerfLayer } from './serf.ts'
 import type { Sync } from './sync.ts'
 import { Timer } from './timers.ts'
 
@@ -21,17 +22,21 @@ export class Leave {
   readonly #core: Core
   readonly #outbox: Outbox
   readonly #sync: Sync
+  readonly #serf: SerfLayer
   readonly #timer: Timer = new Timer(() => this.#beat())
   readonly #told: number[] = []
   #ids: number[] = []
   #until = 0
   #exchanging = 0
   #farewell: Uint8Array = new Uint8Array(0)
+  /** Serf takes a leave without it for a failure. */
+  #intent: Uint8Array | undefined
 
-  constructor(core: Core, outbox: Outbox, sync: Sync, _serf: unknown) {
+  constructor(core: Core, outbox: Outbox, sync: Sync, serf: SerfLayer) {
     this.#core = core
     this.#outbox = outbox
     this.#sync = sync
+    this.#serf = serf
   }
 
   /** What to tell whoever still pings us; empty while we stay. */
@@ -53,6 +58,7 @@ export class Leave {
     core.phase = 'leaving'
     const incarnation = members.incarnation(core.self)
     this.#farewell = encodeMessage({ type: 'dead', incarnation, node: config.name, from: config.name })
+    this.#intent = this.#serf.leaving()
     members.setState(core.self, state.left, core.now)
     core.emitMember('left', core.self)
     core.broadcast(core.self, this.#farewell)
@@ -70,14 +76,18 @@ export class Leave {
   #beat(): void {
     const core = this.#core
     const told = this.#told.filter((peer) => core.members.isLive(peer))
-    const isOut = told.length === 0 || (!core.queue.has(core.self) && this.#exchanging === 0)
+    const isOut =
+      told.length === 0 || (!core.queue.has(core.self) && core.userQueue.size === 0 && this.#exchanging === 0)
     if (isOut || core.now >= this.#until) {
       core.phase = 'left'
       for (const id of this.#ids) core.emit({ type: 'left', id })
       this.#ids = []
       return
     }
-    for (const peer of told) this.#outbox.sendTo(peer, this.#farewell)
+    for (const peer of told) {
+      if (this.#intent === undefined) this.#outbox.sendTo(peer, this.#farewell)
+      else this.#outbox.sendTo(peer, this.#intent, this.#farewell)
+    }
     core.timers.set(this.#timer, Math.min(this.#until, core.now + core.timing.gossipIntervalMs))
   }
 }

@@ -12,7 +12,7 @@ interface Entry {
 
 export class TransmitQueue {
   readonly #byKey = new Map<number, Entry>()
-  /** By transmit count; each sorted by length, then by age, both falling. */
+  /** By transmit count; each sorted by length, then by age, both rising, so that the next to go is the last. */
   readonly #tiers: Entry[][] = []
   readonly #taken: Entry[] = []
   #age = 0
@@ -51,14 +51,16 @@ export class TransmitQueue {
     const taken = this.#taken
     let room = roomBytes
     for (const tier of this.#tiers) {
-      let place = 0
-      while (place < tier.length && parts.length < partsMax) {
+      let place = tier.length - 1
+      while (place >= 0 && parts.length < partsMax) {
         const entry = tier[place]!
         if (entry.bytes.length + costEach > room) {
-          place = placeOf(tier, room - costEach, Number.POSITIVE_INFINITY)
+          place = placeOf(tier, room - costEach, Number.POSITIVE_INFINITY) - 1
           continue
         }
-        tier.splice(place, 1)
+        if (place === tier.length - 1) tier.pop()
+        else tier.splice(place, 1)
+        place -= 1
         parts.push(entry.bytes)
         room -= entry.bytes.length + costEach
         taken.push(entry)
@@ -80,14 +82,14 @@ export class TransmitQueue {
   }
 }
 
-/** The first place whose entry is not before one of this length and age. */
+/** The first place whose entry is longer than this, or as long and not older. */
 function placeOf(tier: readonly Entry[], length: number, age: number): number {
   let low = 0
   let high = tier.length
   while (low < high) {
     const middle = (low + high) >> 1
     const entry = tier[middle]!
-    const isBefore = entry.bytes.length > length || (entry.bytes.length === length && entry.age > age)
+    const isBefore = entry.bytes.length < length || (entry.bytes.length === length && entry.age < age)
     if (isBefore) low = middle + 1
     else high = middle
   }

@@ -293,6 +293,8 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
       this.#outbox.send(to, ack, this.#leave.farewell)
       return
     }
+    // Who pings us knows us; if we do not know it, gossip has missed us. (A joiner tests UDP before anyone knows it.)
+    if (peer < 0 && ping.sourceNode !== '' && ping.node !== '') this.#sync.meet(to)
     // Whoever pings us while we hold it suspect or dead should hear so, to refute.
     const charge = peer < 0 ? undefined : this.#facts.charge(peer)
     if (charge !== undefined) {

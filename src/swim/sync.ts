@@ -32,6 +32,7 @@ export class Sync {
   readonly #user: UserState
   readonly #timer: Timer = new Timer(() => this.#beat())
   readonly #picked: number[] = []
+  #nextMeetingAt: Millis = 0
 
   constructor(core: Core, facts: Facts, user: UserState) {
     this.#core = core
@@ -56,6 +57,14 @@ export class Sync {
       if ('reply' in result) this.#merge(result.reply)
       done(result)
     })
+  }
+
+  /** Somebody pings us whom we do not know: gossip has missed one of us. Exchanges tables, once a probe interval. */
+  meet(to: Address): void {
+    const { now, timing } = this.#core
+    if (now < this.#nextMeetingAt) return
+    this.#nextMeetingAt = now + timing.probeIntervalMs
+    this.exchange(to, false, now + timing.tcpTimeoutMs, ignore)
   }
 
   /** Asks for the table of another without saying a word about us (trap T1), and merges nothing. */

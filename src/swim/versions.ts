@@ -29,6 +29,17 @@ export function isSoundVsn(vsn: Uint8Array): boolean {
   return vsn.length === 6 && vsn[0]! > 0 && vsn[1]! > 0 && vsn[0]! <= vsn[1]!
 }
 
+/**
+ * Plain memberlist's and Serf's. We can speak either, so a member that was given one of them and is alone takes the
+ * other when the cluster it joins speaks that. Any other triple is fixed.
+ */
+export const memberlistDelegate: DelegateVersions = [0, 0, 0]
+export const serfDelegate: DelegateVersions = [2, 5, 5]
+
+export function isNegotiable(versions: DelegateVersions): boolean {
+  return [memberlistDelegate, serfDelegate].some((known) => known.join() === versions.join())
+}
+
 /** Each speaks what the other understands, for protocol and delegate. Both must be sound. */
 export function isCompatible(ours: Uint8Array, theirs: Uint8Array): boolean {
   return understands(ours, theirs) && understands(theirs, ours)

@@ -39,12 +39,32 @@ export class BodyError extends Error {
 const nothing = new Uint8Array(0)
 export const noBody: Body = new Body('none', nothing, 0, 0)
 
+/** Shorter bytes are copied out of their buffer, so that they do not keep the rest of it alive. */
+const keptBytesMin = 4_096
+
 const packr = new Packr({ useRecords: false })
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, structuredClone: false } as object)
+const unpackr = recordless(
+  new Unpackr({
+    useRecords: false,
+    mapsAsObjects: true,
+    copyBuffers: true,
+    structuredClone: false,
+  } as object),
+)
+
+/**
+ * Records would have a peer's property names compiled into a function; a frozen list of structures makes
+ * msgpackr throw at their definition instead.
+ */
+function recordless(unpackr: Unpackr): Unpackr {
+  const none = Object.freeze(Object.assign([], { sharedLength: 0 }))
+  return Object.assign(unpackr, { structures: none })
+}
 
 /**
  * Encodes a value. A `Uint8Array` is not copied here: it must not change until the call is settled.
- * Throws `BodyError` for what MessagePack cannot carry (functions, symbols, cycles).
+ * Maps and sets arrive as objects and arrays, functions as `undefined`. Throws `BodyError` for what
+ * MessagePack cannot carry: symbols, cycles, integers beyond 64 bit.
  */
 export function encodeBody(value: unknown): Body {
   if (value === undefined) return noBody
@@ -53,18 +73,23 @@ export function encodeBody(value: unknown): Body {
     const bytes = packr.pack(value)
     return new Body('value', bytes, 0, bytes.length)
   } catch (cause) {
-    throw new BodyError('the body cannot be encoded', cause)
+    throw new BodyError(`the body cannot be encoded: ${reason(cause)}`, cause)
   }
 }
 
-/** Decodes what `encodeBody` made, from whoever sent it. Throws `BodyError` when it is malformed. */
+/**
+ * Decodes what `encodeBody` made, from whoever sent it. Bytes come as a `Uint8Array` that nobody else writes
+ * to. Throws `BodyError` when the body is malformed or nested too deeply.
+ */
 export function decodeBody(body: Body): unknown {
   if (body.kind === 'none') return undefined
-  if (body.kind === 'bytes') return body.bytes
+  const { bytes } = body
+  if (body.kind === 'bytes') return bytes.length < keptBytesMin ? bytes.slice() : bytes
+  if (bytes.length === 0) throw new BodyError('the body cannot be decoded: it is empty')
   try {
-    return unpackr.unpack(body.bytes)
+    return unpackr.unpack(bytes)
   } catch (cause) {
-    throw new BodyError('the body cannot be decoded', cause)
+    throw new BodyError(`the body cannot be decoded: ${reason(cause)}`, cause)
   }
 }
 
@@ -73,4 +98,8 @@ export function copyBody(body: Body): Body {
   if (body.kind !== 'bytes') return body
   const bytes = body.bytes.slice()
   return new Body('bytes', bytes, 0, bytes.length)
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }

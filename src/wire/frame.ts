@@ -98,7 +98,7 @@ export const helloFrameBytesMax = 4_096
 const slabBytesMin = 8_192
 const slabBytesMax = 65_536
 const headBytes = 6
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class FrameReader {
   /** Longest frame accepted, header included. Raise it once the peer has said hello. */

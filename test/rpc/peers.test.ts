@@ -444,3 +444,32 @@ test('an address that is none fails like a refused dial', () => {
   world.run()
   assert.equal(request.code, 'DISCONNECTED')
 })
+
+test('connections that keep breaking are dialled again with growing waits, not in a storm', () => {
+  const { world, ann, bob } = pair()
+  call(world, ann, 'bob')
+  world.run()
+  for (let i = 0; i < 200; i++) {
+    for (const stream of [...world.streams]) stream.close('reset')
+    call(world, ann, 'bob')
+    world.run(10)
+  }
+  assert.ok(world.dials < 60, `${world.dials} dials in 2 s`)
+  assert.ok(ann.evidence.every((one) => one === 'bob reset'))
+  assert.ok(bob.peers.stats.connections <= 1)
+})
+
+test('a call without an end is kept until its connection is', () => {
+  const { world, ann, bob } = pair()
+  bob.hold = true
+  const request = call(world, ann, 'bob', 1, { timeoutMs: Number.POSITIVE_INFINITY })
+  world.run(100_000)
+  assert.equal(request.heard, 0)
+  bob.held[0]?.reply(bob.held[0].body)
+  world.run()
+  assert.equal(request.replies.length, 1)
+})
+
+test('a name that does not fit a hello is refused at once', () => {
+  assert.throws(() => new TestNode(new World(), 'n'.repeat(256)), RangeError)
+})

@@ -153,6 +153,8 @@ export class World {
   inputs = 0
   packets = 0
   traceHash = 0
+  /** Off for speed. */
+  tracing = true
   readonly #heap: Event[] = []
   #order = 0
   #count = 0
@@ -302,6 +304,7 @@ export class World {
   }
 
   #trace(what: string | Uint8Array): void {
+    if (!this.tracing) return
     let hash = this.traceHash
     for (let i = 0; i < what.length; i += 1) {
       hash = Math.imul(hash ^ (typeof what === 'string' ? what.charCodeAt(i) : what[i]!), 0x01000193)

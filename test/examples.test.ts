@@ -1,0 +1,33 @@
+/** Every example runs as its header says, ends by itself and leaves no process behind. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { resolve } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+
+const examples = resolve(import.meta.dirname, '../examples')
+
+async function run(name: string, ...args: string[]): Promise<string> {
+  const file = resolve(examples, name, 'main.js')
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [file, ...args], { timeout: 60_000 })
+  assert.equal(stderr, '')
+  return stdout
+}
+
+test('hello: both nodes greet, each its own keys', async () => {
+  const lines = (await run('hello')).trim().split('\n')
+  assert.equal(lines.length, 6)
+  assert.deepEqual(new Set(lines.map((line) => line.split(' ').at(-1))), new Set(['alice', 'bob']))
+})
+
+test('http-counter: any server answers for any counter', async () => {
+  const text = await run('http-counter', '--once')
+  assert.match(text, /every sum is right/)
+  assert.match(text, /3 of 3 servers own counters/)
+})
+
+test('cluster: a crashed worker is replaced and its keys are answered again', async () => {
+  const text = await run('cluster', '--once')
+  assert.match(text, /worker-1 is gone \(SIGKILL\), a new one starts/)
+  assert.match(text, /processes answered before the crash/)
+})

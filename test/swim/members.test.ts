@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Members, state } from '../../src/swim/members.ts'
+import { PeerRegistry } from '../../src/swim/peers.ts'
+import { SeededRandom } from './world.ts'
+
+const vsn = Uint8Array.of(1, 5, 2, 0, 0, 0)
+
+function fill(members: Members, count: number, random: SeededRandom): void {
+  for (let i = 0; i < count; i += 1) {
+    const peer = members.add(`member-${i}`, 0, random)
+    members.setFacet(peer, Uint8Array.of(10, 0, i >> 8, i & 255), 7946, vsn, undefined)
+    members.setIncarnation(peer, 1)
+    members.setState(peer, state.alive, 0)
+  }
+}
+
+test('a view of 10,000 members costs about 21 bytes a member beyond what views share', () => {
+  const random = new SeededRandom(1)
+  const registry = new PeerRegistry()
+  const views = Array.from({ length: 5 }, () => new Members(registry))
+  for (const view of views) fill(view, 10_000, random)
+  for (const view of views) assert.ok(view.byteLength <= 10_000 * 22, `${view.byteLength} bytes`)
+  assert.equal(registry.size, 10_000)
+  assert.equal(registry.facetCount, 10_000)
+})
+
+test('what no view holds is gone, and its place is used again', () => {
+  const random = new SeededRandom(2)
+  const registry = new PeerRegistry()
+  const one = new Members(registry)
+  const two = new Members(registry)
+  fill(one, 10, random)
+  fill(two, 5, random)
+  one.clear()
+  assert.equal(registry.size, 5)
+  assert.equal(registry.facetCount, 5)
+  two.setFacet(two.find('member-0'), Uint8Array.of(1, 2, 3, 4), 1, vsn, Uint8Array.of(9))
+  assert.equal(registry.facetCount, 5)
+  two.clear()
+  assert.equal(registry.size, 0)
+  assert.equal(registry.facetCount, 0)
+  fill(one, 10, random)
+  assert.deepEqual([one.count, one.aliveCount, registry.size], [10, 10, 10])
+})
+
+test('each round of the probe list names every live member but us once', () => {
+  const random = new SeededRandom(3)
+  const members = new Members(new PeerRegistry())
+  fill(members, 20, random)
+  const self = members.find('member-7')
+  members.setState(members.find('member-3'), state.dead, 0)
+  for (let round = 0; round < 10; round += 1) {
+    const names = new Set<string>()
+    for (let i = 0; i < 18; i += 1) {
+      names.add(members.name(members.nextProbe(self, 0, random, () => false)))
+    }
+    // The first round is entered in the middle of an unshuffled list, so only complete rounds are judged.
+    assert.equal(names.size, 18)
+    assert.ok(!names.has('member-7') && !names.has('member-3'))
+  }
+})
+
+test('a purged member is a tombstone with its incarnation until that expires', () => {
+  const random = new SeededRandom(4)
+  const members = new Members(new PeerRegistry())
+  fill(members, 3, random)
+  const peer = members.find('member-2')
+  members.setState(peer, state.dead, 0)
+  members.setIncarnation(peer, 77)
+  const self = members.find('member-0')
+  for (let i = 0; i < 4; i += 1) members.nextProbe(self, 1000, random, (dead) => dead === peer)
+  assert.deepEqual([members.count, members.tombstoneCount], [2, 1])
+  assert.equal(members.state(members.find('member-2')), state.tombstone)
+  assert.equal(members.incarnation(peer), 77)
+  members.expireTombstones(1999, 1000, 10)
+  assert.equal(members.find('member-2'), peer)
+  members.expireTombstones(2000, 1000, 10)
+  assert.equal(members.find('member-2'), -1)
+  assert.equal(members.registry.size, 2)
+})
+
+test('a name that is buried twice is forgotten once', () => {
+  const random = new SeededRandom(5)
+  const members = new Members(new PeerRegistry())
+  fill(members, 2, random)
+  const self = members.find('member-0')
+  for (let life = 0; life < 5; life += 1) {
+    const peer = life === 0 ? members.find('member-1') : members.add('member-1', life, random)
+    members.setFacet(peer, Uint8Array.of(10, 0, 0, life), 1, vsn, undefined)
+    members.setState(peer, state.dead, life)
+    for (let i = 0; i < 4; i += 1) members.nextProbe(self, life, random, (dead) => dead === peer)
+  }
+  assert.equal(members.tombstoneCount, 5)
+  members.expireTombstones(10_000, 1000, 10)
+  assert.equal(members.find('member-1'), -1)
+  assert.deepEqual([members.tombstoneCount, members.registry.size, members.registry.facetCount], [0, 1, 1])
+})
