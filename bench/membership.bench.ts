@@ -6,6 +6,7 @@
  */
 import { profiles } from '../src/swim/config.ts'
 import type { SwimOutput } from '../src/swim/events.ts'
+import { serfDelegate } from '../src/swim/versions.ts'
 import { encodeTags } from '../src/wire/tags.ts'
 import { type Node, World } from '../test/swim/world.ts'
 
@@ -35,7 +36,7 @@ class Counting extends World {
 }
 
 function settled(count: number, profile: (typeof profileNames)[number], seed: number): Counting {
-  const world = new Counting(seed, { profile, meta })
+  const world = new Counting(seed, { profile, meta, delegateVersions: serfDelegate })
   const nodes = world.cluster(count, {}, 50)
   const ms = world.runUntil(() => nodes.every((node) => node.alive.length === count), restMs)
   if (ms < 0) throw new Error(`${count} members did not find each other`)
