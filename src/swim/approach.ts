@@ -9,12 +9,12 @@ import type { PushPullNode } from '../wire/stream.ts'
 import type { Core } from './core.ts'
 import type { SeedFailure, SeedFailureReason } from './events.ts'
 import type { Facts } from './facts.ts'
+import { misfit } from './fit.ts'
 import { state } from './members.ts'
 import type { Outbox } from './outbox.ts'
 import { claimedAddress } from './peers.ts'
 import type { Sync, SyncResult } from './sync.ts'
 import { Timer } from './timers.ts'
-import { isCompatible, isNegotiable, isSoundVsn, prevailingDelegate, vsnOf } from './versions.ts'
 
 /** Pings of the UDP test, and of a stranger who holds our name; one each half probe timeout. */
 const pingTries = 4
@@ -93,7 +93,7 @@ export class Approach {
     }
     const { core, facts } = this.#parts
     const { nodes } = result.reply
-    const complaint = this.#misfit(nodes)
+    const complaint = misfit(core, facts, nodes)
     if (complaint !== undefined) {
       this.#failed('versions', complaint)
       return
@@ -111,36 +111,6 @@ export class Approach {
     this.#nameWasHeld = holder !== core.address
     if (ours.incarnation >= core.members.incarnation(core.self)) facts.announce(ours.incarnation + 1)
     this.#fitsIn()
-  }
-
-  /** Why we cannot speak with these, if so. Adopts their delegate versions while we are free to. */
-  #misfit(nodes: readonly PushPullNode[]): string | undefined {
-    const { core, facts } = this.#parts
-    const { name } = core.config
-    const prevailing = prevailingDelegate(nodes, name)
-    if (prevailing === undefined) return undefined
-    const others = nodes.filter((n) => n.name !== name && n.state <= state.suspect && isSoundVsn(n.vsn))
-    const isFree = core.members.aliveCount <= 1 && isNegotiable(core.config.delegateVersions)
-    const vsn = isFree ? vsnOf(prevailing) : core.vsn
-    const fitting = others.filter((node) => isCompatible(vsn, node.vsn)).length
-    if (fitting * 2 <= others.length) {
-      const spoken = others.find((node) => !isCompatible(vsn, node.vsn))?.vsn.join('.')
-      return `its members speak versions ${spoken} (protocol and delegate min.max.current), we speak ${vsn.join('.')}`
-    }
-    if (isFree && prevailing.join() !== core.delegate.join()) {
-      core.delegate = prevailing
-      core.vsn = vsn
-      facts.announce(0)
-      core.notice(
-        'info',
-        'versionsAdopted',
-        `adopted the cluster's delegate versions ${prevailing.join('.')}`,
-        {
-          versions: prevailing.join('.'),
-        },
-      )
-    }
-    return undefined
   }
 
   #fitsIn(): void {

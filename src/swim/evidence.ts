@@ -69,7 +69,7 @@ export class Evidence {
     this.#open(peer, kind)
   }
 
-  /** Somebody else suspects that member. */
+  /** That member is suspected on hearsay. */
   doubted(peer: number): void {
     const core = this.#core
     const wanted = doubtersMult * (core.timing.suspicionMult - 1)

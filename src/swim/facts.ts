@@ -25,7 +25,7 @@ const incarnationMax = 0xffff_fffe
 export interface FactHooks {
   /** A member failed (not: left). */
   died(peer: number): void
-  /** Somebody else suspects a member that we held alive. */
+  /** A member that we held alive is suspected on hearsay. */
   doubted(peer: number): void
   /** A suspicion is about to end: tell the suspect. */
   appeal(peer: number): void
@@ -43,7 +43,7 @@ export class Facts {
     this.#core = core
     this.#outbox = outbox
     this.#hooks = hooks
-    this.suspicions = new Suspicions(core.timers, core.timing.probeTimeoutMs, hooks.appeal, (peer) =>
+    this.suspicions = new Suspicions(core.timers, core, core.timing.probeTimeoutMs, hooks.appeal, (peer) =>
       this.#expired(peer),
     )
   }
@@ -120,7 +120,8 @@ export class Facts {
     else if (isNews) core.emitMember('updated', peer)
   }
 
-  suspect(suspect: Suspect, raw: Uint8Array | undefined, from: Address | undefined): void {
+  /** `proven`: a probe of ours failed, rather than hearsay. */
+  suspect(suspect: Suspect, raw: Uint8Array | undefined, from: Address | undefined, proven = false): void {
     const core = this.#core
     const { members } = core
     const peer = members.find(suspect.node)
@@ -147,10 +148,10 @@ export class Facts {
     core.counters.suspicions += 1
     core.broadcast(peer, raw?.slice() ?? encodeMessage(suspect))
     if (before === state.alive) members.setState(peer, state.suspect, core.now)
-    this.suspicions.start(peer, suspect.from, suspicionWindow(core.timing, members.count), core.now)
+    this.suspicions.start(peer, suspect.from, suspicionWindow(core.timing, members.count))
     if (before !== state.alive) return
     core.emitMember('suspected', peer)
-    if (suspect.from !== core.config.name) this.#hooks.doubted(peer)
+    if (!proven) this.#hooks.doubted(peer)
   }
 
   dead(dead: Dead, raw: Uint8Array | undefined, from: Address | undefined): void {
@@ -181,7 +182,7 @@ export class Facts {
     this.#hooks.died(peer)
   }
 
-  /** Our own accusation of a member. */
+  /** Accuses a member that our own probe found silent. */
   suspectFromUs(peer: number): void {
     const { members, config } = this.#core
     this.suspect(
@@ -193,6 +194,7 @@ export class Facts {
       },
       undefined,
       undefined,
+      true,
     )
   }
 

@@ -152,7 +152,8 @@ export class Members {
    * end of the list `purge` is called with each member to say whether to drop it, then the list is shuffled.
    */
   nextProbe(self: number, now: Millis, random: Random, purge: (peer: number) => boolean): number {
-    for (let checked = 0; checked <= this.#count; ) {
+    // From anywhere in this round through all of the next.
+    for (let checked = 0; checked <= 2 * this.#count; ) {
       if (this.#cursor >= this.#count) {
         this.#purge(now, purge)
         this.#shuffle(random)

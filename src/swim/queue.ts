@@ -72,6 +72,8 @@ export class TransmitQueue {
       else this.#insert(entry)
     }
     taken.length = 0
+    // A quiet machine keeps nothing of its storms; a simulator has thousands of them.
+    if (this.#byKey.size === 0) this.#tiers.length = 0
     return room
   }
 

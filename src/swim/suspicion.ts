@@ -65,6 +65,7 @@ class Suspicion {
 
 export class Suspicions {
   readonly #timers: Timers
+  readonly #clock: { readonly now: Millis }
   readonly #expired: (peer: number) => void
   readonly #appeal: (peer: number) => void
   readonly #appealMs: Millis
@@ -73,11 +74,13 @@ export class Suspicions {
   /** `appeal` is called for a suspect twice before `expired`, the second time `appealMs` before it. */
   constructor(
     timers: Timers,
+    clock: { readonly now: Millis },
     appealMs: Millis,
     appeal: (peer: number) => void,
     expired: (peer: number) => void,
   ) {
     this.#timers = timers
+    this.#clock = clock
     this.#appealMs = appealMs
     this.#appeal = appeal
     this.#expired = expired
@@ -92,9 +95,9 @@ export class Suspicions {
   }
 
   /** Starts a suspicion, anew if one ran. */
-  start(peer: number, accuser: string, window: SuspicionWindow, now: Millis): void {
+  start(peer: number, accuser: string, window: SuspicionWindow): void {
     this.stop(peer)
-    const suspicion = new Suspicion(window, now, accuser, () => {
+    const suspicion = new Suspicion(window, this.#clock.now, accuser, () => {
       if (suspicion.appealsLeft > 0) {
         suspicion.appealsLeft -= 1
         this.#arm(suspicion)
@@ -155,6 +158,8 @@ export class Suspicions {
   }
 
   #arm(suspicion: Suspicion): void {
-    this.#timers.set(suspicion.timer, suspicion.dueAt - suspicion.appealsLeft * this.#appealMs)
+    const at = suspicion.dueAt - suspicion.appealsLeft * this.#appealMs
+    // A timer armed in the past would look like one that fired late, which is how we notice that we slept.
+    this.#timers.set(suspicion.timer, Math.max(this.#clock.now, at))
   }
 }

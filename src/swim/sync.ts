@@ -8,6 +8,7 @@ import type { PushPull, PushPullNode, StreamMessage } from '../wire/stream.ts'
 import { drawFraction } from './chance.ts'
 import type { Core } from './core.ts'
 import type { Facts } from './facts.ts'
+import { misfit } from './fit.ts'
 import { pickMembers } from './gossip.ts'
 import { state } from './members.ts'
 import { type ExchangeFailure, Exchanges } from './streams.ts'
@@ -95,6 +96,8 @@ export class Sync {
     const { config } = this.#core
     switch (request.type) {
       case 'pushPull':
+        // Who joins us while we are alone decides what is spoken here.
+        misfit(this.#core, this.#facts, request.nodes)
         // Ours goes out before theirs is merged, as memberlist does: the answer tells what we knew before.
         reply(this.#table(request.join))
         this.#merge(request)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { SwimOutput } from '../../src/swim/events.ts'
 import { type Alive, encodeMessage, type PacketMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
+import { StreamCodec } from '../../src/wire/stream.ts'
 import { type Node, SeededRandom, World } from './world.ts'
 
 const plain = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
@@ -84,6 +85,27 @@ test('who joins adopts the delegate versions of the cluster before a word about 
   assert.deepEqual([...late.swim.member('late')!.vsn], [1, 5, 2, 2, 5, 5])
   assert.equal(nodes[2]!.stateOf('late'), 'alive')
   for (const node of nodes) assert.equal(node.swim.counters.versionsRefused, 0)
+})
+
+test('a member alone adopts the delegate versions of who joins it', () => {
+  const world = new World(41)
+  const lone = world.node('lone', { envelope: plain })
+  const streams = new StreamCodec({ ...plain, keyring: undefined }, new SeededRandom(1))
+  const join = (stream: number, name: string, delegate: readonly number[]) => {
+    const vsn = Uint8Array.of(1, 5, 2, ...delegate)
+    const addr = Uint8Array.of(10, 66, 0, 1)
+    const node = { name, addr, port: 7, meta: undefined, incarnation: 1, state: 0, vsn }
+    const request = { type: 'pushPull', join: true, nodes: [node], userState: new Uint8Array(0) } as const
+    lone.input({ type: 'accepted', stream, from: '10.66.0.1:666' })
+    lone.input({ type: 'data', stream, bytes: streams.seal(request, 'dialer') })
+  }
+  join(-1, 'serf', [2, 5, 5])
+  assert.deepEqual([...lone.swim.member('lone')!.vsn], [1, 5, 2, 2, 5, 5])
+  assert.equal(lone.stateOf('serf'), 'alive')
+  // With company, it does not change its mind.
+  join(-2, 'odd', [7, 9, 8])
+  assert.deepEqual([...lone.swim.member('lone')!.vsn], [1, 5, 2, 2, 5, 5])
+  assert.equal(lone.stateOf('odd'), 'unknown')
 })
 
 test('a join refuses a cluster whose versions exclude us, and tells it nothing', () => {
@@ -219,4 +241,20 @@ test('a join over which UDP does not pass says what to open', () => {
     /open UDP .*10\.0\.0\.1:7946/,
   )
   assert.equal(nodes[0]!.stateOf('walled'), 'unknown')
+})
+
+test('late confirmations end a suspicion at once, and are not taken for a stall of our own', () => {
+  const world = new World(13, { envelope: plain })
+  const nodes = world.cluster(2)
+  const node = nodes[0]!
+  for (let i = 0; i < 98; i += 1) send(node, alive(`s${i}`, { port: 1 + i }))
+  // Nothing but what is said here: the strangers answer nobody, and would be suspected by probes soon.
+  const accuse = (from: string) => send(node, { type: 'suspect', incarnation: 1, node: 's50', from })
+  accuse('x')
+  world.run(20_000)
+  const before = node.swim.counters.stalls
+  for (const from of ['y', 'z', 'v']) accuse(from)
+  world.run(1)
+  assert.equal(node.stateOf('s50'), 'dead')
+  assert.equal(node.swim.counters.stalls, before)
 })
