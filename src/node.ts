@@ -19,7 +19,7 @@ import { type Handler, type Method, type MethodOptions, Methods } from './shard/
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
 import { PendingReply } from './shard/reply.ts'
 import { Router } from './shard/router.ts'
-import { copyBody, decodeBody, encodeBody } from './wire/body.ts'
+import { type Body, copyBody, decodeBody, encodeBody } from './wire/body.ts'
 
 type State = 'new' | 'starting' | 'running' | 'leaving' | 'closed'
 
@@ -69,7 +69,8 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
       call: (incoming) => this.#router.receive(incoming),
       evidence: (peer, kind) => this.#cluster.evidence(peer, kind),
-      notice: ({ kind, message, ...detail }) => this.#notice({ level: 'warn', code: kind, message, detail }),
+      notice: ({ kind, code, message, peer, remote }) =>
+        this.#notice({ level: 'warn', code: kind, message, detail: { reason: code, peer, remote } }),
     })
     this.#router = new Router(
       {
@@ -106,9 +107,10 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     }
   }
 
-  /** Counters and gauges since the start, for metrics. Throws `ERR_SHOAL_STATE` before the start. */
+  /** Counters and gauges since the start, for metrics. Throws `ERR_SHOAL_STATE` unless the node runs. */
   async stats(): Promise<NodeStats> {
-    const membership = await this.#cluster.stats()
+    const runs = this.#state === 'running' || this.#state === 'leaving'
+    const membership = runs ? await this.#cluster.stats() : undefined
     if (membership === undefined) throw this.#wrongState('stats() needs a running node')
     const { counters, waiting } = this.#router
     return {
@@ -214,6 +216,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       if ((key === undefined) === (to === undefined)) {
         throw new ShoalError('ERR_SHOAL_OPTION', 'request: exactly one of key and to')
       }
+      if (key !== undefined) checkKeySize(key, this.#config.limits.keyBytesMax)
       signal?.throwIfAborted()
       const timeoutMs = options.timeoutMs ?? this.#config.timeoutMs
       const name = typeof method === 'string' ? method : method.name
@@ -224,7 +227,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
           method: name,
           key,
           to,
-          body: encodeBody(options.body),
+          body: encodeRequest(options.body),
           idempotent: options.idempotent ?? declared,
           deadline: this.#env.clock.now() + checkTimeout('timeoutMs', timeoutMs),
           trace: options.traceparent,
@@ -304,6 +307,22 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   #wrongState(message: string): ShoalError {
     return new ShoalError('ERR_SHOAL_STATE', `${message} (node "${this.name}" is ${this.#state})`)
   }
+}
+
+function encodeRequest(value: unknown): Body {
+  try {
+    return encodeBody(value)
+  } catch (cause) {
+    throw new ShoalError('ERR_SHOAL_OPTION', 'body: expected what MessagePack can carry', { cause })
+  }
+}
+
+/** Refused here too, where the key need not travel: whether a key is allowed must not depend on its owner. */
+function checkKeySize(key: string, bytesMax: number): void {
+  if (key.length * 3 <= bytesMax) return
+  const bytes = new TextEncoder().encode(key).length
+  if (bytes > bytesMax)
+    throw new ShoalError('ERR_SHOAL_TOO_LARGE', `key: at most ${bytesMax} bytes, got ${bytes}`)
 }
 
 function hex(bytes: Uint8Array): string {

@@ -6,9 +6,12 @@ import { splitAddress } from './address.ts'
 import type { Address, Env } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { paramsDigest, type RingParams, ringDefaults, ringWeightMax, ringWeightMin } from './ring/ring.ts'
+import { describe, type SelfDescription } from './roster.ts'
 import { type RpcLimits, rpcLimits } from './rpc/config.ts'
 import type { RouterLimits } from './shard/router.ts'
 import { profiles, type SwimTiming } from './swim/config.ts'
+import { helloFrameBytesMax } from './wire/frame.ts'
+import { encodeTags } from './wire/tags.ts'
 
 /** A logger of pino's shape; pass a pino instance or anything with these four methods. */
 export interface Logger {
@@ -155,6 +158,9 @@ export function checkOptions(options: NodeOptions): NodeConfig {
   const cluster = text('cluster', options.cluster ?? 'shoal', 1, 200)
   const swim = checkTiming(options)
   const observer = flag('observer', options.observer ?? false)
+  const weight = observer ? 0 : checkWeight(options.weight ?? 1)
+  const zone = text('zone', options.zone ?? '', 0, 64)
+  const ring = checkRing({ ...ringDefaults, ...options.ring })
   return Object.freeze<NodeConfig>({
     name: options.name === undefined ? undefined : text('name', options.name, 1, 128),
     cluster,
@@ -167,10 +173,10 @@ export function checkOptions(options: NodeOptions): NodeConfig {
     joinTimeoutMs: number('joinTimeoutMs', options.joinTimeoutMs ?? 10_000, 1, hourMs),
     swim,
     keys: (options.keys ?? []).map(checkKey),
-    tags: checkTags(options.tags ?? {}),
-    weight: observer ? 0 : checkWeight(options.weight ?? 1),
-    zone: text('zone', options.zone ?? '', 0, 64),
-    ring: checkRing({ ...ringDefaults, ...options.ring }),
+    tags: checkTags(options.tags ?? {}, { weight, zone, ringDigest: paramsDigest(ring) }),
+    weight,
+    zone,
+    ring,
     timeoutMs: number('timeoutMs', options.timeoutMs ?? 5_000, 1, hourMs),
     drainMs: number('drainMs', options.drainMs ?? swim.gossipIntervalMs * 5, 0, 60_000),
     limits: checkLimits(options.limits ?? {}),
@@ -243,11 +249,23 @@ function atobChecked(key: string, index: number): string {
   }
 }
 
-function checkTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function checkTags(
+  tags: Readonly<Record<string, string>>,
+  described: Pick<SelfDescription, 'weight' | 'zone' | 'ringDigest'>,
+): Readonly<Record<string, string>> {
   for (const [name, value] of Object.entries(tags)) {
     if (reservedTags.includes(name))
       throw wrong(`tags.${name}`, value, `a name other than ${reservedTags.join(', ')}`)
     if (typeof value !== 'string') throw wrong(`tags.${name}`, value, 'text')
+  }
+  // In their longest form, so that a node that could start can also say that it leaves.
+  const longest = describe({ ...described, tags, rpcPort: 65_535, boot: 'f'.repeat(16), status: 'draining' })
+  try {
+    encodeTags(longest)
+  } catch (cause) {
+    throw new ShoalError('ERR_SHOAL_OPTION', `tags: ${(cause as Error).message}, shoal's own included`, {
+      cause,
+    })
   }
   return { ...tags }
 }
@@ -265,17 +283,24 @@ function checkRing(ring: RingParams): RingParams {
   return ring
 }
 
+/** Limits whose range is not 1 to any number. */
+const limitRanges: Partial<Record<keyof NodeLimits, readonly [min: number, max: number]>> = {
+  retryRatio: [0, 1],
+  // What the two ends of a connection say first must fit.
+  frameBytesMax: [helloFrameBytesMax, 2 ** 31],
+}
+
 function checkLimits(limits: Partial<NodeLimits>): NodeLimits {
   for (const [name, value] of Object.entries(limits)) {
     if (!Object.hasOwn(limitDefaults, name)) throw wrong(`limits.${name}`, value, 'no such limit')
-    number(
-      `limits.${name}`,
-      value,
-      name === 'retryRatio' ? 0 : 1,
-      name === 'retryRatio' ? 1 : Number.MAX_SAFE_INTEGER,
-    )
+    const [min, max] = limitRanges[name as keyof NodeLimits] ?? [1, Number.MAX_SAFE_INTEGER]
+    number(`limits.${name}`, value, min, max)
   }
-  return { ...limitDefaults, ...limits }
+  const all = { ...limitDefaults, ...limits }
+  if (all.pauseBytes > all.queuedBytesMax) {
+    throw wrong('limits.pauseBytes', all.pauseBytes, `at most limits.queuedBytesMax (${all.queuedBytesMax})`)
+  }
+  return all
 }
 
 function text(option: string, value: unknown, min: number, max: number): string {

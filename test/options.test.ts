@@ -34,6 +34,9 @@ const wrong: readonly [NodeOptions, RegExp][] = [
   [{ drainMs: 60_001 }, /^drainMs: /],
   [{ limits: { frameBytesMax: 0 } }, /^limits\.frameBytesMax: /],
   [{ limits: { frames: 1 } as never }, /^limits\.frames: expected no such limit/],
+  [{ limits: { frameBytesMax: 4_095 } }, /^limits\.frameBytesMax: .*4096/],
+  [{ limits: { pauseBytes: 64 * 2 ** 20 } }, /^limits\.pauseBytes: expected at most limits\.queuedBytesMax/],
+  [{ tags: { t: 'x'.repeat(446) } }, /^tags: tags take at most 512 bytes/],
   [{ nmae: 'x' } as never, /^nmae: expected no such option/],
 ]
 

@@ -9,6 +9,7 @@ export class PendingReply implements CallSink {
   readonly #resolve: (value: unknown) => void
   readonly #reject: (reason: unknown) => void
   #unlisten: (() => void) | undefined
+  #settled = false
 
   constructor(
     decode: (body: Body) => unknown,
@@ -22,6 +23,8 @@ export class PendingReply implements CallSink {
 
   /** Lets a signal end the waiting. The call is cancelled where it is; the promise rejects with the reason. */
   cancelBy(signal: AbortSignal, call: Cancellable): void {
+    // A call that ran on this node may be settled before it could be cancelled.
+    if (this.#settled) return
     const abort = (): void => {
       call.cancel()
       this.#reject(signal.reason)
@@ -31,7 +34,7 @@ export class PendingReply implements CallSink {
   }
 
   replied(body: Body): void {
-    this.#unlisten?.()
+    this.#settle()
     try {
       this.#resolve(this.#decode(body))
     } catch (cause) {
@@ -42,7 +45,12 @@ export class PendingReply implements CallSink {
   }
 
   failed({ code, message, mayHaveRun, retryable }: CallFailure): void {
-    this.#unlisten?.()
+    this.#settle()
     this.#reject(new ShoalError(code, message, { mayHaveRun, retryable }))
+  }
+
+  #settle(): void {
+    this.#settled = true
+    this.#unlisten?.()
   }
 }

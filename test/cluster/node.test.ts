@@ -1,5 +1,6 @@
 /** Whole nodes in one process, on real sockets and real time. */
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { after, test } from 'node:test'
 import {
   createNode,
@@ -225,6 +226,28 @@ test('an observer owns nothing and calls everything', async () => {
   await observer.leave()
   await until('it is seen to have left', () => seen()?.state === 'left')
   await Promise.all(nodes.map((node) => node.leave()))
+})
+
+test('whether a key or a body is allowed does not depend on who owns the key', async () => {
+  const nodes = await cluster(['l1', 'l2'])
+  for (const key of keys.slice(0, 4)) {
+    const long = `${key}${'é'.repeat(2_048)}`
+    const call = nodes[0]?.request({ method: 'where', key: long })
+    await assert.rejects(call ?? Promise.resolve(), { code: 'ERR_SHOAL_TOO_LARGE', mayHaveRun: false })
+    const odd = nodes[0]?.request({ method: 'where', key, body: 2n ** 70n })
+    await assert.rejects(odd ?? Promise.resolve(), { code: 'ERR_SHOAL_OPTION' })
+  }
+  await Promise.all(nodes.map((node) => node.leave()))
+})
+
+test('a signal that outlives its calls keeps no listener of them', async () => {
+  const node = make('m1')
+  await node.start()
+  const controller = new AbortController()
+  for (const key of keys) await node.request({ method: 'where', key, signal: controller.signal })
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+  await node.leave()
+  await assert.rejects(node.stats(), { code: 'ERR_SHOAL_STATE' })
 })
 
 test('the lifecycle is strict: register, start once, leave twice, then nothing works', async () => {
