@@ -14,7 +14,7 @@ import { paramsDigest, type RingTable } from './ring/ring.ts'
 import { describe, type Member, Roster } from './roster.ts'
 import { RingView } from './shard/view.ts'
 import { defaultLimits } from './swim/config.ts'
-import { serfDelegate } from './swim/versions.ts'
+import { memberlistDelegate, serfDelegate } from './swim/versions.ts'
 
 export interface ClusterHandler {
   /** Members or ring may have changed; said once for all that came in one turn. */
@@ -93,8 +93,8 @@ export class Cluster {
         swim: {
           name: this.#identity.name,
           incarnation,
-          // Serf's, as our tags are: an agent told to join a node that speaks plain memberlist's refuses.
-          delegateVersions: serfDelegate,
+          // Without a label Serf is expected, whose agents join nobody that speaks plain memberlist's.
+          delegateVersions: label === '' ? serfDelegate : memberlistDelegate,
           envelope: { label, keys, verifyIncoming: true, verifyOutgoing: true, compress: false },
           timing: swim,
           limits: defaultLimits,

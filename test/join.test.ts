@@ -92,6 +92,14 @@ test('a name that a live member holds ends the join at once', async () => {
   assert.equal(asked.length, 1)
 })
 
+test('a name held by the record of a member that is gone is asked for until it is free', async () => {
+  const { asked, run } = world((seeds) =>
+    asked.length < 4 ? [{ seed: seeds[0] as string, reason: 'nameHeld', message: 'not dead yet' }] : [],
+  )
+  await run(['one:7946'], 60_000)
+  assert.equal(asked.length, 4)
+})
+
 test('a node that is its own only seed starts alone, and one among several when no other answers', async () => {
   const { run } = world(refused)
   await run(['me:7946'])

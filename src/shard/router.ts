@@ -15,7 +15,7 @@ import { type Cancellable, failure } from './methods.ts'
 export interface RouterLimits {
   /** Calls of this node that wait for an owner or for their next attempt. Beyond: `ERR_SHOAL_OVERLOADED`. */
   readonly waitingCallsMax: number
-  /** Retries earned by each call, 0 to 1. */
+  /** Retries of idempotent calls that may have run, earned by each call: 0 to 1. */
   readonly retryRatio: number
   /** Retries that can be saved up. */
   readonly retryReserve: number
@@ -126,7 +126,7 @@ export class Router {
 
   /** The view changed: whoever waits for an owner may find one now. */
   viewChanged(): void {
-    for (const call of [...this.#waiting]) call.attempt()
+    for (const call of [...this.#waiting]) call.startOver()
   }
 
   /** Fails every call that still waits. */
@@ -213,6 +213,16 @@ class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
     } else {
       this.#handle = ports.send(owner, this, this)
     }
+  }
+
+  /**
+   * Tries anew in a new view. What went wrong in the old one says nothing of it: the new owner may need a moment to
+   * learn that it is, and the pauses that grew while nobody could answer would be too long for that.
+   */
+  startOver(): void {
+    this.#waits = 0
+    this.#hints = 0
+    this.attempt()
   }
 
   replied(body: Body): void {

@@ -140,7 +140,7 @@ export class Approach {
     this.#ping(address, name, pingTries, (isAcked) => {
       if (isAcked) return this.#failed('nameTaken', `${name} is held by a live member at ${address}`)
       this.failure = this.#failureOf(
-        'nameTaken',
+        'nameHeld',
         `${name} is held by the record of ${address}, which does not answer but is not declared dead yet`,
       )
       if (!this.#options.retry) return this.#finish({ failure: this.failure, final: false })
@@ -173,7 +173,7 @@ export class Approach {
       const ours = nodes.find((node) => node.name === core.config.name)
       if (ours !== undefined && holderAddress(ours) === core.address) return this.#finish({ nodes })
       this.failure = this.#failureOf(
-        'nameTaken',
+        'nameHeld',
         `${core.config.name} is held by a dead record, which the seed keeps until it forgets it`,
       )
       this.#again()

@@ -47,16 +47,17 @@ export type MemberChange = 'joined' | 'updated' | 'suspected' | 'cleared' | 'die
 
 /**
  * `refused`: nobody listens there. `timeout`: no answer. `closed`: hung up without an answer (often another
- * label). `nameTaken`: a live member has our name. `versions`: the cluster's versions exclude us. `encryption`,
- * `label`: settings differ. `udpBlocked`: TCP passes, UDP does not. `remote`: the seed answered with an error.
- * `malformed`: it does not speak this protocol. `failed`: no route and the like. `limit`: too many streams.
- * `left`: this member has left.
+ * label). `nameTaken`: a live member has our name. `nameHeld`: the record of a member that is gone has it; it passes.
+ * `versions`: the cluster's versions exclude us. `encryption`, `label`: settings differ. `udpBlocked`: TCP passes,
+ * UDP does not. `remote`: the seed answered with an error. `malformed`: it does not speak this protocol. `failed`: no
+ * route and the like. `limit`: too many streams. `left`: this member has left.
  */
 export type SeedFailureReason =
   | 'refused'
   | 'timeout'
   | 'closed'
   | 'nameTaken'
+  | 'nameHeld'
   | 'versions'
   | 'encryption'
   | 'label'

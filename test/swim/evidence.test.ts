@@ -82,3 +82,21 @@ test('evidence about unknown names and beyond the maximum of probes is ignored',
   assert.equal(nodes[0]!.swim.counters.evidenceProbes - before, 2)
   assert.equal(nodes[0]!.swim.counters.evidenceIgnored, 2)
 })
+
+test('a TCP ping that a dying process takes and drops does not slow its detection', () => {
+  for (let seed = 1; seed <= 10; seed += 1) {
+    const world = new World(seed, { profile: 'local' })
+    const nodes = world.cluster(5)
+    world.run(10_000)
+    const victim = nodes.pop()!
+    // It does nothing any more, but its kernel still takes connections: its sockets close one by one.
+    victim.pause()
+    report(nodes, victim.name, 'reset')
+    world.run(10)
+    victim.kill()
+    world.run(20)
+    report(nodes, victim.name, 'refused')
+    const tookMs = world.runUntil(() => nodes.every((node) => node.stateOf(victim.name) === 'dead'), 60_000)
+    assert.ok(tookMs !== -1 && tookMs < 980, `seed ${seed}: ${tookMs} ms`)
+  }
+})
