@@ -7,7 +7,7 @@ export const call: Command = {
   name: 'call',
   summary: 'Makes one call; it runs on the owner of the key. Agents answer "echo".',
   operands: 'METHOD KEY [JSON]',
-  flags: { ...toolFlags, idempotent: { help: 'the call may run twice: repeat it when no reply arrives' } },
+  flags: { idempotent: { help: 'the call may run twice: repeat it when no reply arrives' }, ...toolFlags },
   run(input) {
     const [method = '', key = '', json] = input.operands
     const body = json === undefined ? undefined : readJson(json)

@@ -11,9 +11,9 @@ export const plan: Command = {
     'Shows what would move if members were added or removed: from whom to whom, load before and after.',
   operands: '',
   flags: {
-    ...toolFlags,
     add: { value: 'N', help: 'so many new members of weight 1' },
     remove: { value: 'NAME', multiple: true, help: 'take this member away' },
+    ...toolFlags,
   },
   run(input) {
     const add = input.integer('add', 0, 1_000) ?? 0

@@ -1,12 +1,13 @@
 /** What `npm start` runs: its promises under a SIGKILL, and that it leaves no process behind. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { allGone, isRunning, type LineProcess, Processes } from './processes.ts'
+import { allGone, isRunning, type LineProcess, Processes, Turns } from './processes.ts'
 
 const processes = new Processes()
 after(() => processes.close())
 
-test('the demo answers every request of live owners through a SIGKILL and says so in its last line', async () => {
+test('the demo answers every request of live owners through a SIGKILL and says so in its last line', async (t) => {
+  const turns = new Turns()
   const run = await processes.finished(
     ['demo', '--nodes', '5', '--seconds', '10', '--kill', '--json'],
     60_000,
@@ -19,7 +20,9 @@ test('the demo answers every request of live owners through a SIGKILL and says s
   assert.ok(Number(summary?.['moved']) > 0)
   assert.ok(Number(summary?.['detectMs']) > 0)
   const answeredMs = Number(summary?.['answeredByOthersMs'])
-  assert.ok(answeredMs > 0 && answeredMs < 3_000, `answered by others after ${answeredMs} ms`)
+  assert.ok(answeredMs > 0)
+  t.diagnostic(`found out after ${summary?.['detectMs']} ms, keys answered by others after ${answeredMs} ms`)
+  turns.assertWithin('an answer by another', answeredMs, 3_000)
   assert.equal(summary?.['answeredAfterRestart'], true)
   await allGone(pidsOf(run))
 })

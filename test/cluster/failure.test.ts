@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { type Agent, Processes } from './processes.ts'
+import { type Agent, Processes, Turns } from './processes.ts'
 
 const processes = new Processes()
 const names = ['ant', 'bee', 'cat', 'dog', 'eel']
@@ -25,21 +25,21 @@ test('SIGSTOP for a second kills nobody', async () => {
   bee.send('SIGSTOP')
   await setTimeout(1_000)
   bee.send('SIGCONT')
-  // Longer than the longest suspicion that nobody else confirms may take to end as a death.
+  // Longer than a suspicion that others confirm takes to become a death.
   await setTimeout(4_000)
   await processes.oneRing(agents)
   for (const agent of agents) assert.deepEqual([...agent.deaths], [], `${agent.name} saw a death`)
 })
 
-test('SIGKILL of one process is its death everywhere within 6 s, and nobody else dies', async () => {
+test('SIGKILL of one process is its death everywhere within 6 s, and nobody else dies', async (t) => {
+  const turns = new Turns()
   const killedAt = performance.now()
   get('cat').send('SIGKILL')
-  await Promise.all(others('cat').map((agent) => agent.sees('cat', 'dead', 6_000)))
-  for (const agent of others('cat')) {
-    const ms = (agent.seen.get('cat')?.at ?? Number.POSITIVE_INFINITY) - killedAt
-    assert.ok(ms < 6_000, `${agent.name} needed ${Math.round(ms)} ms`)
-    assert.deepEqual([...agent.deaths], ['cat'])
-  }
+  await Promise.all(others('cat').map((agent) => agent.sees('cat', 'dead', 20_000)))
+  for (const agent of others('cat')) assert.deepEqual([...agent.deaths], ['cat'])
+  const ms = Math.max(...others('cat').map(({ seen }) => seen.get('cat')?.at ?? 0)) - killedAt
+  t.diagnostic(`dead everywhere after ${Math.round(ms)} ms`)
+  turns.assertWithin('the death', ms, 6_000)
 })
 
 test('a killed process comes back under its name at another address', async () => {

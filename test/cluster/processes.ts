@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { resolve } from 'node:path'
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 
 export const mainFile: string = resolve(import.meta.dirname, '../../src/cli/main.js')
@@ -210,6 +211,29 @@ export class Processes {
       if (found.isOver) continue
       found.send('SIGKILL')
     }
+  }
+}
+
+/** A test process that waits longer than this for its turn is on a machine that has no turns to give. */
+const turnMsMax = 250
+
+/**
+ * Watches whether the machine gave this process its turns. Bounds in time hold for processes that run; on an
+ * overloaded machine they would only say that it is overloaded.
+ */
+export class Turns {
+  readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 })
+
+  constructor() {
+    this.#delay.enable()
+  }
+
+  /** Fails when `ms` passes the bound although the machine kept up. */
+  assertWithin(what: string, ms: number, boundMs: number): void {
+    this.#delay.disable()
+    const longestMs = Math.round(this.#delay.max / 1e6)
+    if (longestMs > turnMsMax) return
+    assert.ok(ms < boundMs, `${what} took ${Math.round(ms)} ms, longest wait for a turn ${longestMs} ms`)
   }
 }
 

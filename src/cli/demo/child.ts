@@ -5,7 +5,7 @@
  */
 import { kill } from 'node:process'
 import type { NodeOptions } from '../../index.ts'
-import { createAgent, runAgent } from '../agent.ts'
+import { type AgentLine, createAgent, runAgent } from '../agent.ts'
 
 /** What a node of the demo tells its parent. */
 export type ChildMessage =
@@ -44,18 +44,14 @@ process.on('message', (pids) => {
 process.on('SIGINT', () => {})
 
 const options = JSON.parse(process.argv[2] ?? '{}') as ChildOptions
-const node = createAgent(options, (line) => {
+// What a node sees of the others the parent sees as well.
+const report = (line: AgentLine): void => {
   if (line.type === 'ready') tell({ type: 'ready', gossip: line.gossip })
-})
+}
+const node = createAgent(options, report)
 if (!process.connected) endWithParent()
 try {
-  await runAgent(
-    node,
-    (line) => {
-      if (line.type === 'ready') tell({ type: 'ready', gossip: line.gossip })
-    },
-    ['SIGTERM'],
-  )
+  await runAgent(node, report, ['SIGTERM'])
   process.exit(0)
 } catch (error) {
   tell({ type: 'failed', message: (error as Error).message })
