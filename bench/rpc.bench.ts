@@ -3,8 +3,8 @@
  *
  * Two processes on loopback, one connection. The yardstick, in the same run: bare `net`, a 4-byte length,
  * msgpackr of `{id, method, key, body}` per message, a map of promises, all messages of a turn in one write,
- * no-delay. Ours is `Peers` with what a keyed request adds: hash of the key, partition, digest, deadline,
- * one promise per call. Rounds are interleaved and their order rotates; medians with min and max.
+ * no-delay. Ours is two whole nodes and `node.request`: hash of the key, owner, deadline, ownership check at
+ * the receiver, handler. Rounds are interleaved and their order rotates; medians with min and max.
  *
  *   node dist/bench/rpc.bench.js [--json] [--seconds 1] [--rounds 5] [--depth 64] [--body small] [--only shoal]
  */
@@ -13,19 +13,11 @@ import { connect, createServer, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { Packr, Unpackr } from 'msgpackr'
-import { systemClock } from '../src/host/clock.ts'
-import { systemNetwork } from '../src/host/network.ts'
-import { systemRandom } from '../src/host/random.ts'
-import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../src/rpc/call.ts'
-import { rpcLimits } from '../src/rpc/config.ts'
-import { Peers, type RpcHandler } from '../src/rpc/peers.ts'
-import { type Body, decodeBody, encodeBody } from '../src/wire/body.ts'
+import { createNode } from '../src/index.ts'
 
 type Request = (key: string, body: unknown) => Promise<unknown>
 type Side = 'bare' | 'shoal'
 
-const env = { clock: systemClock, random: systemRandom, network: systemNetwork }
-const boots = { client: 'boot-of-client', server: 'boot-of-server' }
 const small = {
   user: 'user-4711',
   items: ['net', 'rod', 'bait'],
@@ -115,82 +107,20 @@ async function bareClient(port: number): Promise<Request> {
 
 // ---- ours
 
-function handler(call: (incoming: IncomingCall) => void): RpcHandler {
-  return {
-    call,
-    evidence: (name, kind) => console.error(name, kind),
-    notice: (notice) => console.error(notice),
-  }
-}
-
-function config(name: 'client' | 'server') {
-  return { name, boot: boots[name], cluster: 'bench', keys: [], limits: rpcLimits }
-}
-
+/** A node that owns every key. Serves its gossip address. */
 async function shoalServer(): Promise<number> {
-  const peers = new Peers(
-    config('server'),
-    env,
-    handler((incoming) => incoming.reply(encodeBody(decodeBody(incoming.body)))),
-  )
-  const listener = await systemNetwork.listen('127.0.0.1:0', (stream) => peers.accept(stream))
-  return Number(listener.local.split(':')[1])
+  const node = createNode({ name: 'server', port: 0, profile: 'local' })
+  node.handle('echo', (body: unknown) => body)
+  await node.start()
+  return Number(node.addresses.gossip.split(':')[1])
 }
 
-/** One keyed request as the router will make it: request and sink in one object, one promise. */
-class Keyed implements CallRequest, CallSink {
-  readonly method = 'echo'
-  readonly key: string
-  readonly partition: number
-  readonly digest = 0x1234_5678
-  readonly hops = 0
-  readonly idempotent = false
-  readonly deadline: number
-  readonly trace = undefined
-  readonly body: Body
-  readonly #resolve: (value: unknown) => void
-  readonly #reject: (error: Error) => void
-
-  constructor(key: string, body: Body, resolve: (value: unknown) => void, reject: (error: Error) => void) {
-    this.key = key
-    this.partition = hash(key) >>> 20
-    this.deadline = systemClock.now() + 5_000
-    this.body = body
-    this.#resolve = resolve
-    this.#reject = reject
-  }
-
-  replied(body: Body): void {
-    this.#resolve(decodeBody(body))
-  }
-
-  failed(failure: CallFailure): void {
-    this.#reject(new Error(failure.message))
-  }
-}
-
-/** Stands for the ring's hash of the key: about as much arithmetic as fingerprint32 on 16 characters. */
-function hash(key: string): number {
-  let h = key.length
-  for (let i = 0; i < key.length; i++) {
-    h = Math.imul(h ^ Math.imul(key.charCodeAt(i), 0xcc9e2d51), 0x1b873593)
-    h = ((h << 13) | (h >>> 19)) + 0xe6546b64
-  }
-  return (h ^ (h >>> 16)) >>> 0
-}
-
-function shoalClient(port: number): Request {
-  const peers = new Peers(
-    config('client'),
-    env,
-    handler(() => {}),
-  )
-  peers.update(new Map([['server', { address: `127.0.0.1:${port}`, boot: boots.server }]]))
-  return (key, body) =>
-    new Promise((resolve, reject) => {
-      const keyed = new Keyed(key, encodeBody(body), resolve, reject)
-      peers.call('server', keyed, keyed)
-    })
+/** An observer, so that every call crosses the connection. */
+async function shoalClient(port: number): Promise<Request> {
+  const join = [`127.0.0.1:${port}`]
+  const node = createNode({ name: 'client', port: 0, profile: 'local', observer: true, join })
+  await node.start()
+  return (key, body) => node.request({ method: 'echo', key, body })
 }
 
 // ---- the measurement
@@ -251,7 +181,7 @@ async function main(): Promise<void> {
   }
   const requests: Partial<Record<Side, Request>> = {}
   if (values.only !== 'shoal') requests.bare = await bareClient(await serve('bare'))
-  if (values.only !== 'bare') requests.shoal = shoalClient(await serve('shoal'))
+  if (values.only !== 'bare') requests.shoal = await shoalClient(await serve('shoal'))
   const sides = Object.keys(requests) as Side[]
   for (const side of sides) await measure(requests[side]!, small, 64, 0.5)
 

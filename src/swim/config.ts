@@ -45,9 +45,12 @@ export interface SwimTiming {
   readonly healIntervalMaxMs: Millis
   /** Ours: how long a forgotten member's incarnation is remembered. 5 minutes. */
   readonly tombstoneMs: Millis
-  /** Ours: what a suspect gets at least after we slept, to refute. 2 s, 10 s, 1 s. */
+  /**
+   * Ours: what a refutation needs. A suspect gets it at least after we slept, and at most when its host refuses its
+   * gossip port and nobody gets an ack (see evidence.ts). 2 s, 10 s, 1 s.
+   */
   readonly refuteWindowMs: Millis
-  /** Ours: suspicion of a member whose host says the process is gone (see evidence.ts). 1 s, 6 s, 250 ms. */
+  /** Ours: the same when its host refuses its RPC port too: the process is gone. 1 s, 6 s, 250 ms. */
   readonly refusedWindowMs: Millis
 }
 

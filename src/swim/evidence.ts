@@ -1,15 +1,17 @@
 /**
  * Probes out of turn.
  *
- * Evidence from RPC connections: a process whose connection broke is probed at once, by all ways in parallel. If
- * its host says at both ports that nobody listens (the RPC connection and a TCP ping are refused) and neither we nor
- * others get an ack, the process is gone, and its suspicion is hurried; it is still accused to its face and can
- * still refute. A stopped or slow process never gets here: its kernel goes on accepting connections. All that is
- * stretched by our own health, since a refusal and a silence may both be our own making.
+ * Evidence from RPC connections: a process whose connection broke is probed at once, by all ways in parallel.
  *
  * Doubts of others: when somebody suspects a member, a few of us probe it at once. If it lives it learns of the
  * suspicion from those pings; if not, the independent confirmations that Lifeguard waits for come within one probe
  * instead of one round.
+ *
+ * If its host says that nobody listens where it gossips (a TCP ping is refused) and neither we nor others get an ack,
+ * the process is gone, and its suspicion is hurried: to the time a refutation needs, and to a fraction of that if its
+ * RPC port is refused too. It is still accused to its face and can still refute. A stopped or slow process never gets
+ * here: its kernel goes on accepting connections. All that is stretched by our own health, since a refusal and a
+ * silence may both be our own making.
  */
 import { drawFraction } from './chance.ts'
 import type { Core } from './core.ts'
@@ -33,7 +35,6 @@ interface Inquiry {
   tcp: 'unknown' | 'hungUp' | 'askedAgain' | 'refused' | 'acked'
   /** Evidence that came while resting. */
   again: Kind | undefined
-  hasAccused: boolean
 }
 
 export class Evidence {
@@ -97,7 +98,6 @@ export class Evidence {
       rpcRefused: false,
       tcp: 'unknown',
       again: undefined,
-      hasAccused: false,
     }
     this.#byPeer.set(peer, inquiry)
     this.#ask(inquiry, kind)
@@ -125,10 +125,10 @@ export class Evidence {
       this.#core.counters.evidenceIgnored += 1
       return
     }
-    if (kind === 'refused') inquiry.rpcRefused = true
-    if (inquiry.stage === 'asking' && inquiry.rpcRefused && inquiry.tcp === 'hungUp')
-      this.#askAgainByTcp(inquiry)
-    if (inquiry.stage === 'asking' && this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
+    if (kind !== 'refused' || inquiry.rpcRefused) return
+    inquiry.rpcRefused = true
+    if (inquiry.stage === 'asking' && inquiry.tcp === 'hungUp') this.#askAgainByTcp(inquiry)
+    if (inquiry.stage === 'accused' || this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
   }
 
   #ask(inquiry: Inquiry, kind: Kind): void {
@@ -137,7 +137,6 @@ export class Evidence {
     core.counters.evidenceProbes += 1
     inquiry.stage = 'asking'
     inquiry.again = undefined
-    inquiry.hasAccused = false
     inquiry.rpcRefused = kind === 'refused'
     inquiry.tcp = 'unknown'
     inquiry.endsAt = core.now + core.awareness.scale(core.timing.probeIntervalMs)
@@ -206,23 +205,21 @@ export class Evidence {
       return
     }
     if (this.#considerFast(inquiry)) return
-    const isOver = core.now >= inquiry.endsAt
-    // A refused TCP ping needs no longer silence.
-    const isSilent = inquiry.tcp === 'refused' || (isOver && inquiry.tcp !== 'acked')
-    if (isSilent && !inquiry.hasAccused && core.isKnownLive(peer)) {
-      inquiry.hasAccused = true
-      this.#facts.suspectFromUs(peer)
+    if (core.now < inquiry.endsAt) {
+      core.timers.set(inquiry.timer, inquiry.endsAt)
+      return
     }
-    if (isOver) this.#rest(inquiry)
-    else core.timers.set(inquiry.timer, inquiry.endsAt)
+    if (inquiry.tcp !== 'acked' && core.isKnownLive(peer)) this.#facts.suspectFromUs(peer)
+    this.#rest(inquiry)
   }
 
   #considerFast(inquiry: Inquiry): boolean {
     const core = this.#core
     const { peer } = inquiry
-    if (!inquiry.rpcRefused || inquiry.tcp !== 'refused' || !core.isKnownLive(peer)) return false
+    const { timing } = core
+    if (inquiry.tcp !== 'refused' || !core.isKnownLive(peer)) return false
     this.#facts.suspectFromUs(peer)
-    const windowMs = core.awareness.scale(core.timing.refusedWindowMs)
+    const windowMs = core.awareness.scale(inquiry.rpcRefused ? timing.refusedWindowMs : timing.refuteWindowMs)
     this.#facts.suspicions.hurry(peer, core.now + windowMs)
     inquiry.stage = 'accused'
     inquiry.endsAt = core.now + windowMs
