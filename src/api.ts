@@ -17,7 +17,7 @@ export interface OwnershipChange {
 
 export interface Notice {
   readonly level: 'info' | 'warn'
-  /** Stable, for filters: `nameConflict`, `udpBlocked`, `ringMismatch`, … See docs/guide.md. */
+  /** Stable, for filters: `nameConflict`, `udpBlocked`, `ringMismatch`, … See docs/errors.md. */
   readonly code: string
   readonly message: string
   readonly detail: Readonly<Record<string, unknown>>

@@ -106,7 +106,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     }
   }
 
-  /** Counters and gauges since the start, for metrics. Throws `ERR_SHOAL_STATE` unless the node runs. */
+  /** Counters and gauges since the start, for metrics. Throws `ERR_SHOAL_STATE` before the start. */
   async stats(): Promise<NodeStats> {
     const membership = await this.#cluster.stats()
     if (membership === undefined) throw this.#wrongState('stats() needs a running node')
@@ -202,8 +202,8 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
 
   /**
    * Makes one call. With `key` it runs on the key's owner, with `to` on that member. Rejects with a
-   * `ShoalError`; `mayHaveRun` says whether the handler may have run. Calls that cannot have run, and
-   * idempotent ones, are repeated until the deadline, within the retry budget.
+   * `ShoalError`; `mayHaveRun` says whether the handler may have run. Keyed calls that cannot have run are
+   * repeated until the deadline; idempotent ones that may have run too, within the retry budget.
    */
   request<Body = unknown, Reply = unknown>(options: RequestOptions<Body, Reply>): Promise<Reply> {
     const { method, key, to, signal } = options

@@ -52,7 +52,10 @@ export interface NodeOptions {
   readonly profile?: Profile
   /** Single settings of failure detection that differ from the profile. */
   readonly swim?: Partial<SwimTiming>
-  /** Gossip keys of 16, 24 or 32 bytes (or their base64), the first is used to encrypt. Default none: plain text. */
+  /**
+   * Keys of 16, 24 or 32 bytes, or their base64. They encrypt gossip and authenticate RPC connections, but do not
+   * encrypt RPC. The first is used, all are accepted. Default none: plain text, and anybody may connect.
+   */
   readonly keys?: readonly (string | Uint8Array)[]
   /** Own tags, seen by all members (and by `serf members`). With shoal's own at most 512 bytes. Default none. */
   readonly tags?: Readonly<Record<string, string>>

@@ -102,18 +102,35 @@ test('every snippet marked run ends by itself and prints what is shown', async (
   )
 })
 
-/** The commands of the shell blocks: one word list each, comments and redirections gone. */
-function commands(): { readonly where: string; readonly words: string[] }[] {
-  return blocks
-    .filter(({ language }) => ['sh', 'bash', 'shell', 'console'].includes(language))
-    .flatMap(({ path, line, text }) =>
-      text
-        .replaceAll('\\\n', ' ')
-        .split('\n')
-        .flatMap((row) => row.replace(/(^|\s)#.*$/, '').split(/&&|[|;]|&\s*$/))
-        .map((command) => ({ where: `${path}:${line}`, words: command.trim().split(/\s+/) }))
-        .filter(({ words }) => words[0] !== ''),
-    )
+interface Command {
+  readonly where: string
+  readonly words: readonly string[]
+}
+
+/** The commands of the shell blocks and those named in the text, as words; comments are gone. */
+function commands(): Command[] {
+  const shell = blocks.filter(({ language }) => ['sh', 'bash', 'shell', 'console'].includes(language))
+  const rows = shell.flatMap(({ path, line, text }) =>
+    text
+      .replaceAll('\\\n', ' ')
+      .split('\n')
+      .map((row) => ({ where: `${path}:${line}`, row })),
+  )
+  const spans = all.flatMap((document) =>
+    proseOf(document).flatMap(({ line, text }) =>
+      [...text.matchAll(/`((?:node dist|npm|npx|shoal) [^`]+)`/g)].map(([, row = '']) => ({
+        where: `${document.path}:${line}`,
+        row,
+      })),
+    ),
+  )
+  return [...rows, ...spans].flatMap(({ where, row }) =>
+    row
+      .replace(/(^|\s)#.*$/, '')
+      .split(/&&|[|;]|&\s*$/)
+      .map((command) => ({ where, words: command.trim().split(/\s+/) }))
+      .filter(({ words }) => words[0] !== ''),
+  )
 }
 
 const helps = new Map<string, Promise<string>>()

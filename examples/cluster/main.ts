@@ -75,7 +75,7 @@ async function main(): Promise<void> {
   }
 
   let url = ''
-  const count = Math.max(2, availableParallelism())
+  const count = runOnce ? 2 : Math.max(2, availableParallelism())
   for (let index = 1; index <= count; index++) url = await start(`worker-${index}`)
   console.log(`any worker answers for any key at ${url}`)
   if (!runOnce) return

@@ -93,7 +93,10 @@ export async function runAgent(
 
 /** An agent that was forked (it has an IPC channel) lives no longer than its parent. */
 function endWithParent(): void {
-  if (process.send !== undefined) process.on('disconnect', () => process.exit(1))
+  if (process.send === undefined) return
+  process.on('disconnect', () => process.exit(1))
+  // A listener alone would keep a process alive that has nothing left to do.
+  process.channel?.unref()
 }
 
 function agentOptions(input: Input): NodeOptions {

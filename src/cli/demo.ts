@@ -3,7 +3,7 @@
  * disturbed. With `--seconds` it ends by itself; its exit code says whether every promise was kept.
  */
 import { setTimeout } from 'node:timers/promises'
-import type { Command } from './command.ts'
+import { type Command, UsageError } from './command.ts'
 import { listenKeys } from './demo/keyboard.ts'
 import { Show, type Summary } from './demo/show.ts'
 import { chooseView, type View } from './demo/view.ts'
@@ -29,9 +29,11 @@ export const demo: Command = {
   },
   async run(input) {
     const nodes = input.integer('nodes', 1, 20) ?? 5
+    if (input.on('kill') && nodes < 2)
+      throw new UsageError('--kill needs another process to take over: --nodes 2')
     const run: Run = {
       ms: (input.number('seconds', 0, 86_400) ?? 0) * 1000,
-      kill: input.on('kill') && nodes > 1,
+      kill: input.on('kill'),
       quit: quitOnSignal(),
     }
     const view = chooseView(input.on('json'))

@@ -1,17 +1,21 @@
-/** `shoal members`: who is there, as any member sees it. */
+/**
+ * `shoal members`: who is there, as any member sees it. Whoever joins hears only of members that are up
+ * (memberlist tells a newcomer nothing of the dead), so the dead and the left are not in the list.
+ */
 import type { Member, ShoalNode } from '../index.ts'
 import type { Command } from './command.ts'
-import { asObserver, present, toolFlags } from './observer.ts'
+import { asObserver, toolFlags } from './observer.ts'
 import { paint, percent, print, printJson, table } from './output.ts'
 
 export const members: Command = {
   name: 'members',
   summary: 'Lists the members of a cluster: address, state, status, tags, share of the partitions.',
   operands: '',
-  flags: { ...toolFlags, all: { help: 'also observers that are gone, such as earlier tools' } },
+  flags: toolFlags,
   run: (input) =>
     asObserver(input, async (node) => {
-      const rows = present(node, input.on('all')).map((member) => ({ member, share: shareOf(node, member) }))
+      const others = node.members.filter(({ name }) => name !== node.name)
+      const rows = others.map((member) => ({ member, share: shareOf(node, member) }))
       if (input.on('json')) for (const { member, share } of rows) printJson({ ...member, share })
       else for (const line of memberTable(rows)) print(line)
     }),

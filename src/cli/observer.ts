@@ -6,7 +6,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
-import { createNode, type Member, type ShoalNode } from '../index.ts'
+import { createNode, type ShoalNode } from '../index.ts'
 import { type Flags, type Input, UsageError } from './command.ts'
 import { clusterFlags, clusterOptions, given, hostPort, outputFlags } from './flags.ts'
 
@@ -17,7 +17,8 @@ export const toolFlags: Flags = {
   ...outputFlags,
 }
 
-/** How long the goodbye may take to spread. */
+/** The goodbye leaves in quick succession, so that nobody waits for the tool to end. */
+const gossipIntervalMs = 20
 const leaveTimeoutMs = 500
 
 /** Joins, asks, leaves. */
@@ -33,6 +34,7 @@ export async function asObserver(input: Input, ask: (node: ShoalNode) => Promise
     observer: true,
     timeoutMs,
     drainMs: 0,
+    swim: { gossipIntervalMs },
   })
   await node.start({ timeoutMs })
   try {
@@ -61,11 +63,4 @@ async function localHost(via: string): Promise<string> {
   } finally {
     socket.close()
   }
-}
-
-/** Members but for this tool and for observers that are gone (earlier tools), by name. */
-export function present(node: ShoalNode, all: boolean): readonly Member[] {
-  const gone = ({ state, status }: Member): boolean =>
-    status === 'observer' && (state === 'left' || state === 'dead')
-  return node.members.filter((member) => member.name !== node.name && (all || !gone(member)))
 }

@@ -15,7 +15,7 @@ import { type Cancellable, failure } from './methods.ts'
 export interface RouterLimits {
   /** Calls of this node that wait for an owner or for their next attempt. Beyond: `ERR_SHOAL_OVERLOADED`. */
   readonly waitingCallsMax: number
-  /** Retries earned by each call, 0 to 1. */
+  /** Retries of idempotent calls that may have run, earned by each call: 0 to 1. */
   readonly retryRatio: number
   /** Retries that can be saved up. */
   readonly retryReserve: number

@@ -32,6 +32,7 @@ interface Inquiry {
   seqNo: number
   endsAt: number
   rpcRefused: boolean
+  /** `hungUp`: a connection was taken and closed without an answer. */
   tcp: 'unknown' | 'hungUp' | 'askedAgain' | 'refused' | 'acked'
   /** Evidence that came while resting. */
   again: Kind | undefined
@@ -127,8 +128,9 @@ export class Evidence {
     }
     if (kind !== 'refused' || inquiry.rpcRefused) return
     inquiry.rpcRefused = true
-    if (inquiry.stage === 'asking' && inquiry.tcp === 'hungUp') this.#askAgainByTcp(inquiry)
-    if (inquiry.stage === 'accused' || this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
+    if (inquiry.stage === 'accused') this.#considerFast(inquiry)
+    else if (inquiry.tcp === 'hungUp') this.#askAgainByTcp(inquiry)
+    else if (this.#core.now >= this.#verdictAt(inquiry)) this.#considerFast(inquiry)
   }
 
   #ask(inquiry: Inquiry, kind: Kind): void {

@@ -15,7 +15,8 @@ export function misfit(core: Core, facts: Facts, nodes: readonly PushPullNode[])
   const prevailing = prevailingDelegate(nodes, name)
   if (prevailing === undefined) return undefined
   const others = nodes.filter((n) => n.name !== name && n.state <= state.suspect && isSoundVsn(n.vsn))
-  const isFree = core.members.aliveCount <= 1 && isNegotiable(core.config.delegateVersions)
+  const wasTold = !isNegotiable(core.config.delegateVersions)
+  const isFree = core.members.aliveCount <= 1 && !wasTold
   const vsn = isFree ? vsnOf(prevailing) : core.vsn
   const fitting = others.filter((node) => isCompatible(vsn, node.vsn)).length
   if (fitting * 2 <= others.length) {

@@ -22,6 +22,7 @@ export interface Ended {
 /** Lines kept of each process; a test that needs more has lost its way. */
 const linesMax = 100_000
 const startMs = 15_000
+const lookAgainMs = 50
 
 /** A process whose standard output is JSON lines. */
 export class LineProcess {
@@ -59,7 +60,7 @@ export class LineProcess {
     return this.#over
   }
 
-  signal(signal: NodeJS.Signals): void {
+  send(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }
 
@@ -73,7 +74,8 @@ export class LineProcess {
       const story = `${what}; stderr: ${this.stderr.slice(-500)}; last lines: ${JSON.stringify(this.lines.slice(-5)).slice(0, 1_000)}`
       if (this.#over) assert.fail(`the process ended before: ${story}`)
       if (leftMs <= 0) assert.fail(`not within ${timeoutMs} ms: ${story}`)
-      const signal = AbortSignal.timeout(Math.ceil(leftMs))
+      // What is waited for may be news of another process: look again after a while.
+      const signal = AbortSignal.timeout(Math.ceil(Math.min(leftMs, lookAgainMs)))
       await once(this.#news, 'news', { signal }).catch(() => {})
     }
   }
@@ -165,6 +167,15 @@ export class Processes {
     return found
   }
 
+  /** A command that ends by itself, after its end; one that does not is killed. */
+  async finished(args: readonly string[], timeoutMs: number = startMs): Promise<LineProcess & Ended> {
+    const found = this.run(args)
+    const timer = setTimeout(() => found.send('SIGKILL'), timeoutMs)
+    const ended = await found.ended
+    clearTimeout(timer)
+    return Object.assign(found, ended)
+  }
+
   /** Agents on free ports that joined through the first; resolves once all see one ring of all of them. */
   async cluster(names: readonly string[], flags: readonly string[]): Promise<Agent[]> {
     const [firstName = '', ...others] = names
@@ -197,7 +208,7 @@ export class Processes {
   #kill(): void {
     for (const found of this.#all) {
       if (found.isOver) continue
-      found.signal('SIGKILL')
+      found.send('SIGKILL')
     }
   }
 }

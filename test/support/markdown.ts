@@ -40,7 +40,9 @@ export function blocksOf({ path, lines }: Document): Block[] {
     if (language === undefined) continue
     const end = lines.findIndex((line, index) => index > at && /^ *```$/.test(line))
     const above = lines[at - 1]?.trim() === '' ? lines[at - 2] : lines[at - 1]
-    const marker = /^<!-- (?:snippet: )?(\w+) -->$/.exec(above?.trim() ?? '')?.[1]
+    const marker = /^<!-- (?:snippet: (?=run|compile|fragment)|(?=output))(\w+) -->$/.exec(
+      above?.trim() ?? '',
+    )?.[1]
     blocks.push({ path, line: at + 2, language, marker, text: `${lines.slice(at + 1, end).join('\n')}\n` })
     at = end
   }

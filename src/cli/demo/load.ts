@@ -69,7 +69,7 @@ export class Load {
   #failedOnLiveOwners = 0
   #next = 0
   #due = 0
-  #lastTick = 0
+  #lastTick: number
   #timer: NodeJS.Timeout | undefined
 
   /** `perSecond`: requests over all keys when none waits, so that a laptop is not burnt. */
@@ -77,6 +77,7 @@ export class Load {
     this.#keys = keys
     this.#perSecond = perSecond
     this.#ports = ports
+    this.#lastTick = ports.now()
   }
 
   /** Failed requests whose owner was a process that ran from their start to their end. Always 0, or it is a bug. */
@@ -97,7 +98,7 @@ export class Load {
 
   start(): void {
     this.#lastTick = this.#ports.now()
-    this.#timer = setInterval(() => this.#tick(), tickMs)
+    this.#timer = setInterval(() => this.tick(), tickMs)
   }
 
   /** Makes no more requests; resolves once those under way have ended. */
@@ -107,7 +108,7 @@ export class Load {
   }
 
   /** Asks for the keys whose turn it is; one that still waits for its last answer is passed over. */
-  #tick(): void {
+  tick(): void {
     const now = this.#ports.now()
     this.#due += ((now - this.#lastTick) * this.#perSecond) / 1000
     this.#lastTick = now

@@ -101,6 +101,7 @@ export class Show {
       .slice(0, watchedMax)
       .flatMap(({ name }) => this.#keys.find((key) => this.#node.owner(key) === name) ?? [])
     this.#startedAt = performance.now()
+    this.#events.length = 0
     this.#load.start()
     this.#seconds = setInterval(() => {
       this.#recent = this.#load.takeRecent()

@@ -50,7 +50,10 @@ class LiveView implements View {
   readonly everyMs = 250
   #screen: Screen | undefined
 
-  event(): void {}
+  /** The picture shows the last events; before there is one, the start is told line by line. */
+  event(event: ShowEvent): void {
+    if (this.#screen === undefined && event.type === 'process') print(describeEvent(event))
+  }
 
   tick(snapshot: Snapshot): void {
     this.#screen ??= new Screen(process.stdout)
