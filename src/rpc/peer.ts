@@ -44,6 +44,7 @@ export class Peer {
   readonly #owner: PeerOwner
   readonly #alarm: Alarm
   #dialing: Link | undefined
+  #dialledBoot: string | undefined
   #failures = 0
   #retryAt: Millis = 0
   #redialledAt: Millis = Number.NEGATIVE_INFINITY
@@ -137,7 +138,7 @@ export class Peer {
     if (this.active === link) this.active = undefined
     const broke = !link.orderly && !link.mux.heardGoaway
     if (this.info === undefined) return
-    if (broke) this.#redial()
+    if (broke && link.boot === this.info.boot) this.#redial()
     else if (this.waiting.size > 0 && this.active === undefined) this.#connect()
   }
 
@@ -179,13 +180,19 @@ export class Peer {
       this.#fail(overloaded('connectionsMax'))
       return
     }
+    this.#dialledBoot = info.boot
     this.#dialing = this.#owner.dial(this.name, info)
     if (this.#dialing === undefined) this.#backOff(`${info.address} is no address`)
   }
 
   #dialFailed(link: Link, reason: StreamClose): void {
     this.#dialing = undefined
-    if (reason === 'refused' && this.info !== undefined) this.#owner.evidence(this.name, 'refused')
+    // What a former life refused says nothing of the process that has the name now.
+    if (this.info?.boot !== this.#dialledBoot) {
+      if (this.waiting.size > 0) this.#connect()
+      return
+    }
+    if (reason === 'refused') this.#owner.evidence(this.name, 'refused')
     const why = link.parting ?? (reason === 'refused' ? 'nobody listens there' : `the dial ${reason}`)
     if (this.active === undefined) this.#backOff(why)
   }

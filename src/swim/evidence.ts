@@ -16,6 +16,7 @@
 import { drawFraction } from './chance.ts'
 import type { Core } from './core.ts'
 import type { Facts } from './facts.ts'
+import { state } from './members.ts'
 import { helpersShare, type ProbeSteps } from './probe.ts'
 import { Timer } from './timers.ts'
 
@@ -30,6 +31,8 @@ interface Inquiry {
   readonly timer: Timer
   stage: 'asking' | 'accused' | 'resting'
   seqNo: number
+  /** What is asked about: a newer incarnation is another matter, perhaps another process. */
+  incarnation: number
   endsAt: number
   rpcRefused: boolean
   /** `hungUp`: a connection was taken and closed without an answer. */
@@ -95,6 +98,7 @@ export class Evidence {
       timer: new Timer(() => this.#waited(inquiry)),
       stage: 'asking',
       seqNo: 0,
+      incarnation: 0,
       endsAt: 0,
       rpcRefused: false,
       tcp: 'unknown',
@@ -139,6 +143,7 @@ export class Evidence {
     core.counters.evidenceProbes += 1
     inquiry.stage = 'asking'
     inquiry.again = undefined
+    inquiry.incarnation = core.members.incarnation(peer)
     inquiry.rpcRefused = kind === 'refused'
     inquiry.tcp = 'unknown'
     inquiry.endsAt = core.now + core.awareness.scale(core.timing.probeIntervalMs)
@@ -195,12 +200,12 @@ export class Evidence {
       else this.#ask(inquiry, again)
       return
     }
+    if (this.#isAnswered(inquiry) || (inquiry.stage === 'accused' && core.now >= inquiry.endsAt)) {
+      this.#rest(inquiry)
+      return
+    }
     if (inquiry.stage === 'accused') {
-      if (core.now >= inquiry.endsAt || !core.isKnownLive(peer)) {
-        this.#rest(inquiry)
-        return
-      }
-      // Others may have told of a newer incarnation meanwhile, which began the suspicion anew.
+      // Others may have accused it of a newer incarnation meanwhile, which began the suspicion anew.
       this.#facts.suspicions.hurry(peer, inquiry.endsAt)
       this.#steps.ping(peer, this.#newSeqNo(inquiry))
       core.timers.set(inquiry.timer, inquiry.endsAt)
@@ -211,15 +216,22 @@ export class Evidence {
       core.timers.set(inquiry.timer, inquiry.endsAt)
       return
     }
-    if (inquiry.tcp !== 'acked' && core.isKnownLive(peer)) this.#facts.suspectFromUs(peer)
+    if (inquiry.tcp !== 'acked') this.#facts.suspectFromUs(peer)
     this.#rest(inquiry)
+  }
+
+  /** It has spoken since, or was started again; or it is gone for good. */
+  #isAnswered({ peer, incarnation }: Inquiry): boolean {
+    const { members } = this.#core
+    if (!this.#core.isKnownLive(peer)) return true
+    return members.state(peer) === state.alive && members.incarnation(peer) > incarnation
   }
 
   #considerFast(inquiry: Inquiry): boolean {
     const core = this.#core
     const { peer } = inquiry
     const { timing } = core
-    if (inquiry.tcp !== 'refused' || !core.isKnownLive(peer)) return false
+    if (inquiry.tcp !== 'refused' || this.#isAnswered(inquiry)) return false
     this.#facts.suspectFromUs(peer)
     const windowMs = core.awareness.scale(inquiry.rpcRefused ? timing.refusedWindowMs : timing.refuteWindowMs)
     this.#facts.suspicions.hurry(peer, core.now + windowMs)

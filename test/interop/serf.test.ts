@@ -35,13 +35,10 @@ function shoal(defaults: ConstructorParameters<typeof Fleet>[0]): Fleet {
 }
 
 /**
- * What Go says of peers that we kill, of its own end, and of `serf` commands that hang up (agent.ipc); all else is a
- * complaint about our bytes or our timing.
+ * What Go says of members that are killed or that a busy machine kept from answering, of its own end, and of `serf`
+ * commands that hang up (agent.ipc). All else would be a complaint about our bytes.
  */
-const expected = [
-  /Failed fallback ping|Failed to send|[Cc]onnection refused|Was able to connect|Serf shutdown detected/,
-  /agent\.ipc: /,
-]
+const expected = [/Failed fallback ping|Was able to connect|Serf shutdown detected|agent\.ipc: /]
 
 async function sees(node: NodeProcess, name: string, holds: (member: unknown) => boolean): Promise<void> {
   let seen: unknown

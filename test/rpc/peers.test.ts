@@ -124,6 +124,25 @@ test('a killed peer settles every call at once, is evidence, and its refused por
   assert.equal(after.failures[0]?.retryable, true)
 })
 
+test('what a former life of a peer refuses or breaks is no evidence about the one that has its name now', () => {
+  const { world, ann, bob } = pair()
+  call(world, ann, 'bob')
+  world.run()
+  bob.kill()
+  ann.peers.update(new Map([['bob', { address: 'bob:2', boot: 'second life' }]]))
+  world.run()
+  assert.deepEqual(ann.evidence, [])
+  const waiting = call(world, ann, 'bob')
+  ann.peers.update(new Map([['bob', { address: 'bob:3', boot: 'third life' }]]))
+  world.run()
+  assert.deepEqual(
+    ann.evidence,
+    ['bob refused'],
+    'the dial of the third life is refused, not that of the second',
+  )
+  assert.equal(waiting.code, 'DISCONNECTED')
+})
+
 test('dials that fail are spaced by a growing, jittered wait, and a waiting call fails with the next of them', () => {
   const { world, ann, bob } = pair({ limits: { backoffMinMs: 100, backoffMaxMs: 400 } })
   world.shut(bob.address)

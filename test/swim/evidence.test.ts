@@ -73,6 +73,24 @@ test('a live process that hears late is calmed by its ack before the hurried sus
   assert.deepEqual(world.falseDeaths(), [])
 })
 
+test('a process that restarts at its address while its former life is looked into is not accused', () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const world = new World(seed, { profile: 'local' })
+    const nodes = world.cluster(4)
+    world.run(10_000)
+    nodes.pop()!.kill()
+    report(nodes, 'n3', 'reset')
+    world.run(5)
+    report(nodes, 'n3', 'refused')
+    world.run(50)
+    world.node('n3', { host: '10.0.0.4' }).join(nodes[0]!)
+    world.run(3_000)
+    const accused = world.log.filter(({ name, change }) => name === 'n3' && change === 'suspected')
+    assert.deepEqual(accused, [], `seed ${seed}`)
+    assert.deepEqual(world.falseDeaths(), [])
+  }
+})
+
 test('evidence about unknown names and beyond the maximum of probes is ignored', () => {
   const world = new World(3, { limits: { evidenceProbesMax: 2 } })
   const nodes = world.cluster(5)
