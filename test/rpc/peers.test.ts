@@ -129,7 +129,7 @@ test('what a former life of a peer refuses or breaks is no evidence about the on
   call(world, ann, 'bob')
   world.run()
   bob.kill()
-  ann.peers.update(new Map([['bob', { address: 'bob:2', boot: 'second life' }]]))
+  ann.peers.update(new Map([['bob', { address: 'bob:99', boot: 'second life' }]]))
   world.run()
   assert.deepEqual(ann.evidence, [])
   const waiting = call(world, ann, 'bob')
