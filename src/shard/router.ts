@@ -368,7 +368,11 @@ class ForwardedCall implements CallRequest, CallSink {
 
   start(ports: RouterPorts, owner: string): void {
     const handle = ports.send(owner, this, this)
-    this.#incoming.onCancel = () => handle.cancel()
+    this.#incoming.onCancel = () => {
+      handle.cancel()
+      // Nobody hears this; it frees the place that the call has among those that run here.
+      this.failed(failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', true))
+    }
   }
 
   replied(body: Body): void {

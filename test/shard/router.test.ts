@@ -180,6 +180,18 @@ test('cancelling a forwarded call cancels it at the owner', () => {
   assert.deepEqual(outcomes, [])
 })
 
+test('a forwarded call that is cancelled holds no place at the node that passed it on', async () => {
+  const routers = new Routers(['a', 'b', 'c'], abc)
+  routers.tables.set('a', ab)
+  const { handle } = routers.call('a', keyFrom('b', ab, 'c', abc), { method: 'slow' })
+  assert.equal(routers.unanswered, 2)
+  handle.cancel()
+  // The handler at the owner ends by its signal; who passed the call on has nothing more to wait for.
+  assert.equal(routers.unanswered, 1)
+  await Promise.resolve()
+  assert.equal(routers.unanswered, 0)
+})
+
 test('closing fails the calls that wait', () => {
   const routers = new Routers(['a'], tableOf())
   const { outcomes } = routers.call('a', 'x')
