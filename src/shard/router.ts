@@ -73,6 +73,7 @@ export class Router {
   /** Calls of this node that run on this node. */
   readonly here: Deadlines
   readonly #waiting = new Set<RoutedCall>()
+  #closed = false
   readonly counters: RouterCounters = {
     routed: 0,
     ranHere: 0,
@@ -129,8 +130,14 @@ export class Router {
     for (const call of [...this.#waiting]) call.startOver()
   }
 
-  /** Fails every call that still waits. */
+  /** The node is closed: no call is tried again. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Fails every call that still waits; those under way fail with their present attempt. */
   close(message: string): void {
+    this.#closed = true
     for (const call of [...this.#waiting])
       call.failed(failure('ERR_SHOAL_DISCONNECTED', message, false), true)
   }
@@ -277,7 +284,13 @@ class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
   }
 
   #mayRepeat(error: CallFailure): boolean {
-    if (this.#to !== undefined || !error.retryable || error.code === 'ERR_SHOAL_TIMEOUT') return false
+    if (
+      this.#router.closed ||
+      this.#to !== undefined ||
+      !error.retryable ||
+      error.code === 'ERR_SHOAL_TIMEOUT'
+    )
+      return false
     if (!error.mayHaveRun) return true
     return this.idempotent && this.#router.budget.spend()
   }

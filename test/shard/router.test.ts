@@ -200,6 +200,19 @@ test('closing fails the calls that wait', () => {
   assert.equal(routers.clock.timers, 0)
 })
 
+test('a call under way when its node is closed is not tried again', () => {
+  for (const mayHaveRun of [false, true]) {
+    const routers = new Routers(['a', 'b'], ab)
+    routers.broken.set('b', 'silent')
+    const { outcomes } = routers.call('a', keyOf('b', ab), { idempotent: true })
+    routers.router('a').close('closed')
+    assert.deepEqual(outcomes, [])
+    routers.sent[0]?.sink.failed(failure('ERR_SHOAL_DISCONNECTED', 'closed', mayHaveRun))
+    assert.deepEqual(outcomes, [{ code: 'ERR_SHOAL_DISCONNECTED', mayHaveRun }])
+    assert.equal(routers.clock.timers, 0)
+  }
+})
+
 test('an unknown method fails at its owner without running anything', () => {
   const routers = new Routers(['a', 'b', 'c'], abc)
   const { outcomes } = routers.call('a', keyOf('b', abc), { method: 'nope' })

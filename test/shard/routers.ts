@@ -148,13 +148,7 @@ class Incoming implements IncomingCall {
   readonly #answered: () => void
   #isAnswered = false
 
-  constructor(
-    peer: string,
-    request: CallRequest,
-    clock: HandClock,
-    sink: CallSink,
-    answered: () => void,
-  ) {
+  constructor(peer: string, request: CallRequest, clock: HandClock, sink: CallSink, answered: () => void) {
     this.method = request.method
     this.key = request.key
     this.partition = request.partition
