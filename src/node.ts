@@ -148,11 +148,13 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       await this.#open()
       if (this.#config.join.length > 0) await this.#cluster.join(this.#config.join, timeoutMs, signal)
       signal?.throwIfAborted()
+      this.#checkStarting()
     } catch (error) {
-      await this.close()
+      // What was bound while someone else closed the node is not closed yet.
+      this.#state = 'closed'
+      await this.#release()
       throw error
     }
-    if (this.#state !== 'starting') throw this.#wrongState('the node was closed while it started')
     this.#state = 'running'
     this.#cluster.announce('ready')
     // The ring is settled once per turn: whoever asks for an owner next finds this node on it.
@@ -255,9 +257,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   async close(): Promise<void> {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.#router.close('the node was closed')
-    this.#peers.close()
-    await Promise.all([this.#listener?.close(), this.#cluster.close(this.#wrongState('the node was closed'))])
+    await this.#release()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -267,7 +267,19 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   async #open(): Promise<void> {
     const { network } = this.#env
     this.#listener = await listenRpc(network, this.#config, (stream) => this.#peers.accept(stream))
+    this.#checkStarting()
     this.#addresses = await this.#cluster.start(portOf(this.#listener.local))
+    this.#checkStarting()
+  }
+
+  #checkStarting(): void {
+    if (this.#state !== 'starting') throw this.#wrongState('the node was closed while it started')
+  }
+
+  async #release(): Promise<void> {
+    this.#router.close('the node was closed')
+    this.#peers.close()
+    await Promise.all([this.#listener?.close(), this.#cluster.close(this.#wrongState('the node was closed'))])
   }
 
   async #leave(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
