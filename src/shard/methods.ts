@@ -130,11 +130,11 @@ export class Methods {
     handler: Handler<unknown, unknown>,
     options: MethodOptions,
   ): Method<unknown, unknown> {
-    if (typeof name !== 'string' || name.length === 0 || name.length > methodNameLengthMax) {
-      throw new ShoalError(
-        'ERR_SHOAL_OPTION',
-        `method: a name of 1 to ${methodNameLengthMax} characters, got ${JSON.stringify(name)}`,
-      )
+    if (typeof name !== 'string' || !nameFits(name)) {
+      throw new ShoalError('ERR_SHOAL_OPTION', `method: expected ${methodNameRange}, got ${shown(name)}`)
+    }
+    if (typeof handler !== 'function') {
+      throw new ShoalError('ERR_SHOAL_OPTION', `the handler of "${name}": expected a function`)
     }
     if (this.#entries.has(name))
       throw new ShoalError('ERR_SHOAL_STATE', `method "${name}" has a handler already`)
@@ -184,11 +184,13 @@ export class Methods {
     let reply: unknown
     try {
       reply = entry.handler(body, running)
+      // A thenable of another kind may call back twice, or at once: a promise around it does not.
+      if (isThenable(reply)) reply = Promise.resolve(reply)
     } catch (error) {
       this.#threw(request, sink, error)
       return running
     }
-    if (isThenable(reply)) {
+    if (reply instanceof Promise) {
       reply.then(
         (value) => this.#finish(request, caller, sink, value),
         (error: unknown) => this.#threw(request, sink, error),
@@ -228,15 +230,33 @@ export class Methods {
   }
 }
 
-/** The longest method name, in characters. */
-export const methodNameLengthMax = 128
+/** The longest method name, in characters and, as it travels, in UTF-8 bytes (`methodBytesMax` of frame.ts). */
+const nameCharsMax = 128
+const nameBytesMax = 255
+export const methodNameRange: string = `a name of 1 to ${nameCharsMax} characters and at most ${nameBytesMax} bytes`
+
+/** Whether a method may have this name. */
+export function nameFits(name: string): boolean {
+  const { length } = name
+  if (length === 0 || length > nameCharsMax) return false
+  return length * 3 <= nameBytesMax || new TextEncoder().encode(name).length <= nameBytesMax
+}
 
 export function failure(code: CallFailure['code'], message: string, mayHaveRun: boolean): CallFailure {
   return { code, message, mayHaveRun, retryable: retryableByNature(code), owner: undefined, digest: 0 }
 }
 
+/** Anything can be thrown; some of it cannot even be turned into text. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  try {
+    return String(error instanceof Error ? error.message : error)
+  } catch {
+    return 'something that is no text'
+  }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : typeof value
 }
 
 function isThenable(value: unknown): value is Promise<unknown> {
