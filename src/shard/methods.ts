@@ -231,15 +231,15 @@ export class Methods {
 }
 
 /** The longest method name, in characters and, as it travels, in UTF-8 bytes (`methodBytesMax` of frame.ts). */
-const nameCharsMax = 128
-const nameBytesMax = 255
-export const methodNameRange: string = `a name of 1 to ${nameCharsMax} characters and at most ${nameBytesMax} bytes`
+const methodNameLengthMax = 128
+const methodNameBytesMax = 255
+export const methodNameRange: string = `a name of 1 to ${methodNameLengthMax} characters and at most ${methodNameBytesMax} bytes`
 
 /** Whether a method may have this name. */
 export function nameFits(name: string): boolean {
   const { length } = name
-  if (length === 0 || length > nameCharsMax) return false
-  return length * 3 <= nameBytesMax || new TextEncoder().encode(name).length <= nameBytesMax
+  if (length === 0 || length > methodNameLengthMax) return false
+  return length * 3 <= methodNameBytesMax || new TextEncoder().encode(name).length <= methodNameBytesMax
 }
 
 export function failure(code: CallFailure['code'], message: string, mayHaveRun: boolean): CallFailure {
