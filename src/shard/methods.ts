@@ -1,7 +1,7 @@
 /**
  * The handlers of this node: registered by name before the start, run for calls that were routed here. Bodies
- * are copied on the way in and out (msgpackr) even when caller and owner are one process, so that a handler
- * may keep what it got and a caller may change what it gave.
+ * are copied on the way in and out even when caller and owner are one process, so that a handler may keep what it
+ * got, and caller and handler never share memory.
  */
 import type { Clock, Millis } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
@@ -19,11 +19,14 @@ export interface CallContext {
   readonly traceparent: string | undefined
   /** Milliseconds until the caller stops waiting; never negative. */
   readonly remainingMs: Millis
-  /** Aborts when the caller cancelled or its deadline passed. Made at first use. */
+  /** Aborts when the caller cancelled, timed out (its node says so) or is gone. Made at first use. */
   readonly signal: AbortSignal
 }
 
-/** Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. */
+/**
+ * Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. A
+ * `Uint8Array` that is returned must not change afterwards: it is sent from where it lies.
+ */
 export type Handler<Body, Reply> = (body: Body, context: CallContext) => Reply | Promise<Reply>
 
 export interface MethodOptions {
