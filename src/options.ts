@@ -170,7 +170,7 @@ export function checkOptions(options: NodeOptions): NodeConfig {
     host,
     port,
     advertise: checkAdvertise(options.advertise, host),
-    rpcPort: options.rpcPort === undefined ? undefined : integer('rpcPort', options.rpcPort, 0, 65_535),
+    rpcPort: checkRpcPort(options.rpcPort, port),
     join: checkSeeds('join', options.join ?? []),
     joinTimeoutMs: number('joinTimeoutMs', options.joinTimeoutMs ?? 10_000, 1, hourMs),
     swim,
@@ -226,6 +226,13 @@ function checkHost(host: string): string {
     throw wrong('host', host, 'an IP address')
   }
   return host
+}
+
+function checkRpcPort(rpcPort: number | undefined, port: number): number | undefined {
+  if (rpcPort === undefined || rpcPort === 0) return rpcPort
+  if (rpcPort === port)
+    throw wrong('rpcPort', rpcPort, 'another port than that of gossip, which takes TCP as well')
+  return integer('rpcPort', rpcPort, 0, 65_535)
 }
 
 function checkAdvertise(advertise: string | undefined, host: string): NodeConfig['advertise'] {

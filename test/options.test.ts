@@ -9,6 +9,7 @@ const wrong: readonly [NodeOptions, RegExp][] = [
   [{ port: 65_536 }, /^port: .*0 to 65535, got 65536/],
   [{ port: 1.5 }, /^port: expected a whole number/],
   [{ rpcPort: -1 }, /^rpcPort: /],
+  [{ port: 7000, rpcPort: 7000 }, /^rpcPort: expected another port than that of gossip/],
   [{ host: 'localhost' }, /^host: expected an IP address, got "localhost"/],
   [{ host: '0.0.0.0' }, /^advertise: .*because host is 0\.0\.0\.0/],
   [{ advertise: 'a b' }, /^advertise: /],

@@ -251,7 +251,6 @@ class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
     if (this.#settled) return
     this.#leaveHere()
     this.#mayHaveRun ||= error.mayHaveRun
-    this.#last = error
     if (final || !this.#mayRepeat(error)) {
       this.#settle(error)
       return
