@@ -56,7 +56,11 @@ export interface RequestOptions<Body, Reply> extends WaitOptions {
   readonly key?: string
   /** Sends the call to this member, whatever it owns. */
   readonly to?: string
-  /** `Uint8Array` travels untouched; anything else by MessagePack. Always copied, also on this very node. */
+  /**
+   * `Uint8Array` travels untouched; anything else by MessagePack. The handler always gets memory of its own, also
+   * on this very node. Bytes are read when they are sent, which may be later: do not change them before the call
+   * has its reply; after a timeout or an abort, not at all.
+   */
   readonly body?: Body
   /** The call may run twice. Default: as the method was registered on this node, else false. */
   readonly idempotent?: boolean

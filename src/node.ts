@@ -13,13 +13,14 @@ import { ShoalError } from './errors.ts'
 import { machineName, systemEnv } from './host/env.ts'
 import { type LeavePorts, leaveCluster } from './leave.ts'
 import { checkOptions, checkSeeds, checkTimeout, type NodeConfig, type NodeOptions } from './options.ts'
+import { checkRequest, encodeRequest } from './request.ts'
 import type { Member } from './roster.ts'
 import { Peers } from './rpc/peers.ts'
 import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
 import { PendingReply } from './shard/reply.ts'
 import { Router } from './shard/router.ts'
-import { type Body, copyBody, decodeBody, encodeBody } from './wire/body.ts'
+import { copyBody, decodeBody, encodeBody } from './wire/body.ts'
 
 type State = 'new' | 'starting' | 'running' | 'leaving' | 'closed'
 
@@ -148,11 +149,13 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       await this.#open()
       if (this.#config.join.length > 0) await this.#cluster.join(this.#config.join, timeoutMs, signal)
       signal?.throwIfAborted()
+      this.#checkStarting()
     } catch (error) {
-      await this.close()
+      // What was bound while someone else closed the node is not closed yet.
+      this.#state = 'closed'
+      await this.#release()
       throw error
     }
-    if (this.#state !== 'starting') throw this.#wrongState('the node was closed while it started')
     this.#state = 'running'
     this.#cluster.announce('ready')
     // The ring is settled once per turn: whoever asks for an owner next finds this node on it.
@@ -213,13 +216,9 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       if (this.#state !== 'running' && this.#state !== 'leaving') {
         throw this.#wrongState('request() needs a running node')
       }
-      if ((key === undefined) === (to === undefined)) {
-        throw new ShoalError('ERR_SHOAL_OPTION', 'request: exactly one of key and to')
-      }
-      if (key !== undefined) checkKeySize(key, this.#config.limits.keyBytesMax)
+      const name = checkRequest(options, this.#config.limits.keyBytesMax)
       signal?.throwIfAborted()
       const timeoutMs = options.timeoutMs ?? this.#config.timeoutMs
-      const name = typeof method === 'string' ? method : method.name
       const declared = typeof method === 'string' ? this.#methods.isIdempotent(method) : method.idempotent
       const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
       const call = this.#router.route(
@@ -255,9 +254,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   async close(): Promise<void> {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    this.#router.close('the node was closed')
-    this.#peers.close()
-    await Promise.all([this.#listener?.close(), this.#cluster.close(this.#wrongState('the node was closed'))])
+    await this.#release()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -267,7 +264,19 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   async #open(): Promise<void> {
     const { network } = this.#env
     this.#listener = await listenRpc(network, this.#config, (stream) => this.#peers.accept(stream))
+    this.#checkStarting()
     this.#addresses = await this.#cluster.start(portOf(this.#listener.local))
+    this.#checkStarting()
+  }
+
+  #checkStarting(): void {
+    if (this.#state !== 'starting') throw this.#wrongState('the node was closed while it started')
+  }
+
+  async #release(): Promise<void> {
+    this.#router.close('the node was closed')
+    this.#peers.close()
+    await Promise.all([this.#listener?.close(), this.#cluster.close(this.#wrongState('the node was closed'))])
   }
 
   async #leave(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -307,22 +316,6 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   #wrongState(message: string): ShoalError {
     return new ShoalError('ERR_SHOAL_STATE', `${message} (node "${this.name}" is ${this.#state})`)
   }
-}
-
-function encodeRequest(value: unknown): Body {
-  try {
-    return encodeBody(value)
-  } catch (cause) {
-    throw new ShoalError('ERR_SHOAL_OPTION', 'body: expected what MessagePack can carry', { cause })
-  }
-}
-
-/** Refused here too, where the key need not travel: whether a key is allowed must not depend on its owner. */
-function checkKeySize(key: string, bytesMax: number): void {
-  if (key.length * 3 <= bytesMax) return
-  const bytes = new TextEncoder().encode(key).length
-  if (bytes > bytesMax)
-    throw new ShoalError('ERR_SHOAL_TOO_LARGE', `key: at most ${bytesMax} bytes, got ${bytes}`)
 }
 
 function hex(bytes: Uint8Array): string {

@@ -146,6 +146,8 @@ const known: ReadonlySet<string> = new Set<keyof NodeOptions>([
 export const reservedTags: readonly string[] = ['sh', 'rpc', 'b', 'st', 'w', 'z', 'ring']
 
 const hourMs = 3_600_000
+/** Longest name of a node or a cluster in UTF-8: both gossip and RPC count it in one byte. */
+const textBytesMax = 255
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** Checks options and fills in defaults. Throws `ERR_SHOAL_OPTION`. */
@@ -153,7 +155,7 @@ export function checkOptions(options: NodeOptions): NodeConfig {
   for (const name of Object.keys(options)) {
     if (!known.has(name)) throw wrong(name, (options as Record<string, unknown>)[name], 'no such option')
   }
-  const host = text('host', options.host ?? '127.0.0.1', 1, 255)
+  const host = checkHost(options.host ?? '127.0.0.1')
   const port = integer('port', options.port ?? 7946, 0, 65_535)
   const cluster = text('cluster', options.cluster ?? 'shoal', 1, 200)
   const swim = checkTiming(options)
@@ -168,7 +170,7 @@ export function checkOptions(options: NodeOptions): NodeConfig {
     host,
     port,
     advertise: checkAdvertise(options.advertise, host),
-    rpcPort: options.rpcPort === undefined ? undefined : integer('rpcPort', options.rpcPort, 0, 65_535),
+    rpcPort: checkRpcPort(options.rpcPort, port),
     join: checkSeeds('join', options.join ?? []),
     joinTimeoutMs: number('joinTimeoutMs', options.joinTimeoutMs ?? 10_000, 1, hourMs),
     swim,
@@ -180,7 +182,7 @@ export function checkOptions(options: NodeOptions): NodeConfig {
     timeoutMs: number('timeoutMs', options.timeoutMs ?? 5_000, 1, hourMs),
     drainMs: number('drainMs', options.drainMs ?? swim.gossipIntervalMs * 5, 0, 60_000),
     limits: checkLimits(options.limits ?? {}),
-    logger: options.logger ?? silent,
+    logger: checkLogger(options.logger ?? silent),
   })
 }
 
@@ -206,7 +208,8 @@ function checkTiming(options: NodeOptions): SwimTiming {
   const timing = { ...base, ...options.swim }
   for (const [name, value] of Object.entries(timing)) {
     if (!Object.hasOwn(base, name)) throw wrong(`swim.${name}`, value, 'no such option')
-    if (typeof value === 'number') number(`swim.${name}`, value, 0, Number.MAX_SAFE_INTEGER)
+    if (typeof base[name as keyof SwimTiming] === 'boolean') flag(`swim.${name}`, value)
+    else number(`swim.${name}`, value, 0, Number.MAX_SAFE_INTEGER)
   }
   if (timing.probeTimeoutMs >= timing.probeIntervalMs) {
     throw wrong(
@@ -216,6 +219,20 @@ function checkTiming(options: NodeOptions): SwimTiming {
     )
   }
   return timing
+}
+
+function checkHost(host: string): string {
+  if (!/^(\d{1,3}\.){3}\d{1,3}$|^[\da-f:.]*:[\da-f:.]*(%\w+)?$/i.test(text('host', host, 1, 255))) {
+    throw wrong('host', host, 'an IP address')
+  }
+  return host
+}
+
+function checkRpcPort(rpcPort: number | undefined, port: number): number | undefined {
+  if (rpcPort === undefined || rpcPort === 0) return rpcPort
+  if (rpcPort === port)
+    throw wrong('rpcPort', rpcPort, 'another port than that of gossip, which takes TCP as well')
+  return integer('rpcPort', rpcPort, 0, 65_535)
 }
 
 function checkAdvertise(advertise: string | undefined, host: string): NodeConfig['advertise'] {
@@ -288,6 +305,9 @@ const limitRanges: Partial<Record<keyof NodeLimits, readonly [min: number, max: 
   retryRatio: [0, 1],
   // What the two ends of a connection say first must fit.
   frameBytesMax: [helloFrameBytesMax, 2 ** 31],
+  // Two bytes count a key; the message of an error must fit the shortest frame a peer may insist on.
+  keyBytesMax: [1, 65_535],
+  messageBytesMax: [1, helloFrameBytesMax - 1_024],
 }
 
 function checkLimits(limits: Partial<NodeLimits>): NodeLimits {
@@ -300,6 +320,9 @@ function checkLimits(limits: Partial<NodeLimits>): NodeLimits {
   if (all.pauseBytes > all.queuedBytesMax) {
     throw wrong('limits.pauseBytes', all.pauseBytes, `at most limits.queuedBytesMax (${all.queuedBytesMax})`)
   }
+  if (all.backoffMinMs > all.backoffMaxMs) {
+    throw wrong('limits.backoffMinMs', all.backoffMinMs, `at most limits.backoffMaxMs (${all.backoffMaxMs})`)
+  }
   return all
 }
 
@@ -307,7 +330,17 @@ function text(option: string, value: unknown, min: number, max: number): string 
   if (typeof value !== 'string' || value.length < min || value.length > max) {
     throw wrong(option, value, `text of ${min} to ${max} characters`)
   }
+  if (value.length * 3 > textBytesMax && new TextEncoder().encode(value).length > textBytesMax) {
+    throw wrong(option, value, `text of at most ${textBytesMax} bytes`)
+  }
   return value
+}
+
+function checkLogger(logger: Logger): Logger {
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    if (typeof logger[level] !== 'function') throw wrong(`logger.${level}`, logger[level], 'a function')
+  }
+  return logger
 }
 
 function flag(option: string, value: unknown): boolean {

@@ -9,6 +9,8 @@ const wrong: readonly [NodeOptions, RegExp][] = [
   [{ port: 65_536 }, /^port: .*0 to 65535, got 65536/],
   [{ port: 1.5 }, /^port: expected a whole number/],
   [{ rpcPort: -1 }, /^rpcPort: /],
+  [{ port: 7000, rpcPort: 7000 }, /^rpcPort: expected another port than that of gossip/],
+  [{ host: 'localhost' }, /^host: expected an IP address, got "localhost"/],
   [{ host: '0.0.0.0' }, /^advertise: .*because host is 0\.0\.0\.0/],
   [{ advertise: 'a b' }, /^advertise: /],
   [{ join: ['nowhere'] }, /^join: expected host:port/],
@@ -37,6 +39,14 @@ const wrong: readonly [NodeOptions, RegExp][] = [
   [{ limits: { frameBytesMax: 4_095 } }, /^limits\.frameBytesMax: .*4096/],
   [{ limits: { pauseBytes: 64 * 2 ** 20 } }, /^limits\.pauseBytes: expected at most limits\.queuedBytesMax/],
   [{ tags: { t: 'x'.repeat(446) } }, /^tags: tags take at most 512 bytes/],
+  [{ name: '€'.repeat(100) }, /^name: expected text of at most 255 bytes/],
+  [{ cluster: '€'.repeat(100) }, /^cluster: expected text of at most 255 bytes/],
+  [{ limits: { keyBytesMax: 65_536 } }, /^limits\.keyBytesMax: .*1 to 65535/],
+  [{ limits: { messageBytesMax: 3_073 } }, /^limits\.messageBytesMax: .*1 to 3072/],
+  [{ limits: { backoffMinMs: 5_001 } }, /^limits\.backoffMinMs: expected at most limits\.backoffMaxMs/],
+  [{ swim: { probeIntervalMs: '1000' } as never }, /^swim\.probeIntervalMs: expected a number/],
+  [{ swim: { tcpPings: 1 } as never }, /^swim\.tcpPings: expected true or false/],
+  [{ logger: { info() {} } as never }, /^logger\.debug: expected a function/],
   [{ nmae: 'x' } as never, /^nmae: expected no such option/],
 ]
 

@@ -32,8 +32,8 @@ async function work(name: string, seeds: string): Promise<void> {
   })
   await node.start()
   const server = createServer(async (request, response) => {
-    const key = decodeURIComponent(request.url?.slice(1) ?? '')
     try {
+      const key = decodeURIComponent(request.url?.slice(1) ?? '')
       const reply = await node.request({ method: hello, key })
       response.end(`${JSON.stringify({ ...reply, askedOf: name })}\n`)
     } catch (error) {
@@ -62,13 +62,16 @@ async function main(): Promise<void> {
   const start = async (name: string): Promise<string> => {
     const worker = cluster.fork({ MEMBER: name, SEEDS: [...gossip.values()].join(',') })
     workers.set(name, worker)
+    let ready: Ready | undefined
     worker.on('exit', (code, signal) => {
       if (ending) return
+      // One that cannot even start would be started for ever.
+      if (ready === undefined) throw new Error(`${name} did not start (${signal ?? code})`)
       console.log(`${name} is gone (${signal ?? code}), a new one starts`)
       gossip.delete(name)
       void start(name)
     })
-    const [ready] = (await once(worker, 'message')) as [Ready]
+    ;[ready] = (await once(worker, 'message')) as [Ready]
     gossip.set(name, ready.gossip)
     console.log(`${name} is process ${worker.process.pid}`)
     return ready.http

@@ -34,9 +34,9 @@ async function serve(name: string, httpPort: number, join: string[]): Promise<vo
   await node.start()
 
   const server = createServer(async (request, response) => {
-    const key = decodeURIComponent(request.url?.slice(1) ?? '')
     const by = request.method === 'POST' ? 1 : 0
     try {
+      const key = decodeURIComponent(request.url?.slice(1) ?? '')
       const reply = await node.request({ method: add, key, body: by })
       response.end(`${JSON.stringify({ key, ...reply, askedOf: name })}\n`)
     } catch (error) {

@@ -322,7 +322,8 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
     count(this.#counters.goawaysReceived, code)
     this.#outputs.push({ type: 'goaway', code, message: reader.message })
     if (code === 'duplicate') this.#goaway('duplicate', '')
-    else if (code !== 'leaving')
+    // Before hello there are no calls to run out, and a stranger is heard once.
+    else if (code !== 'leaving' || !this.open)
       this.#close(code, `the peer closed the connection: ${reader.message}`, undefined)
   }
 

@@ -46,6 +46,8 @@ export class Peer {
   #dialing: Link | undefined
   #dialledBoot: string | undefined
   #failures = 0
+  /** Failures before the last connection that said hello: being refused after it is one more of them. */
+  #failuresBefore = 0
   #retryAt: Millis = 0
   #redialledAt: Millis = Number.NEGATIVE_INFINITY
   /** The boot that said it is leaving: no more calls to it. */
@@ -98,6 +100,7 @@ export class Peer {
   /** A connection to or from this peer said hello. */
   opened(link: Link): void {
     if (this.#dialing === link) this.#dialing = undefined
+    this.#failuresBefore = this.#failures
     this.#failures = 0
     const { active } = this
     this.links.add(link)
@@ -119,7 +122,10 @@ export class Peer {
     if (this.active === link) this.active = undefined
     if (code === 'leaving') this.#leavingBoot = link.boot
     // Refused after hello: dialling again at once would be refused again.
-    else if (code === 'full') this.#backOff(message)
+    else if (code === 'full') {
+      this.#failures = this.#failuresBefore
+      this.#backOff(message)
+    }
   }
 
   /** A connection is about to be closed by us: no new calls on it. */

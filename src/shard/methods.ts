@@ -1,7 +1,7 @@
 /**
  * The handlers of this node: registered by name before the start, run for calls that were routed here. Bodies
- * are copied on the way in and out (msgpackr) even when caller and owner are one process, so that a handler
- * may keep what it got and a caller may change what it gave.
+ * are copied on the way in and out even when caller and owner are one process, so that a handler may keep what it
+ * got, and caller and handler never share memory.
  */
 import type { Clock, Millis } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
@@ -19,11 +19,14 @@ export interface CallContext {
   readonly traceparent: string | undefined
   /** Milliseconds until the caller stops waiting; never negative. */
   readonly remainingMs: Millis
-  /** Aborts when the caller cancelled or its deadline passed. Made at first use. */
+  /** Aborts when the caller cancelled, timed out (its node says so) or is gone. Made at first use. */
   readonly signal: AbortSignal
 }
 
-/** Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. */
+/**
+ * Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. A
+ * `Uint8Array` that is returned must not change afterwards: it is sent from where it lies.
+ */
 export type Handler<Body, Reply> = (body: Body, context: CallContext) => Reply | Promise<Reply>
 
 export interface MethodOptions {
@@ -130,11 +133,11 @@ export class Methods {
     handler: Handler<unknown, unknown>,
     options: MethodOptions,
   ): Method<unknown, unknown> {
-    if (typeof name !== 'string' || name.length === 0 || name.length > methodNameLengthMax) {
-      throw new ShoalError(
-        'ERR_SHOAL_OPTION',
-        `method: a name of 1 to ${methodNameLengthMax} characters, got ${JSON.stringify(name)}`,
-      )
+    if (typeof name !== 'string' || !nameFits(name)) {
+      throw new ShoalError('ERR_SHOAL_OPTION', `method: expected ${methodNameRange}, got ${shown(name)}`)
+    }
+    if (typeof handler !== 'function') {
+      throw new ShoalError('ERR_SHOAL_OPTION', `the handler of "${name}": expected a function`)
     }
     if (this.#entries.has(name))
       throw new ShoalError('ERR_SHOAL_STATE', `method "${name}" has a handler already`)
@@ -184,11 +187,13 @@ export class Methods {
     let reply: unknown
     try {
       reply = entry.handler(body, running)
+      // A thenable of another kind may call back twice, or at once: a promise around it does not.
+      if (isThenable(reply)) reply = Promise.resolve(reply)
     } catch (error) {
       this.#threw(request, sink, error)
       return running
     }
-    if (isThenable(reply)) {
+    if (reply instanceof Promise) {
       reply.then(
         (value) => this.#finish(request, caller, sink, value),
         (error: unknown) => this.#threw(request, sink, error),
@@ -228,15 +233,33 @@ export class Methods {
   }
 }
 
-/** The longest method name, in characters. */
-export const methodNameLengthMax = 128
+/** The longest method name, in characters and, as it travels, in UTF-8 bytes (`methodBytesMax` of frame.ts). */
+const methodNameLengthMax = 128
+const methodNameBytesMax = 255
+export const methodNameRange: string = `a name of 1 to ${methodNameLengthMax} characters and at most ${methodNameBytesMax} bytes`
+
+/** Whether a method may have this name. */
+export function nameFits(name: string): boolean {
+  const { length } = name
+  if (length === 0 || length > methodNameLengthMax) return false
+  return length * 3 <= methodNameBytesMax || new TextEncoder().encode(name).length <= methodNameBytesMax
+}
 
 export function failure(code: CallFailure['code'], message: string, mayHaveRun: boolean): CallFailure {
   return { code, message, mayHaveRun, retryable: retryableByNature(code), owner: undefined, digest: 0 }
 }
 
+/** Anything can be thrown; some of it cannot even be turned into text. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  try {
+    return String(error instanceof Error ? error.message : error)
+  } catch {
+    return 'something that is no text'
+  }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : typeof value
 }
 
 function isThenable(value: unknown): value is Promise<unknown> {

@@ -29,6 +29,11 @@ export class PendingReply implements CallSink {
       call.cancel()
       this.#reject(signal.reason)
     }
+    // A handler on this node may have aborted it while the call was being made.
+    if (signal.aborted) {
+      abort()
+      return
+    }
     signal.addEventListener('abort', abort, { once: true })
     this.#unlisten = () => signal.removeEventListener('abort', abort)
   }

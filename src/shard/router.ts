@@ -73,6 +73,7 @@ export class Router {
   /** Calls of this node that run on this node. */
   readonly here: Deadlines
   readonly #waiting = new Set<RoutedCall>()
+  #closed = false
   readonly counters: RouterCounters = {
     routed: 0,
     ranHere: 0,
@@ -129,8 +130,14 @@ export class Router {
     for (const call of [...this.#waiting]) call.startOver()
   }
 
-  /** Fails every call that still waits. */
+  /** The node is closed: no call is tried again. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Fails every call that still waits; those under way fail with their present attempt. */
   close(message: string): void {
+    this.#closed = true
     for (const call of [...this.#waiting])
       call.failed(failure('ERR_SHOAL_DISCONNECTED', message, false), true)
   }
@@ -244,7 +251,6 @@ class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
     if (this.#settled) return
     this.#leaveHere()
     this.#mayHaveRun ||= error.mayHaveRun
-    this.#last = error
     if (final || !this.#mayRepeat(error)) {
       this.#settle(error)
       return
@@ -277,7 +283,13 @@ class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
   }
 
   #mayRepeat(error: CallFailure): boolean {
-    if (this.#to !== undefined || !error.retryable || error.code === 'ERR_SHOAL_TIMEOUT') return false
+    if (
+      this.#router.closed ||
+      this.#to !== undefined ||
+      !error.retryable ||
+      error.code === 'ERR_SHOAL_TIMEOUT'
+    )
+      return false
     if (!error.mayHaveRun) return true
     return this.idempotent && this.#router.budget.spend()
   }
@@ -368,7 +380,11 @@ class ForwardedCall implements CallRequest, CallSink {
 
   start(ports: RouterPorts, owner: string): void {
     const handle = ports.send(owner, this, this)
-    this.#incoming.onCancel = () => handle.cancel()
+    this.#incoming.onCancel = () => {
+      handle.cancel()
+      // Nobody hears this; it frees the place that the call has among those that run here.
+      this.failed(failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', true))
+    }
   }
 
   replied(body: Body): void {

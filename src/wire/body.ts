@@ -8,7 +8,8 @@ export type BodyKind = 'none' | 'bytes' | 'value'
 
 /**
  * The bytes of one body, as a range of the buffer it arrived or was encoded in; `bytes` makes a view of it.
- * A received body may be kept for as long as its receiver likes, and keeps its buffer (up to 64 KiB) alive.
+ * A received body may be kept for as long as its receiver likes, and keeps its buffer alive: 64 KiB, or up to
+ * twice the longest frame in it.
  */
 export class Body {
   readonly kind: BodyKind
@@ -39,8 +40,12 @@ export class BodyError extends Error {
 const nothing = new Uint8Array(0)
 export const noBody: Body = new Body('none', nothing, 0, 0)
 
-/** Shorter bytes are copied out of their buffer, so that they do not keep the rest of it alive. */
+/**
+ * Bytes that are shorter than this, or than that part of their buffer, are copied out of it, so that they do not
+ * keep the rest alive: behind a frame of many megabytes a short one lies in the same buffer.
+ */
 const keptBytesMin = 4_096
+const keptPart = 16
 
 const packr = new Packr({ useRecords: false })
 const unpackr = recordless(
@@ -62,7 +67,7 @@ function recordless(unpackr: Unpackr): Unpackr {
 }
 
 /**
- * Encodes a value. A `Uint8Array` is not copied here: it must not change until the call is settled.
+ * Encodes a value. A `Uint8Array` is not copied here: it must not change until it was sent.
  * Maps and sets arrive as objects and arrays, functions as `undefined`. Throws `BodyError` for what
  * MessagePack cannot carry: symbols, cycles, integers beyond 64 bit.
  */
@@ -84,7 +89,9 @@ export function encodeBody(value: unknown): Body {
 export function decodeBody(body: Body): unknown {
   if (body.kind === 'none') return undefined
   const { bytes } = body
-  if (body.kind === 'bytes') return bytes.length < keptBytesMin ? bytes.slice() : bytes
+  if (body.kind === 'bytes') {
+    return bytes.length < Math.max(keptBytesMin, body.source.length / keptPart) ? bytes.slice() : bytes
+  }
   if (bytes.length === 0) throw new BodyError('the body cannot be decoded: it is empty')
   try {
     return unpackr.unpack(bytes)

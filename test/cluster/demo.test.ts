@@ -1,6 +1,7 @@
 /** What `npm start` runs: its promises under a SIGKILL, and that it leaves no process behind. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { Show } from '../../src/cli/demo/show.ts'
 import { allGone, isRunning, type LineProcess, Processes, Turns } from './processes.ts'
 
 const processes = new Processes()
@@ -25,6 +26,26 @@ test('the demo answers every request of live owners through a SIGKILL and says s
   turns.assertWithin('an answer by another', answeredMs, 3_000)
   assert.equal(summary?.['answeredAfterRestart'], true)
   await allGone(pidsOf(run))
+})
+
+test('two processes killed one after the other are both found out and started again', async () => {
+  const up: string[] = []
+  const show = new Show((event) => {
+    if (event.type === 'process' && event.what === 'is ready') up.push(event.name)
+  })
+  try {
+    await show.start(4)
+    const ready = up.length
+    const first = show.kill(100)
+    const second = show.kill(100)
+    const inTime = new Promise((_, reject) => {
+      setTimeout(reject, 20_000, new Error('not started again')).unref()
+    })
+    await Promise.race([Promise.all([first, second]), inTime])
+    assert.equal(up.length, ready + 2)
+  } finally {
+    await show.close()
+  }
 })
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {

@@ -2,15 +2,19 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { after, test } from 'node:test'
+import { systemEnv } from '../../src/host/env.ts'
 import {
   createNode,
   type Member,
+  type Network,
   type NodeOptions,
   type OwnershipChange,
   type ShoalNode,
 } from '../../src/index.ts'
 
 const started: ShoalNode[] = []
+/** Nodes on which the handler that never ends was called. */
+const stuck = new Set<string>()
 after(() => Promise.all(started.map((node) => node.close())))
 
 function make(name: string, seeds: readonly ShoalNode[] = [], options: NodeOptions = {}): ShoalNode {
@@ -18,6 +22,10 @@ function make(name: string, seeds: readonly ShoalNode[] = [], options: NodeOptio
   const node = createNode({ name, port: 0, profile: 'local', join, ...options })
   node.handle('where', (body: unknown, context) => ({ node: node.name, key: context.key, body }))
   node.handle('bytes', (body: Uint8Array) => body)
+  node.handle('stuck', () => {
+    stuck.add(name)
+    return new Promise(() => {})
+  })
   started.push(node)
   return node
 }
@@ -261,6 +269,53 @@ test('the lifecycle is strict: register, start once, leave twice, then nothing w
   await Promise.all([node.leave(), node.leave()])
   await node.close()
   await assert.rejects(node.request({ method: 'where', key: 'x' }), { code: 'ERR_SHOAL_STATE' })
+})
+
+test('a node that is closed while it starts leaves nothing open, whatever it was binding', async () => {
+  for (let closeAt = 1; closeAt <= 4; closeAt++) {
+    let opened = 0
+    let closed = 0
+    let asked = 0
+    const step = async <T>(work: Promise<T>): Promise<T> => {
+      if (++asked === closeAt) void node.close()
+      return await work
+    }
+    const track = <T extends { close(): Promise<void> }>(found: T): T => {
+      opened++
+      const { close } = found
+      let told = false
+      found.close = () => {
+        if (!told) closed++
+        told = true
+        return close.call(found)
+      }
+      return found
+    }
+    const network: Network = {
+      dial: (to) => systemEnv.network.dial(to),
+      resolve: (host) => step(systemEnv.network.resolve(host)),
+      listen: async (bind, accept) => track(await step(systemEnv.network.listen(bind, accept))),
+      datagrams: async (bind, handlers) => track(await step(systemEnv.network.datagrams(bind, handlers))),
+    }
+    const node = createNode({ name: 'n1', port: 0, profile: 'local', env: { ...systemEnv, network } })
+    await assert.rejects(node.start(), { code: 'ERR_SHOAL_STATE' })
+    assert.ok(asked >= closeAt)
+    assert.equal(closed, opened, `closed at step ${closeAt}`)
+  }
+})
+
+test('calls under way when their node is closed fail at once', async () => {
+  const [first, second] = (await cluster(['o1', 'o2'])) as [ShoalNode, ShoalNode]
+  const key = keys.find((each) => first.owner(each) === 'o2') as string
+  const begun = performance.now()
+  const call = first.request({ method: 'stuck', key, idempotent: true, timeoutMs: 60_000 })
+  await until('it runs', () => stuck.has('o2'))
+  await Promise.all([
+    assert.rejects(call, { code: 'ERR_SHOAL_DISCONNECTED', mayHaveRun: true }),
+    first.close(),
+    second.close(),
+  ])
+  assert.ok(performance.now() - begun < 30_000)
 })
 
 test('a bound port that is taken fails the start, naming option and address', async () => {

@@ -68,6 +68,16 @@ test('a request before hello ends the connection', () => {
   ends('early')
 })
 
+test('a goodbye before hello ends the connection, so that a stranger is logged once', () => {
+  const { outbox, bob, send, world } = stage()
+  outbox.preface()
+  for (let time = 0; time < 1_000; time++) outbox.goaway('leaving', 'spam')
+  send()
+  world.run()
+  assert.equal(bob.notices.length, 1)
+  assert.equal(bob.peers.stats.halfOpen, 0)
+})
+
 test('a second hello ends the connection', () => {
   const { outbox, hello, stream, ends, send } = stage()
   hello()

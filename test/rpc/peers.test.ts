@@ -489,3 +489,28 @@ test('a call without an end is kept until its connection is', () => {
 test('a name that does not fit a hello is refused at once', () => {
   assert.throws(() => new TestNode(new World(), 'n'.repeat(256)), RangeError)
 })
+
+test('a node whose connections are all taken refuses one more, which is tried again ever more rarely', () => {
+  const world = new World()
+  const bob = new TestNode(world, 'bob', { limits: { connectionsMax: 1 } })
+  const [ann, cat] = [new TestNode(world, 'ann'), new TestNode(world, 'cat')]
+  introduce(ann, bob, cat)
+  const first = new TestCall(world)
+  ann.peers.call('bob', first, first)
+  world.run()
+  assert.deepEqual(first.replies, ['hi'])
+  const dials = world.dials
+  const calls: TestCall[] = []
+  for (let time = 0; time < 1_000; time++) {
+    const call = new TestCall(world)
+    cat.peers.call('bob', call, call)
+    calls.push(call)
+    world.run(10)
+  }
+  assert.ok(calls.slice(0, 100).every(({ code }) => code === 'DISCONNECTED' || code === 'TIMEOUT'))
+  assert.ok(calls.every(({ failures }) => failures.every(({ mayHaveRun }) => !mayHaveRun)))
+  assert.equal(bob.peers.stats.connections, 1)
+  assert.equal(bob.ran, 1)
+  // 50 ms, doubled up to 5 s.
+  assert.ok(world.dials - dials <= 12, `${world.dials - dials} dials in 10 s`)
+})

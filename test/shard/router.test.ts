@@ -180,12 +180,37 @@ test('cancelling a forwarded call cancels it at the owner', () => {
   assert.deepEqual(outcomes, [])
 })
 
+test('a forwarded call that is cancelled holds no place at the node that passed it on', async () => {
+  const routers = new Routers(['a', 'b', 'c'], abc)
+  routers.tables.set('a', ab)
+  const { handle } = routers.call('a', keyFrom('b', ab, 'c', abc), { method: 'slow' })
+  assert.equal(routers.unanswered, 2)
+  handle.cancel()
+  // The handler at the owner ends by its signal; who passed the call on has nothing more to wait for.
+  assert.equal(routers.unanswered, 1)
+  await Promise.resolve()
+  assert.equal(routers.unanswered, 0)
+})
+
 test('closing fails the calls that wait', () => {
   const routers = new Routers(['a'], tableOf())
   const { outcomes } = routers.call('a', 'x')
   routers.router('a').close('closed')
   assert.deepEqual(outcomes, [{ code: 'ERR_SHOAL_DISCONNECTED', mayHaveRun: false }])
   assert.equal(routers.clock.timers, 0)
+})
+
+test('a call under way when its node is closed is not tried again', () => {
+  for (const mayHaveRun of [false, true]) {
+    const routers = new Routers(['a', 'b'], ab)
+    routers.broken.set('b', 'silent')
+    const { outcomes } = routers.call('a', keyOf('b', ab), { idempotent: true })
+    routers.router('a').close('closed')
+    assert.deepEqual(outcomes, [])
+    routers.sent[0]?.sink.failed(failure('ERR_SHOAL_DISCONNECTED', 'closed', mayHaveRun))
+    assert.deepEqual(outcomes, [{ code: 'ERR_SHOAL_DISCONNECTED', mayHaveRun }])
+    assert.equal(routers.clock.timers, 0)
+  }
 })
 
 test('an unknown method fails at its owner without running anything', () => {

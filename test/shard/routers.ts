@@ -37,6 +37,8 @@ export class Routers {
   readonly ran: string[] = []
   readonly tables: Map<string, RingTable> = new Map()
   readonly #routers = new Map<string, Router>()
+  /** Calls that a router took and has not answered, cancelled ones included: each holds a place there. */
+  unanswered = 0
   /** Peers that answer nothing, or fail every call with this. */
   readonly broken: Map<string, CallFailure | 'silent'> = new Map()
 
@@ -115,13 +117,14 @@ export class Routers {
   #send(from: string, to: string, request: CallRequest, sink: CallSink): { cancel(): void } {
     this.sent.push({ from, to, request, sink })
     const broken = this.broken.get(to)
-    const incoming = new Incoming(from, request, this.clock, sink)
+    const incoming = new Incoming(from, request, this.clock, sink, () => this.unanswered--)
     if (broken === 'silent') return incoming
     if (broken !== undefined || !this.#routers.has(to)) {
       const error = broken ?? failure('ERR_SHOAL_DISCONNECTED', `no connection to ${to}`, false)
       this.clock.defer(() => sink.failed(error))
       return incoming
     }
+    this.unanswered++
     this.clock.defer(() => this.router(to).receive(incoming))
     return incoming
   }
@@ -142,8 +145,10 @@ class Incoming implements IncomingCall {
   onCancel: (() => void) | undefined
   readonly #clock: HandClock
   readonly #sink: CallSink
+  readonly #answered: () => void
+  #isAnswered = false
 
-  constructor(peer: string, request: CallRequest, clock: HandClock, sink: CallSink) {
+  constructor(peer: string, request: CallRequest, clock: HandClock, sink: CallSink, answered: () => void) {
     this.method = request.method
     this.key = request.key
     this.partition = request.partition
@@ -156,6 +161,7 @@ class Incoming implements IncomingCall {
     this.peer = peer
     this.#clock = clock
     this.#sink = sink
+    this.#answered = answered
   }
 
   cancel(): void {
@@ -164,10 +170,18 @@ class Incoming implements IncomingCall {
   }
 
   reply(body: Body): void {
+    this.#answer()
     if (!this.cancelled) this.#clock.defer(() => this.#sink.replied(body))
   }
 
   fail(error: CallFailure): void {
+    this.#answer()
     if (!this.cancelled) this.#clock.defer(() => this.#sink.failed(error))
+  }
+
+  #answer(): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
+    this.#answered()
   }
 }

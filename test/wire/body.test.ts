@@ -46,6 +46,13 @@ test('a short body of bytes does not keep its slab alive, a long one is not copi
   assert.equal(long.buffer, slab.buffer)
 })
 
+test('no bytes keep a buffer alive that is more than 16 times as long', () => {
+  const slab = new Uint8Array(1_000_000)
+  const part = (length: number) => decodeBody(new Body('bytes', slab, 0, length)) as Uint8Array
+  assert.equal(part(60_000).buffer.byteLength, 60_000)
+  assert.equal(part(65_000).buffer, slab.buffer)
+})
+
 test('what cannot be encoded throws a BodyError', () => {
   const cycle: { self?: unknown } = {}
   cycle.self = cycle

@@ -48,7 +48,8 @@ export class Show {
   readonly #load: Load
   #fleet: Fleet | undefined
   #watched: readonly string[] = []
-  #outage: Outage | undefined
+  /** Kills whose keys are not all answered yet, and the last one, of which the summary tells. */
+  #outages: Outage[] = []
   #startedAt = performance.now()
   #settled = false
   #moved = 0
@@ -62,7 +63,7 @@ export class Show {
     this.#report = report
     this.#node = createNode({ name, cluster: name, profile: 'local', port: 0, observer: true })
     this.#node.on('member', (_change, { name: member, state, incarnation }) => {
-      if (state === 'dead') this.#outage?.died(member, performance.now())
+      if (state === 'dead') for (const outage of this.#outages) outage.died(member, performance.now())
       if (member !== name) this.#tell({ type: 'member', name: member, state, incarnation })
     })
     this.#node.on('ownership', ({ digest }) => this.#count(digest))
@@ -72,7 +73,7 @@ export class Show {
       runner: (owner) => this.#fleet?.get(owner),
       answered: ({ key, node }, startedAt, now) => {
         this.#answeredBy.set(key, node)
-        this.#outage?.answered(key, node, startedAt, now)
+        for (const outage of this.#outages) outage.answered(key, node, startedAt, now)
       },
       failed: (key, owner, error) => this.#tell({ type: 'failed', key, owner, error: reason(error) }),
       now: () => performance.now(),
@@ -119,7 +120,7 @@ export class Show {
     if (place === undefined) return
     const owned = this.#keys.filter((key) => this.#node.owner(key) === place.name)
     const outage = new Outage(place.name, owned, performance.now())
-    this.#outage = outage
+    this.#outages = [...this.#outages.filter(({ isOver }) => !isOver), outage]
     this.#fleet?.kill(place)
     await setTimeout(restartMs)
     while (!outage.isOver && this.#fleet?.isClosed === false) await setTimeout(50)
@@ -193,7 +194,8 @@ export class Show {
   /** What the whole run came to. */
   summary(): Summary {
     const { requests, failed, p50Ms, p99Ms, maxMs } = this.#load.total
-    const times = this.#outage?.times
+    const outage = this.#outages.at(-1)
+    const times = outage?.times
     return {
       type: 'summary',
       requests,
@@ -205,7 +207,7 @@ export class Show {
       p50Ms,
       p99Ms,
       maxMs,
-      killed: this.#outage?.name ?? null,
+      killed: outage?.name ?? null,
       detectMs: rounded(times?.detectMs),
       answeredByOthersMs: rounded(times?.answeredByOthersMs),
       allAnsweredByOthersMs: rounded(times?.allAnsweredByOthersMs),

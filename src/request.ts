@@ -1,0 +1,53 @@
+/**
+ * What a caller asks for, checked before anything happens: a wrong request is refused alike whether it would
+ * run here or elsewhere, and never reaches a connection that carries the calls of others.
+ */
+import type { RequestOptions } from './api.ts'
+import { ShoalError } from './errors.ts'
+import { methodNameRange, nameFits } from './shard/methods.ts'
+import { type Body, encodeBody } from './wire/body.ts'
+
+/** Longest `traceparent`, in UTF-8 bytes; W3C's version 00 has 55. */
+const traceBytesMax = 255
+
+/** The name of the method; throws `ERR_SHOAL_OPTION`, and `ERR_SHOAL_TOO_LARGE` for a key that is too long. */
+export function checkRequest<Body, Reply>(
+  { method, key, to, traceparent }: RequestOptions<Body, Reply>,
+  keyBytesMax: number,
+): string {
+  const name: unknown = typeof method === 'string' ? method : method?.name
+  if (typeof name !== 'string' || !nameFits(name)) throw wrong(`method: expected ${methodNameRange}`)
+  if ((key === undefined) === (to === undefined)) throw wrong('exactly one of key and to')
+  if (key !== undefined) checkKey(key, keyBytesMax)
+  else if (typeof to !== 'string') throw wrong(`to: expected the name of a member, got ${typeof to}`)
+  if (traceparent !== undefined && !isText(traceparent, traceBytesMax)) {
+    throw wrong(`traceparent: expected text of at most ${traceBytesMax} bytes`)
+  }
+  return name
+}
+
+export function encodeRequest(value: unknown): Body {
+  try {
+    return encodeBody(value)
+  } catch (cause) {
+    throw new ShoalError('ERR_SHOAL_OPTION', 'body: expected what MessagePack can carry', { cause })
+  }
+}
+
+function checkKey(key: unknown, bytesMax: number): void {
+  if (typeof key !== 'string') throw wrong(`key: expected text, got ${typeof key}`)
+  if (isText(key, bytesMax)) return
+  throw new ShoalError('ERR_SHOAL_TOO_LARGE', `key: at most ${bytesMax} bytes, got ${byteLength(key)}`)
+}
+
+function isText(value: unknown, bytesMax: number): boolean {
+  return typeof value === 'string' && (value.length * 3 <= bytesMax || byteLength(value) <= bytesMax)
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length
+}
+
+function wrong(message: string): ShoalError {
+  return new ShoalError('ERR_SHOAL_OPTION', `request: ${message}`)
+}

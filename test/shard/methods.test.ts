@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { CallFailure, CallRequest } from '../../src/rpc/call.ts'
+import { type Handler, Methods } from '../../src/shard/methods.ts'
+import { PendingReply } from '../../src/shard/reply.ts'
+import { type Body, copyBody, decodeBody, encodeBody, noBody } from '../../src/wire/body.ts'
+import { HandClock } from '../support/clock.ts'
+
+const clock = new HandClock()
+
+function methodsOf(handler: Handler<unknown, unknown>): Methods {
+  const methods = new Methods('self', { encode: encodeBody, decode: decodeBody, copy: copyBody }, clock)
+  methods.register('m', handler, {})
+  return methods
+}
+
+function requestOf(body: Body = noBody): CallRequest {
+  const deadline = clock.now() + 1_000
+  const unused = { key: 'k', partition: 0, digest: 0, hops: 0, idempotent: false, trace: undefined }
+  return { method: 'm', body, deadline, ...unused }
+}
+
+/** Runs the handler once; what its caller heard. */
+async function outcome(handler: Handler<unknown, unknown>): Promise<unknown[]> {
+  const heard: unknown[] = []
+  const methods = methodsOf(handler)
+  methods.run(requestOf(), 'self', {
+    replied: (body) => heard.push(decodeBody(body)),
+    failed: ({ message, mayHaveRun }: CallFailure) => heard.push({ message, mayHaveRun }),
+  })
+  for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+  assert.equal(methods.running, 0)
+  return heard
+}
+
+test('a handler may throw anything, at once or later, and its caller hears once that it may have run', async () => {
+  const nameless = Object.create(null) as object
+  const odd = Object.assign(new Error(), { message: Symbol('odd') })
+  for (const thrown of [new Error('no'), 'no', undefined, null, nameless, odd, Symbol('s')]) {
+    for (const handler of [
+      () => {
+        throw thrown
+      },
+      () => Promise.reject(thrown),
+    ]) {
+      const [failure, ...more] = (await outcome(handler)) as { message: string; mayHaveRun: boolean }[]
+      assert.match(failure?.message ?? '', /^the handler of m threw: /)
+      assert.equal(failure?.mayHaveRun, true)
+      assert.deepEqual(more, [])
+    }
+  }
+})
+
+test('a thenable that calls back twice, at once, or throws answers once', async () => {
+  const twice = {
+    // biome-ignore lint/suspicious/noThenProperty: what a handler may return
+    then(resolve: (value: string) => void, reject: (reason: Error) => void) {
+      resolve('first')
+      resolve('second')
+      reject(new Error('third'))
+    },
+  }
+  assert.deepEqual(await outcome(() => twice), ['first'])
+  const broken = {
+    // biome-ignore lint/suspicious/noThenProperty: what a handler may return
+    get then(): never {
+      throw new Error('no then')
+    },
+  }
+  const message = 'the handler of m threw: no then'
+  assert.deepEqual(await outcome(() => broken), [{ message, mayHaveRun: true }])
+})
+
+test('a reply that cannot be encoded fails the call, which ran', async () => {
+  const [failure] = (await outcome(() => Symbol('x'))) as { mayHaveRun: boolean }[]
+  assert.equal(failure?.mayHaveRun, true)
+})
+
+test('a handler must be a function, and its name must fit a frame', () => {
+  assert.throws(() => methodsOf('nothing' as never), { code: 'ERR_SHOAL_OPTION', message: /a function/ })
+  const methods = methodsOf(() => 1)
+  for (const name of ['', 'x'.repeat(129), '€'.repeat(86), 5 as never]) {
+    assert.throws(() => methods.register(name, () => 1, {}), { code: 'ERR_SHOAL_OPTION' })
+  }
+  methods.register('€'.repeat(85), () => 1, {})
+})
+
+test('a signal that a handler aborts while the call is being made ends the waiting', async () => {
+  const controller = new AbortController()
+  const methods = methodsOf(() => {
+    controller.abort('enough')
+    return new Promise(() => {})
+  })
+  const waiting = new Promise((resolve, reject) => {
+    const reply = new PendingReply(decodeBody, resolve, reject)
+    reply.cancelBy(controller.signal, methods.run(requestOf(), 'self', reply))
+  })
+  await assert.rejects(waiting, (reason) => reason === 'enough')
+})

@@ -1,0 +1,36 @@
+/** What the compiler knows of a call. Checked by building this file: each wrong use must be an error. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createNode, type Method, type ShoalNode } from '../src/index.ts'
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const same = <T extends true>(value: T): T => value
+
+interface Item {
+  readonly name: string
+}
+
+/** Never called: only compiled. */
+export async function calls(node: ShoalNode): Promise<void> {
+  const add = node.handle('add', async (item: Item, { key }) => `${key}: ${item.name}`.length)
+  same<Equal<typeof add, Method<Item, number>>>(true)
+  const length = await node.request({ method: add, key: 'k', body: { name: 'net' } })
+  same<Equal<typeof length, number>>(true)
+  // @ts-expect-error the handler takes an Item
+  await node.request({ method: add, key: 'k', body: 'net' })
+  const unknown = await node.request({ method: 'add', key: 'k' })
+  same<Equal<typeof unknown, unknown>>(true)
+  const told = await node.request<Item, number>({ method: 'add', key: 'k', body: { name: 'net' } })
+  same<Equal<typeof told, number>>(true)
+  node.on('ownership', ({ gained }) => same<Equal<typeof gained, readonly number[]>>(true))
+  // @ts-expect-error there is no such event
+  node.on('peerUp', () => {})
+  // @ts-expect-error members are read, not written
+  node.members[0] = undefined
+}
+
+test('the types of a handler reach the caller', () => {
+  const node = createNode({ name: 'typed' })
+  const method = node.handle('add', (item: Item) => item.name.length)
+  assert.equal(method.name, 'add')
+})
