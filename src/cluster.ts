@@ -38,6 +38,10 @@ export interface Identity {
 /** 2020-01-01 in milliseconds: incarnations count seconds from here and fit 32 bits until 2156. */
 const incarnationEpochMs = 1_577_836_800_000
 
+/** Longest single attempt to join; on slow networks the UDP test and the question who has our name need more. */
+const joinAttemptMs = 3_000
+const joinAttemptProbeTimeouts = 4
+
 /** How long membership may take to answer; it does so at once unless it is not running. */
 const statsTimeoutMs = 1_000
 
@@ -108,7 +112,8 @@ export class Cluster {
   join(seeds: readonly Address[], timeoutMs: Millis, signal: AbortSignal | undefined): Promise<void> {
     const send = (id: number, found: readonly Address[], waitMs: Millis): void =>
       this.#membership.send({ type: 'join', id, seeds: found, timeoutMs: waitMs })
-    const ports = { env: this.#env, replies: this.replies, own: this.#own, send }
+    const attemptMs = Math.max(joinAttemptMs, this.#config.swim.probeTimeoutMs * joinAttemptProbeTimeouts)
+    const ports = { env: this.#env, replies: this.replies, own: this.#own, attemptMs, send }
     return joinCluster(ports, seeds, timeoutMs, signal)
   }
 
