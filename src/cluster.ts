@@ -59,7 +59,7 @@ export class Cluster {
   #rpcPort = 0
   #own: Address = ''
   #settling = false
-  #closed = false
+  #closed: { readonly reason: unknown } | undefined
 
   constructor(identity: Identity, config: NodeConfig, env: Env, handler: ClusterHandler) {
     this.#identity = identity
@@ -104,7 +104,9 @@ export class Cluster {
           limits: defaultLimits,
         },
       })
-      .catch((cause: unknown) => Promise.reject(cannotBind('port', bind, cause)))
+      .catch((cause: unknown) => {
+        throw this.#closed === undefined ? cannotBind('port', bind, cause) : this.#closed.reason
+      })
     this.#own = joinAddress(ip, advertise.port ?? gossipPort)
     return { gossip: this.#own, rpc: joinAddress(ip, rpcPort) }
   }
@@ -141,7 +143,7 @@ export class Cluster {
 
   /** Stops at once, says nothing to anyone; whatever is waited for rejects with `reason`. */
   async close(reason: unknown): Promise<void> {
-    this.#closed = true
+    this.#closed ??= { reason }
     this.replies.close(reason)
     await this.#membership.close()
   }
@@ -201,7 +203,7 @@ export class Cluster {
     this.#settling = true
     this.#env.clock.defer(() => {
       this.#settling = false
-      if (this.#closed) return
+      if (this.#closed !== undefined) return
       const change = this.#view.update(this.#roster.ringMembers())
       this.#handler.changed(this.#roster)
       if (change === undefined) return
