@@ -163,6 +163,7 @@ export class Cluster {
   }
 
   #take(event: MembershipEvent): void {
+    if (this.#closed) return
     switch (event.type) {
       case 'members':
         for (const { change, member } of event.changes) {

@@ -48,10 +48,11 @@ export class Driver<Input, Output> {
         for (const next of inputs) this.#apply(next)
       }
     } finally {
+      // Also after a bug in the machine or in a listener: time goes on for the rest.
       this.#busy = false
+      this.#arm()
     }
     this.#drained()
-    this.#arm()
   }
 
   /** Feeds nothing any more, and forgets the timer. */

@@ -48,7 +48,6 @@ export type MembershipCommand =
   | { readonly type: 'leave'; readonly id: number; readonly timeoutMs: number }
   | { readonly type: 'tags'; readonly tags: Readonly<Record<string, string>> }
   | { readonly type: 'evidence'; readonly name: string; readonly kind: 'reset' | 'refused' }
-  | { readonly type: 'keys'; readonly op: 'add' | 'use' | 'remove'; readonly key: Uint8Array }
   | { readonly type: 'stats'; readonly id: number }
 
 export type { MemberChange, SeedFailure }
