@@ -31,13 +31,9 @@ const pauseMs = { first: 100, max: 1_000 }
 /** Addresses taken from one name. */
 const addressesPerNameMax = 16
 /** Reasons that another attempt cannot change. */
-const final: ReadonlySet<JoinFailure['reason']> = new Set([
-  'nameTaken',
-  'versions',
-  'udpBlocked',
-  'encryption',
-  'label',
-])
+const final: ReadonlySet<JoinFailure['reason']> = new Set(['nameTaken', 'versions', 'encryption', 'label'])
+/** Reasons of a seed that is there, so that starting without it would split the cluster. */
+const isThere: ReadonlySet<JoinFailure['reason']> = new Set([...final, 'udpBlocked', 'nameHeld'])
 
 /** Resolves once a seed took the node in; rejects with `ERR_SHOAL_JOIN` and each seed's reason. */
 export async function joinCluster(
@@ -65,7 +61,7 @@ export async function joinCluster(
     if (failures.length === 0) return
     const remaining = until - clock.now()
     if (failures.every(({ reason }) => final.has(reason)) || remaining <= pause) {
-      if (found.self && !failures.some(({ reason }) => final.has(reason))) return
+      if (found.self && !failures.some(({ reason }) => isThere.has(reason))) return
       throw joinError(failures)
     }
     await ports.replies.pause(pause, signal)

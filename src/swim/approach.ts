@@ -22,8 +22,15 @@ const pingTries = 4
 const retryFirst = 0.5
 const retryMost = 4
 
-/** Failures that pass by themselves: a seed that is starting up, restarting or overloaded. */
-const passing: ReadonlySet<SeedFailureReason> = new Set(['refused', 'timeout', 'closed', 'failed', 'limit'])
+/** Failures that pass by themselves: a seed, or a machine, that is starting up, restarting or overloaded. */
+const passing: ReadonlySet<SeedFailureReason> = new Set([
+  'refused',
+  'timeout',
+  'closed',
+  'failed',
+  'limit',
+  'udpBlocked',
+])
 
 export interface ApproachParts {
   readonly core: Core
@@ -128,7 +135,7 @@ export class Approach {
       const port = this.#parts.core.config.port
       this.#failed(
         'udpBlocked',
-        `TCP passes but no UDP ping was answered: open UDP (and TCP) from here to ${this.to} and back to port ${port}`,
+        `TCP passes but no UDP ping was answered: open UDP from here to ${this.to} and back to port ${port}, unless a machine is too busy to answer`,
       )
     })
   }

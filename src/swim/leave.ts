@@ -17,6 +17,8 @@ import { Timer } from './timers.ts'
 const directMax = 5
 /** Of them, so many also by an exchange, which does not get lost. */
 const exchangesMax = 2
+/** Gossip beats between Serf's intent to leave and the farewell. */
+const intentBeats = 3
 
 export class Leave {
   readonly #core: Core
@@ -52,17 +54,28 @@ export class Leave {
 
   start(id: number, timeoutMs: Millis): void {
     const core = this.#core
-    const { members, config } = core
     this.#ids.push(id)
     this.#until = core.now + timeoutMs
     core.phase = 'leaving'
+    this.#intent = this.#serf.leaving()
+    pickMembers(core, directMax, this.#told, (_, peer) => core.members.isLive(peer))
+    if (this.#intent === undefined || this.#told.length === 0) {
+      this.#sayFarewell()
+      return
+    }
+    // Serf's agents report a failure when the farewell reaches them before the intent, so that gets a start.
+    for (const peer of this.#told) this.#outbox.sendTo(peer, this.#intent)
+    core.timers.set(this.#timer, Math.min(this.#until, core.now + intentBeats * core.timing.gossipIntervalMs))
+  }
+
+  #sayFarewell(): void {
+    const core = this.#core
+    const { members, config } = core
     const incarnation = members.incarnation(core.self)
     this.#farewell = encodeMessage({ type: 'dead', incarnation, node: config.name, from: config.name })
-    this.#intent = this.#serf.leaving()
     members.setState(core.self, state.left, core.now)
     core.emitMember('left', core.self)
     core.broadcast(core.self, this.#farewell)
-    pickMembers(core, directMax, this.#told, (_, peer) => members.isLive(peer))
     for (const peer of this.#told.slice(0, exchangesMax)) {
       this.#exchanging += 1
       const deadlineAt = Math.min(this.#until, core.now + core.timing.tcpTimeoutMs)
@@ -75,6 +88,10 @@ export class Leave {
 
   #beat(): void {
     const core = this.#core
+    if (this.#farewell.length === 0) {
+      this.#sayFarewell()
+      return
+    }
     const told = this.#told.filter((peer) => core.members.isLive(peer))
     const isOut =
       told.length === 0 || (!core.queue.has(core.self) && core.userQueue.size === 0 && this.#exchanging === 0)
