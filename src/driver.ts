@@ -65,7 +65,11 @@ export class Driver<Input, Output> {
     if (this.#stopped) return
     const machine = this.#machine
     machine.handle(input, this.#clock.now())
-    for (let output = machine.poll(); output !== undefined; output = machine.poll()) this.#perform(output)
+    for (let output = machine.poll(); output !== undefined; output = machine.poll()) {
+      this.#perform(output)
+      // Whoever was told has stopped us: what would still go out must not open anything again.
+      if (this.#stopped) return
+    }
   }
 
   #arm(): void {

@@ -5,7 +5,7 @@
  */
 import { hostOf, portOf } from './address.ts'
 import { Driver } from './driver.ts'
-import type { Address, ByteStream, DatagramSocket, Env, Listener } from './env.ts'
+import type { Address, ByteStream, DatagramSocket, Env, Listener, Millis, Timer } from './env.ts'
 import type { SwimConfig } from './swim/config.ts'
 import type { SwimCounters } from './swim/core.ts'
 import type {
@@ -85,6 +85,10 @@ export class Membership {
   readonly #env: Env
   readonly #emit: (event: MembershipEvent) => void
   readonly #streams = new Map<number, ByteStream>()
+  /** Streams that we ended, until the other side closes too. */
+  readonly #lingering = new Map<number, Timer>()
+  #lingerMs: Millis = 0
+  #closed = false
   #driver: Driver<SwimInput, SwimOutput> | undefined
   #machine: Swim | undefined
   #datagrams: DatagramSocket | undefined
@@ -97,9 +101,14 @@ export class Membership {
     this.#emit = emit
   }
 
-  /** Binds and announces itself; the port that was bound. Rejects when it cannot bind. */
+  /** Binds and announces itself; the port that was bound. Rejects when it cannot bind, or was closed meanwhile. */
   async start(config: MembershipConfig): Promise<number> {
+    this.#lingerMs = config.swim.timing.tcpTimeoutMs
     const port = await this.#bind(config.bind)
+    if (this.#closed) {
+      await this.close()
+      throw new Error('membership was closed while it started')
+    }
     const meta = encodeTags(config.tags)
     const { host, port: advertised } = config.advertise
     const machine = new Swim({ ...config.swim, host, port: advertised ?? port, meta }, this.#env.random)
@@ -123,7 +132,10 @@ export class Membership {
 
   /** Stops at once and says nothing to anyone. */
   async close(): Promise<void> {
+    this.#closed = true
     this.#driver?.stop()
+    for (const timer of this.#lingering.values()) timer.cancel()
+    this.#lingering.clear()
     for (const stream of this.#streams.values()) stream.destroy()
     this.#streams.clear()
     await Promise.all([this.#datagrams?.close(), this.#listener?.close()])
@@ -177,6 +189,8 @@ export class Membership {
       drained: () => {},
       closed: (reason) => {
         this.#streams.delete(id)
+        this.#lingering.get(id)?.cancel()
+        this.#lingering.delete(id)
         feed({ type: 'closed', stream: id, reason })
       },
     })
@@ -194,7 +208,7 @@ export class Membership {
         this.#streams.get(output.stream)?.write(output.bytes)
         break
       case 'end':
-        this.#streams.get(output.stream)?.end()
+        this.#end(output.stream)
         break
       case 'destroy':
         this.#streams.get(output.stream)?.destroy()
@@ -212,6 +226,17 @@ export class Membership {
       default:
         output satisfies never
     }
+  }
+
+  /** Whoever neither reads what we wrote nor closes after us would hold its place among the streams for ever. */
+  #end(id: number): void {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    stream.end()
+    this.#lingering.set(
+      id,
+      this.#env.clock.setTimer(this.#lingerMs, () => stream.destroy()),
+    )
   }
 
   #flush(): void {

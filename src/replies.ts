@@ -13,6 +13,7 @@ export class Replies {
   readonly #clock: Clock
   readonly #pending = new Map<number, Pending>()
   #next = 1
+  #closed: { readonly reason: unknown } | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -25,6 +26,7 @@ export class Replies {
   wait(timeoutMs: Millis, signal: AbortSignal | undefined, ask: (id: number) => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted()
+      if (this.#closed !== undefined) throw this.#closed.reason
       const id = this.#next++
       const done = (): void => {
         this.#pending.delete(id)
@@ -59,8 +61,9 @@ export class Replies {
     this.#pending.get(id)?.settle(answer)
   }
 
-  /** Rejects all that is still waited for. */
+  /** Rejects all that is still waited for, and all that would be. */
   close(reason: unknown): void {
+    this.#closed ??= { reason }
     for (const pending of [...this.#pending.values()]) pending.reject(reason)
   }
 }

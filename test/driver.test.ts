@@ -111,3 +111,19 @@ test('a stopped driver feeds nothing and keeps no timer', () => {
   assert.deepEqual(machine.inputs, [1])
   assert.equal(clock.timers, 0)
 })
+
+test('a driver stopped while outputs are performed performs no more of them', () => {
+  const performed: string[] = []
+  const driver: Driver<number, string> = new Driver(
+    new Echo(),
+    new HandClock(),
+    0,
+    (output) => {
+      performed.push(output)
+      driver.stop()
+    },
+    () => {},
+  )
+  driver.feed(3)
+  assert.deepEqual(performed, ['3.0'])
+})

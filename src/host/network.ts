@@ -33,6 +33,11 @@ function parts(address: Address): { readonly host: string; readonly port: number
   return found
 }
 
+/** Inside, bytes are a `Uint8Array`: the `slice` of a `Buffer` is no copy, and would keep all of it alive. */
+function plain({ buffer, byteOffset, length }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length)
+}
+
 /** Node spells IPv4 peers of a dual-stack socket `::ffff:1.2.3.4`; shoal knows one spelling of an address. */
 function peerAddress(host: string | undefined, port: number | undefined): Address {
   const plain = host?.startsWith('::ffff:') && host.includes('.') ? host.slice(7) : (host ?? '')
@@ -68,7 +73,7 @@ class TcpStream implements ByteStream {
       this.#error = error
     })
     socket.on('close', () => this.#close(handlers))
-    socket.on('data', (bytes: Buffer) => handlers.data(bytes))
+    socket.on('data', (bytes: Buffer) => handlers.data(plain(bytes)))
     socket.on('drain', () => handlers.drained())
     socket.on('end', () => {
       this.#ended = true
@@ -121,10 +126,12 @@ class Datagrams implements DatagramSocket {
   readonly local: Address
   readonly #socket: UdpSocket
   readonly #handlers: DatagramHandlers
+  readonly #isV6: boolean
   #open = true
 
   constructor(socket: UdpSocket, handlers: DatagramHandlers) {
-    const { address, port } = socket.address()
+    const { address, port, family } = socket.address()
+    this.#isV6 = family === 'IPv6'
     this.local = joinAddress(address, port)
     this.#socket = socket
     this.#handlers = handlers
@@ -132,9 +139,11 @@ class Datagrams implements DatagramSocket {
 
   send(bytes: Uint8Array, to: Address): void {
     if (!this.#open) return
-    const { host, port } = parts(to)
     try {
-      this.#socket.send(bytes, port, host, (error) => {
+      const { host, port } = parts(to)
+      // An IPv6 socket that takes both reaches IPv4 by the mapped spelling only.
+      const ip = this.#isV6 && isIP(host) === 4 ? `::ffff:${host}` : host
+      this.#socket.send(bytes, port, ip, (error) => {
         if (error && this.#open) this.#handlers.error(error, to)
       })
     } catch (error) {
@@ -168,12 +177,19 @@ export const systemNetwork: Network = {
       recvBufferSize: datagramBufferBytes,
     })
     return new Promise((resolve, reject) => {
-      socket.once('error', reject)
+      const failed = (error: Error): void => {
+        // A socket that failed to bind keeps its descriptor.
+        socket.close()
+        reject(error)
+      }
+      socket.once('error', failed)
       // Exclusive: a worker of node:cluster would share the port with its siblings, and get their packets.
       socket.bind({ port, address: host, exclusive: true }, () => {
-        socket.off('error', reject)
+        socket.off('error', failed)
         socket.on('error', (error) => handlers.error(error, undefined))
-        socket.on('message', (bytes, from) => handlers.packet(bytes, peerAddress(from.address, from.port)))
+        socket.on('message', (bytes, from) => {
+          handlers.packet(plain(bytes), peerAddress(from.address, from.port))
+        })
         resolve(new Datagrams(socket, handlers))
       })
     })

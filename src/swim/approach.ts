@@ -104,6 +104,10 @@ export class Approach {
       return
     }
     const holder = holderAddress(ours)
+    if (holder === '') {
+      this.#failed('malformed', `its table has ${ours.name} without an IP address`)
+      return
+    }
     if (holder !== core.address && ours.state <= state.suspect) {
       this.#nameHeld(ours, holder)
       return

@@ -13,6 +13,7 @@ import { drawFraction } from './chance.ts'
 import type { SwimConfig, SwimLimits, SwimTiming } from './config.ts'
 import type { MemberChange, Notice, SwimOutput } from './events.ts'
 import { Members, state } from './members.ts'
+import { gossipFrameBytes } from './outbox.ts'
 import type { PeerRegistry } from './peers.ts'
 import { TransmitQueue, transmitLimit } from './queue.ts'
 import { Timer, Timers } from './timers.ts'
@@ -148,8 +149,17 @@ export class Core {
     return output
   }
 
-  /** Queues a fact about a member, displacing an older one. */
+  /** The longest message that gossip carries; a longer one would wait in the queue for ever. */
+  get gossipBytesMax(): number {
+    return this.timing.packetBytesMax - this.packets.overheadBytes - gossipFrameBytes
+  }
+
+  /** Queues a fact about a member, displacing an older one. What no packet holds is left to push/pull. */
   broadcast(peer: number, bytes: Uint8Array): void {
+    if (bytes.length > this.gossipBytesMax) {
+      this.queue.drop(peer)
+      return
+    }
     this.queue.put(peer, bytes)
     this.armGossip()
   }

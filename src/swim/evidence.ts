@@ -119,7 +119,11 @@ export class Evidence {
 
   /** We slept: no verdict stands. */
   forgive(): void {
-    for (const inquiry of this.#byPeer.values()) this.#core.timers.clear(inquiry.timer)
+    for (const inquiry of this.#byPeer.values()) {
+      this.#core.timers.clear(inquiry.timer)
+      // Whatever its TCP ping comes to, nobody waits for it.
+      inquiry.seqNo = 0
+    }
     this.#byPeer.clear()
     this.#bySeqNo.clear()
   }

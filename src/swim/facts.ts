@@ -125,7 +125,7 @@ export class Facts {
     const core = this.#core
     const { members } = core
     const peer = members.find(suspect.node)
-    if (peer < 0 || suspect.incarnation > incarnationMax) return
+    if (peer < 0 || !this.#isSound(suspect)) return
     const known = members.incarnation(peer)
     if (suspect.incarnation < known) {
       if (peer === core.self && from !== undefined) this.#remind(from)
@@ -158,7 +158,7 @@ export class Facts {
     const core = this.#core
     const { members } = core
     const peer = members.find(dead.node)
-    if (peer < 0 || dead.incarnation > incarnationMax) return
+    if (peer < 0 || !this.#isSound(dead)) return
     if (dead.incarnation < members.incarnation(peer)) {
       if (peer === core.self && from !== undefined) this.#remind(from)
       return
@@ -227,7 +227,7 @@ export class Facts {
     core.counters.refutes += 1
     core.awareness.add(1)
     const bytes = this.announce(accused + 1)
-    if (from !== undefined) this.#outbox.send(from, bytes)
+    if (from !== undefined && this.#mayTell()) this.#outbox.send(from, bytes)
   }
 
   /** What is held against a member that is not alive here, as a message to itself; undefined for the others. */
@@ -267,6 +267,11 @@ export class Facts {
     return true
   }
 
+  /** Accusers are remembered, so they are held to the length of names. */
+  #isSound({ incarnation, from }: Suspect | Dead): boolean {
+    return incarnation <= incarnationMax && from.length <= this.#core.limits.nameCharsMax
+  }
+
   #isAcceptable(alive: Alive): boolean {
     const core = this.#core
     const { limits } = core
@@ -284,7 +289,8 @@ export class Facts {
     }
     if (isSoundVsn(alive.vsn) && isCompatible(core.vsn, alive.vsn)) return true
     core.counters.versionsRefused += 1
-    const vsn = alive.vsn.join('.')
+    // Its length is the sender's choice.
+    const vsn = alive.vsn.length === 6 ? alive.vsn.join('.') : `of ${alive.vsn.length} bytes`
     core.notice(
       'warn',
       'incompatibleMember',

@@ -103,12 +103,15 @@ export class Healing {
       until: core.now + core.timing.tcpTimeoutMs,
       retry: false,
     }
+    const liveBefore = core.members.aliveCount
     this.#running = new Approach(this.#parts, options, (result) => {
       this.#running = undefined
-      if ('nodes' in result) {
-        this.#learn(place, result.nodes)
-        this.#doublings = 0
-      } else this.#doublings = Math.min(30, this.#doublings + 1)
+      const nodes = 'nodes' in result ? result.nodes : []
+      this.#learn(place, nodes)
+      // A seed that answers at an address which is no member's own (a virtual IP, another interface) has nothing to
+      // heal, and is not to be asked for its table every second.
+      const isHealing = core.members.aliveCount > liveBefore || nodes.some((node) => this.#isLostHere(node))
+      this.#doublings = isHealing ? 0 : Math.min(30, this.#doublings + 1)
       this.#arm()
     })
     this.#running.start()
@@ -133,6 +136,14 @@ export class Healing {
       return place
     }
     return undefined
+  }
+
+  /** Live there, known but not live here: refutations are under way. */
+  #isLostHere({ name, state: there }: PushPullNode): boolean {
+    const { core } = this.#parts
+    return (
+      there <= state.suspect && core.members.find(name) >= 0 && !core.isKnownLive(core.members.find(name))
+    )
   }
 
   #learn(place: Lost, nodes: readonly PushPullNode[]): void {

@@ -13,6 +13,8 @@ const partsMax = 127
 const compoundBytes = 2
 const partBytes = 2
 const crcBytes = 5
+/** What a packet of gossip needs around a single message, label and encryption apart. */
+export const gossipFrameBytes: number = compoundBytes + partBytes + crcBytes
 /** Share of a packet that user messages get when any wait (trap T12: node messages would fill it all). */
 const userShare = 0.25
 

@@ -6,7 +6,7 @@
  */
 import { WireError } from '../wire/error.ts'
 import { encodeMessage } from '../wire/message.ts'
-import { decodeSerf, encodeSerf } from '../wire/serf.ts'
+import { decodeSerf, encodeSerf, serfListMax } from '../wire/serf.ts'
 import type { SerfJoin, SerfLeave, SerfMessage, SerfState } from '../wire/serf-message.ts'
 import type { Core } from './core.ts'
 import { state } from './members.ts'
@@ -17,6 +17,10 @@ const serfVersionMin = 2
 const serfVersionMax = 5
 /** Messages remembered as passed on. */
 const seenMax = 1024
+/** Times beyond are lies: the clock after them would not fit the 64 bits it travels in. */
+const lTimeMax = 2n ** 63n
+/** Bytes of our state in a push/pull, so that it fits a stream whatever names strangers have. */
+const stateBytesMax = 2_097_152
 /** Query flag: do not pass on. */
 const noBroadcast = 2
 
@@ -24,7 +28,7 @@ class LamportClock {
   time = 1n
 
   witness(seen: bigint): void {
-    if (seen >= this.time) this.time = seen + 1n
+    if (seen >= this.time && seen <= lTimeMax) this.time = seen + 1n
   }
 }
 
@@ -54,9 +58,13 @@ export class SerfLayer implements UserState {
     const { members, config, phase } = this.#core
     const statusLTimes = new Map<string, bigint>()
     const leftMembers: string[] = []
-    for (let place = 0; place < members.count; place += 1) {
+    let bytesLeft = stateBytesMax
+    for (let place = 0; place < members.count && statusLTimes.size < serfListMax - 1; place += 1) {
       const peer = members.at(place)
       const name = members.name(peer)
+      // In both lists at most: three bytes a character, a header each, the time.
+      bytesLeft -= 2 * (3 * name.length + 3) + 9
+      if (bytesLeft < 0) break
       statusLTimes.set(name, this.#status.get(name) ?? 0n)
       if (members.state(peer) === state.left && name !== config.name) leftMembers.push(name)
     }
@@ -85,7 +93,10 @@ export class SerfLayer implements UserState {
   }
 
   message(body: Uint8Array): void {
-    this.#core.counters.userMessages += 1
+    const { counters, gossipBytesMax } = this.#core
+    counters.userMessages += 1
+    // It could never be passed on (its type takes a byte), and would only be held.
+    if (body.length >= gossipBytesMax) return
     const message = this.#decode(body)
     if (message === undefined || !this.isActive) return
     switch (message.type) {
@@ -139,13 +150,13 @@ export class SerfLayer implements UserState {
   }
 
   #isOld(intent: SerfJoin | SerfLeave): boolean {
-    return intent.lTime <= (this.#status.get(intent.node) ?? 0n)
+    return intent.lTime <= (this.#status.get(intent.node) ?? 0n) || intent.lTime > lTimeMax
   }
 
   #adopt(message: SerfState): void {
     for (const [name, lTime] of message.statusLTimes ?? []) {
       if (this.#core.members.find(name) < 0 || name === this.#core.config.name) continue
-      if (lTime > (this.#status.get(name) ?? 0n)) this.#setStatus(name, lTime)
+      if (lTime > (this.#status.get(name) ?? 0n) && lTime <= lTimeMax) this.#setStatus(name, lTime)
     }
   }
 

@@ -42,6 +42,8 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
   readonly #parts: ApproachParts
   /** The sender of the packet at hand, for the visitor. */
   #from: Address = ''
+  /** It held a ping or an indirect ping. */
+  #isAsked = false
 
   /**
    * `peers`: shared by the machines of a simulation; a process of its own needs none. RangeError for a host that is not
@@ -117,9 +119,11 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
 
   handle(input: SwimInput, now: Millis): void {
     const core = this.#core
+    const awakeAt = core.now
     if (now > core.now || core.phase === 'idle') core.now = now
-    // A timer this late means that the process slept, whatever wakes it now.
-    const lateMs = core.now - core.timers.next
+    // A timer this late means that the process slept, whatever wakes it now. What else waited for it to wake up,
+    // and is handled before its timers, came from the same sleep.
+    const lateMs = core.now - Math.max(core.timers.next, awakeAt)
     if (lateMs > core.timing.probeTimeoutMs) this.#stalled(lateMs)
     switch (input.type) {
       case 'tick':
@@ -245,12 +249,21 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     if (core.phase === 'idle') return
     core.counters.packetsIn += 1
     this.#from = from
+    this.#isAsked = false
     const drop = core.packets.open(bytes, this.#visit)
     if (drop !== undefined) core.counters.packetsDropped[drop] += 1
   }
 
   readonly #visit = (message: PacketMessage, raw: Uint8Array): void => {
     const from = this.#from
+    if (message.type === 'ping' || message.type === 'indirectPing') {
+      // No peer asks twice in one packet: who does wants many answers of ours for it, sent to whom it likes.
+      if (this.#isAsked) {
+        this.#core.counters.packetsDropped.limit += 1
+        return
+      }
+      this.#isAsked = true
+    }
     switch (message.type) {
       case 'ping':
         this.#pinged(message, from)

@@ -17,6 +17,11 @@ import { Timer } from './timers.ts'
 /** Up to here push/pulls come at their plain interval. */
 const unscaledMembers = 32
 
+/** Bytes of the members in a table we send; with Serf's state and badly compressed it still fits a stream. */
+const tableBytesMax = 10_485_760
+/** A member in it takes at most this, its Meta and three bytes a character of its name. */
+const memberBytes = 96
+
 /** What the layer above (Serf) puts into exchanges and takes out of them. */
 export interface UserState {
   local(join: boolean): Uint8Array
@@ -119,20 +124,18 @@ export class Sync {
   }
 
   #table(join: boolean): PushPull {
-    const { members } = this.#core
+    const { members, self } = this.#core
     const nodes: PushPullNode[] = []
+    // A table of more than a stream holds is cut off; the probe list is shuffled each round, so others follow.
+    let bytesLeft = tableBytesMax
     for (let place = 0; place < members.count; place += 1) {
       const peer = members.at(place)
       const { addr, port, meta, vsn } = members.facet(peer)
-      nodes.push({
-        name: members.name(peer),
-        addr,
-        port,
-        meta,
-        incarnation: members.incarnation(peer),
-        state: members.state(peer),
-        vsn,
-      })
+      const name = members.name(peer)
+      bytesLeft -= memberBytes + 3 * name.length + (meta?.length ?? 0)
+      if (bytesLeft < 0 && peer !== self) continue
+      const incarnation = members.incarnation(peer)
+      nodes.push({ name, addr, port, meta, incarnation, state: members.state(peer), vsn })
     }
     return { type: 'pushPull', join, nodes, userState: this.#user.local(join) }
   }

@@ -130,3 +130,64 @@ test('an IP resolves to itself, a name to its addresses, nonsense to nothing', a
   assert.ok((await network.resolve('localhost')).some((ip) => ip === '127.0.0.1' || ip === '::1'))
   await assert.rejects(network.resolve('no.such.host.invalid'))
 })
+
+test('an IPv6 socket for all addresses reaches IPv4 peers too, and says their address as they do', async (context) => {
+  const heard: string[] = []
+  let count = (): void => {}
+  const both = new Promise<void>((resolve) => {
+    count = () => {
+      if (heard.length === 2) resolve()
+    }
+  })
+  const hearing = (name: string) => ({
+    packet(_bytes: Uint8Array, from: string) {
+      heard.push(`${name} from ${from}`)
+      count()
+    },
+    error(error: Error) {
+      heard.push(`${name} ${error.message}`)
+      count()
+    },
+  })
+  const wide = await network.datagrams('[::]:0', hearing('wide')).catch(() => undefined)
+  if (wide === undefined) return context.diagnostic('this machine has no IPv6')
+  const narrow = await network.datagrams('127.0.0.1:0', hearing('narrow'))
+  const port = wide.local.slice(wide.local.lastIndexOf(':') + 1)
+  wide.send(bytes('to IPv4'), narrow.local)
+  narrow.send(bytes('to both'), `127.0.0.1:${port}`)
+  await both
+  assert.deepEqual(heard.sort(), [`narrow from 127.0.0.1:${port}`, `wide from ${narrow.local}`])
+  await wide.close()
+  await narrow.close()
+})
+
+test('received bytes are no Buffer: a slice of them is a copy', async () => {
+  const received: Uint8Array[] = []
+  let arrived = (): void => {}
+  const done = new Promise<void>((resolve) => {
+    arrived = resolve
+  })
+  const socket = await network.datagrams('127.0.0.1:0', {
+    packet(packet) {
+      received.push(packet)
+      arrived()
+    },
+    error() {},
+  })
+  socket.send(bytes('x'), socket.local)
+  await done
+  assert.ok(!Buffer.isBuffer(received[0]))
+  assert.notEqual(received[0]?.slice().buffer, received[0]?.buffer)
+  await socket.close()
+})
+
+test('an address that is none is an error of the socket, never thrown at the sender', async () => {
+  const errors: string[] = []
+  const socket = await network.datagrams('127.0.0.1:0', {
+    packet() {},
+    error: (error, to) => errors.push(`${to}: ${error.name}`),
+  })
+  socket.send(bytes('x'), '')
+  assert.deepEqual(errors, [': RangeError'])
+  await socket.close()
+})

@@ -118,3 +118,21 @@ test('a TCP ping that a dying process takes and drops does not slow its detectio
     assert.ok(tookMs !== -1 && tookMs < 980, `seed ${seed}: ${tookMs} ms`)
   }
 })
+
+test('what an inquiry hears after we slept is no verdict', () => {
+  const world = new World(9)
+  const nodes = world.cluster(3)
+  world.run(5000)
+  world.passes = () => false
+  let stream = 0
+  const output = world.output.bind(world)
+  world.output = (from, what) => {
+    if (from === nodes[0] && what.type === 'dial') stream = what.stream
+    output(from, what)
+  }
+  report([nodes[0]!], 'n1', 'refused')
+  world.now += 1500
+  nodes[0]!.input({ type: 'closed', stream, reason: 'refused' })
+  assert.equal(nodes[0]!.swim.counters.stalls, 1)
+  assert.equal(nodes[0]!.stateOf('n1'), 'alive')
+})

@@ -167,3 +167,16 @@ test('members who answer pings over TCP only are not suspected, but told of', ()
   assert.equal(nodes[0]!.stateOf('n2'), 'alive')
   assert.ok(nodes.some((node) => node.notices.includes('udpBlocked')))
 })
+
+test('one sleep is one stall, however many packets waited for its end', () => {
+  const world = new World(21)
+  const nodes = world.cluster(5)
+  world.run(5000)
+  const sleeper = nodes[0]!
+  sleeper.pause()
+  world.run(3000)
+  assert.ok(sleeper.held.length > 10)
+  sleeper.resume()
+  assert.equal(sleeper.swim.counters.stalls, 1)
+  assert.ok(sleeper.swim.health <= 2, `${sleeper.swim.health}`)
+})

@@ -119,3 +119,18 @@ test('addresses remembered for healing stay under their maximum', () => {
   assert.equal(nodes[0]!.alive.length, 1)
   assert.ok(world.now > 0)
 })
+
+test('a seed behind another address than its own is not asked for its table for ever', () => {
+  const world = new World(22)
+  const nodes = world.cluster(3)
+  world.run(2000)
+  world.nodes.set('10.99.0.1:7946', nodes[0]!)
+  const late = world.node('late').join('10.99.0.1:7946')
+  world.run(60_000)
+  assert.equal(late.results[0]?.type, 'joined')
+  const before = late.swim.counters.pushPulls
+  world.run(600_000)
+  // Two exchanges a minute for the seed, two for the plain interval.
+  const count = late.swim.counters.pushPulls - before
+  assert.ok(count <= 50, `${count} exchanges in 10 minutes`)
+})
