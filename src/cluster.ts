@@ -38,6 +38,10 @@ export interface Identity {
 /** 2020-01-01 in milliseconds: incarnations count seconds from here and fit 32 bits until 2156. */
 const incarnationEpochMs = 1_577_836_800_000
 
+/** Longest single attempt to join; on slow networks the UDP test and the question who has our name need more. */
+const joinAttemptMs = 3_000
+const joinAttemptProbeTimeouts = 4
+
 /** How long membership may take to answer; it does so at once unless it is not running. */
 const statsTimeoutMs = 1_000
 
@@ -55,7 +59,7 @@ export class Cluster {
   #rpcPort = 0
   #own: Address = ''
   #settling = false
-  #closed = false
+  #closed: { readonly reason: unknown } | undefined
 
   constructor(identity: Identity, config: NodeConfig, env: Env, handler: ClusterHandler) {
     this.#identity = identity
@@ -100,7 +104,9 @@ export class Cluster {
           limits: defaultLimits,
         },
       })
-      .catch((cause: unknown) => Promise.reject(cannotBind('port', bind, cause)))
+      .catch((cause: unknown) => {
+        throw this.#closed === undefined ? cannotBind('port', bind, cause) : this.#closed.reason
+      })
     this.#own = joinAddress(ip, advertise.port ?? gossipPort)
     return { gossip: this.#own, rpc: joinAddress(ip, rpcPort) }
   }
@@ -108,7 +114,8 @@ export class Cluster {
   join(seeds: readonly Address[], timeoutMs: Millis, signal: AbortSignal | undefined): Promise<void> {
     const send = (id: number, found: readonly Address[], waitMs: Millis): void =>
       this.#membership.send({ type: 'join', id, seeds: found, timeoutMs: waitMs })
-    const ports = { env: this.#env, replies: this.replies, own: this.#own, send }
+    const attemptMs = Math.max(joinAttemptMs, this.#config.swim.probeTimeoutMs * joinAttemptProbeTimeouts)
+    const ports = { env: this.#env, replies: this.replies, own: this.#own, attemptMs, send }
     return joinCluster(ports, seeds, timeoutMs, signal)
   }
 
@@ -136,7 +143,7 @@ export class Cluster {
 
   /** Stops at once, says nothing to anyone; whatever is waited for rejects with `reason`. */
   async close(reason: unknown): Promise<void> {
-    this.#closed = true
+    this.#closed ??= { reason }
     this.replies.close(reason)
     await this.#membership.close()
   }
@@ -196,7 +203,7 @@ export class Cluster {
     this.#settling = true
     this.#env.clock.defer(() => {
       this.#settling = false
-      if (this.#closed) return
+      if (this.#closed !== undefined) return
       const change = this.#view.update(this.#roster.ringMembers())
       this.#handler.changed(this.#roster)
       if (change === undefined) return

@@ -13,6 +13,8 @@ export interface JoinPorts {
   readonly replies: Replies
   /** This node's own gossip address: a seed that is us is skipped. */
   readonly own: Address
+  /** Longest single attempt, so that a name that resolves later is found; long enough for the UDP test. */
+  readonly attemptMs: Millis
   /** Tells membership to try these; the outcome settles the id with its failures, none when one took us in. */
   readonly send: (id: number, seeds: readonly Address[], timeoutMs: Millis) => void
 }
@@ -25,8 +27,6 @@ export interface JoinFailure {
   readonly message: string
 }
 
-/** Longest single attempt, so that a name that resolves later is found. */
-const attemptMs = 3_000
 const pauseMs = { first: 100, max: 1_000 }
 /** Addresses taken from one name. */
 const addressesPerNameMax = 16
@@ -50,10 +50,11 @@ export async function joinCluster(
   const until = clock.now() + timeoutMs
   let pause = pauseMs.first
   for (;;) {
-    const found = await resolveSeeds(ports, seeds)
+    const lookUpMs = Math.max(1, Math.min(ports.attemptMs, until - clock.now()))
+    const found = await resolveSeeds(ports, seeds, lookUpMs, signal)
     const failures: JoinFailure[] = [...found.failures]
     if (found.addresses.length > 0) {
-      const waitMs = Math.max(1, Math.min(attemptMs, until - clock.now()))
+      const waitMs = Math.max(1, Math.min(ports.attemptMs, until - clock.now()))
       const outcome = await ports.replies.wait(waitMs + pauseMs.first, signal, (id) =>
         ports.send(id, found.addresses, waitMs),
       )
@@ -79,7 +80,30 @@ interface Found {
   readonly self: boolean
 }
 
-async function resolveSeeds(ports: JoinPorts, seeds: readonly Address[]): Promise<Found> {
+type LookUp = { readonly ips: readonly string[] } | { readonly error: Error }
+
+/** A resolver may take far longer than the caller wants to wait, and cannot be stopped. */
+async function lookUp(
+  { env, replies }: JoinPorts,
+  host: string,
+  timeoutMs: Millis,
+  signal: AbortSignal | undefined,
+): Promise<LookUp> {
+  const answer = await replies.wait(timeoutMs, signal, (id) => {
+    env.network.resolve(host).then(
+      (ips) => replies.settle(id, { ips }),
+      (error: Error) => replies.settle(id, { error }),
+    )
+  })
+  return (answer as LookUp | undefined) ?? { error: new Error(`no answer within ${timeoutMs} ms`) }
+}
+
+async function resolveSeeds(
+  ports: JoinPorts,
+  seeds: readonly Address[],
+  timeoutMs: Millis,
+  signal: AbortSignal | undefined,
+): Promise<Found> {
   const addresses = new Set<Address>()
   const failures: JoinFailure[] = []
   let self = false
@@ -87,19 +111,16 @@ async function resolveSeeds(ports: JoinPorts, seeds: readonly Address[]): Promis
     seeds.map(async (seed) => {
       const colon = seed.lastIndexOf(':')
       const host = seed.slice(0, colon).replace(/^\[|\]$/g, '')
-      try {
-        const ips = await ports.env.network.resolve(host)
-        for (const ip of ips.slice(0, addressesPerNameMax)) {
-          const address = `${ip.includes(':') ? `[${ip}]` : ip}${seed.slice(colon)}`
-          if (address === ports.own) self = true
-          else addresses.add(address)
-        }
-      } catch (error) {
-        failures.push({
-          seed,
-          reason: 'unresolved',
-          message: `"${host}" has no address: ${(error as Error).message}`,
-        })
+      const found = await lookUp(ports, host, timeoutMs, signal)
+      if ('error' in found) {
+        const message = `"${host}" has no address: ${found.error.message}`
+        failures.push({ seed, reason: 'unresolved', message })
+        return
+      }
+      for (const ip of found.ips.slice(0, addressesPerNameMax)) {
+        const address = `${ip.includes(':') ? `[${ip}]` : ip}${seed.slice(colon)}`
+        if (address === ports.own) self = true
+        else addresses.add(address)
       }
     }),
   )

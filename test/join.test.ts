@@ -18,13 +18,18 @@ function world(answer: (seeds: readonly string[], attempt: number) => readonly J
   const asked: (readonly string[])[] = []
   const network = {
     resolve: (host: string) =>
-      names[host] === undefined ? Promise.reject(new Error('ENOTFOUND')) : Promise.resolve(names[host]),
+      host === 'silent'
+        ? new Promise<string[]>(() => {})
+        : names[host] === undefined
+          ? Promise.reject(new Error('ENOTFOUND'))
+          : Promise.resolve(names[host]),
   }
   const env = { clock, random: new SeededRandom(1), network } as unknown as Env
   const ports = {
     env,
     replies,
     own: '10.0.0.9:7946',
+    attemptMs: 3_000,
     send(id: number, seeds: readonly string[]) {
       asked.push(seeds)
       const failures = answer(seeds, asked.length)
@@ -116,5 +121,15 @@ test('an aborted signal ends the waiting with its reason and leaves no timer', a
   const controller = new AbortController()
   clock.setTimer(50, () => controller.abort(new Error('enough')))
   await assert.rejects(run(['one:7946'], 5_000, controller.signal), /enough/)
+  assert.equal(clock.timers, 0)
+})
+
+test('a resolver that never answers holds up neither the other seeds nor the end', async () => {
+  const { asked, clock, run } = world(() => [])
+  await run(['silent:7946', 'one:7946'], 60_000)
+  assert.deepEqual(asked, [['10.0.0.1:7946']])
+  const before = clock.now()
+  await assert.rejects(run(['silent:7946'], 5_000), /silent:7946: unresolved/)
+  assert.ok(clock.now() - before <= 5_010)
   assert.equal(clock.timers, 0)
 })

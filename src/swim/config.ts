@@ -66,6 +66,8 @@ export interface SwimLimits {
   readonly metaBytesMax: number
   /** Push/pulls and TCP pings served at once; further streams are closed unanswered. 128. */
   readonly servedStreamsMax: number
+  /** Bytes held of requests that are not whole yet, over all served streams; the one that passes it is closed. 64 MiB. */
+  readonly servedBytesMax: number
   /** Streams dialled at once. 64. */
   readonly dialledStreamsMax: number
   /** Indirect pings carried out for others at once; further requests are dropped. 1024. */
@@ -180,6 +182,7 @@ export const defaultLimits: SwimLimits = {
   nameCharsMax: 255,
   metaBytesMax: 1024,
   servedStreamsMax: 128,
+  servedBytesMax: 67_108_864,
   dialledStreamsMax: 64,
   relaysMax: 1024,
   evidenceProbesMax: 16,

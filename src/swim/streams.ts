@@ -25,6 +25,8 @@ interface Stream {
   readonly request: StreamMessage | undefined
   readonly done: ((result: ExchangeResult) => void) | undefined
   connected: boolean
+  /** Served: bytes that its reader holds. */
+  heldBytes: number
 }
 
 export class Exchanges {
@@ -33,6 +35,7 @@ export class Exchanges {
   readonly #streams = new Map<number, Stream>()
   #nextId = 1
   #served = 0
+  #servedBytes = 0
 
   /** `serve` is given each request of others; it replies at most once, before it returns. */
   constructor(core: Core, serve: (request: StreamMessage, reply: (message: StreamMessage) => void) => void) {
@@ -63,6 +66,7 @@ export class Exchanges {
       request,
       done,
       connected: false,
+      heldBytes: 0,
     }
     this.#streams.set(id, stream)
     core.timers.set(stream.timer, deadlineAt)
@@ -108,6 +112,7 @@ export class Exchanges {
       request: undefined,
       done: undefined,
       connected: true,
+      heldBytes: 0,
     }
     this.#served += 1
     this.#streams.set(id, stream)
@@ -132,7 +137,10 @@ export class Exchanges {
       this.#unreadable(stream, error)
       return
     }
-    if (message === undefined) return
+    if (message === undefined) {
+      this.#hold(stream)
+      return
+    }
     if (stream.done === undefined) {
       this.#answer(stream, message)
       return
@@ -142,6 +150,14 @@ export class Exchanges {
       const reason = /encrypt/i.test(message.error) ? 'encryption' : 'remote'
       stream.done({ failure: { reason, message: `it answered: ${message.error.slice(0, 200)}` } })
     } else stream.done({ reply: message })
+  }
+
+  /** A stranger may announce as much as the largest cluster has to say, but not on all streams at once. */
+  #hold(stream: Stream): void {
+    if (stream.done !== undefined) return
+    this.#servedBytes += stream.reader.heldBytes - stream.heldBytes
+    stream.heldBytes = stream.reader.heldBytes
+    if (this.#servedBytes > this.#core.limits.servedBytesMax) this.#drop(stream)
   }
 
   closed(id: number, reason: StreamClose): void {
@@ -199,6 +215,7 @@ export class Exchanges {
   #forget(stream: Stream): void {
     this.#streams.delete(stream.id)
     this.#core.timers.clear(stream.timer)
+    this.#servedBytes -= stream.heldBytes
     if (stream.request === undefined) this.#served -= 1
   }
 }

@@ -148,6 +148,11 @@ export class StreamReader {
     }
   }
 
+  /** Bytes kept for a message that is not whole yet. */
+  get heldBytes(): number {
+    return this.#bytes.length
+  }
+
   #append(chunk: Uint8Array): void {
     const size = this.#size + chunk.length
     if (size > this.#limits.streamBytesMax) {

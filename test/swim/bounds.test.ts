@@ -142,3 +142,25 @@ test('a seed whose table has our name without an address is malformed, and nothi
   assert.equal(result?.type === 'joinFailed' && result.failures[0]?.reason, 'malformed')
   assert.ok(!seen.some((output) => output.type === 'packet' && output.to === ''))
 })
+
+test('requests that are not whole yet share one maximum of bytes', () => {
+  const world = new World(8, { envelope, limits: { servedBytesMax: 100_000 } })
+  const [node] = world.cluster(1) as [Node]
+  const seen = watch(world, node)
+  const user = streams.seal({ type: 'user', body: new Uint8Array(40_000) }, 'dialer')
+  const begin = (stream: number): void => {
+    node.input({ type: 'accepted', stream, from: '10.66.0.1:666' })
+    node.input({ type: 'data', stream, bytes: user.subarray(0, 39_000) })
+  }
+  for (const stream of [-1, -2, -3]) begin(stream)
+  assert.deepEqual(
+    seen.filter(({ type }) => type === 'destroy').map((output) => 'stream' in output && output.stream),
+    [-3],
+  )
+  assert.equal(node.swim.counters.streamsDropped, 1)
+  // What is complete, or gone, gives its share back.
+  node.input({ type: 'data', stream: -1, bytes: user.subarray(39_000) })
+  node.input({ type: 'closed', stream: -2, reason: 'reset' })
+  for (const stream of [-4, -5]) begin(stream)
+  assert.equal(node.swim.counters.streamsDropped, 1)
+})
