@@ -151,10 +151,11 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       signal?.throwIfAborted()
       this.#checkStarting()
     } catch (error) {
+      const reason = this.#isClosed() ? this.#wrongState('the node was closed while it started') : error
       // What was bound while someone else closed the node is not closed yet.
       this.#state = 'closed'
       await this.#release()
-      throw error
+      throw reason
     }
     this.#state = 'running'
     this.#cluster.announce('ready')
@@ -267,6 +268,10 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#checkStarting()
     this.#addresses = await this.#cluster.start(portOf(this.#listener.local))
     this.#checkStarting()
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed'
   }
 
   #checkStarting(): void {

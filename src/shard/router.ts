@@ -10,6 +10,7 @@ import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/ca
 import type { Body } from '../wire/body.ts'
 import { RetryBudget } from './budget.ts'
 import { Deadlines, type Expiring } from './deadlines.ts'
+import { ForwardedCall } from './forward.ts'
 import { type Cancellable, failure } from './methods.ts'
 
 export interface RouterLimits {
@@ -349,50 +350,6 @@ class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
     this.#sink.failed(
       this.#mayHaveRun === error.mayHaveRun ? error : { ...error, mayHaveRun: this.#mayHaveRun },
     )
-  }
-}
-
-/** A peer's call on its way to the owner: the same call one hop further, its outcome handed back as it is. */
-class ForwardedCall implements CallRequest, CallSink {
-  readonly method: string
-  readonly key: string | undefined
-  readonly body: Body
-  readonly idempotent: boolean
-  readonly deadline: Millis
-  readonly trace: string | undefined
-  readonly hops: number
-  readonly partition: number
-  readonly digest: number
-  readonly #incoming: IncomingCall
-
-  constructor(incoming: IncomingCall, partition: number, digest: number) {
-    this.method = incoming.method
-    this.key = incoming.key
-    this.body = incoming.body
-    this.idempotent = incoming.idempotent
-    this.deadline = incoming.deadline
-    this.trace = incoming.trace
-    this.hops = incoming.hops + 1
-    this.partition = partition
-    this.digest = digest
-    this.#incoming = incoming
-  }
-
-  start(ports: RouterPorts, owner: string): void {
-    const handle = ports.send(owner, this, this)
-    this.#incoming.onCancel = () => {
-      handle.cancel()
-      // Nobody hears this; it frees the place that the call has among those that run here.
-      this.failed(failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', true))
-    }
-  }
-
-  replied(body: Body): void {
-    this.#incoming.reply(body)
-  }
-
-  failed(error: CallFailure): void {
-    this.#incoming.fail(error)
   }
 }
 
