@@ -13,7 +13,7 @@ import { ShoalError } from './errors.ts'
 import { machineName, systemEnv } from './host/env.ts'
 import { type LeavePorts, leaveCluster } from './leave.ts'
 import { checkOptions, checkSeeds, checkTimeout, type NodeConfig, type NodeOptions } from './options.ts'
-import { checkRequest, encodeRequest } from './request.ts'
+import { checkRequest, checkText, encodeRequest } from './request.ts'
 import type { Member } from './roster.ts'
 import { Peers } from './rpc/peers.ts'
 import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
@@ -172,13 +172,13 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
 
   /** The owner of a key; `undefined` while no node is ready. */
   owner(key: string): string | undefined {
-    return this.#cluster.table.lookup(key)
+    return this.#cluster.table.lookup(checkText(key))
   }
 
   /** The owner of a key and who comes next, at most `count` members, other zones first. */
   owners(key: string, count: number): string[] {
     const { table } = this.#cluster
-    return table.owners(table.partitionOf(key), count)
+    return table.owners(table.partitionOf(checkText(key)), count)
   }
 
   /** Whether this node owns the key. */
@@ -188,7 +188,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
 
   /** The partition of a key; the same on all nodes of a cluster, whoever owns it. */
   partitionOf(key: string): number {
-    return this.#cluster.table.partitionOf(key)
+    return this.#cluster.table.partitionOf(checkText(key))
   }
 
   /** How many partitions a member owns. */
@@ -198,7 +198,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
 
   /** Why a key is where it is: the candidates for its partition in order, and why each was passed over. */
   why(key: string): Placement {
-    return explainKey(this.#cluster.table, key)
+    return explainKey(this.#cluster.table, checkText(key))
   }
 
   /** What would move if members came or went. */
@@ -227,7 +227,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
           method: name,
           key,
           to,
-          body: encodeRequest(options.body),
+          body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax),
           idempotent: options.idempotent ?? declared,
           deadline: this.#env.clock.now() + checkTimeout('timeoutMs', timeoutMs),
           trace: options.traceparent,

@@ -10,6 +10,9 @@ import { type Body, encodeBody } from './wire/body.ts'
 /** Longest `traceparent`, in UTF-8 bytes; W3C's version 00 has 55. */
 const traceBytesMax = 255
 
+/** More than header, method and trace context of a frame take. */
+const headerBytesMax = 1024
+
 /** The name of the method; throws `ERR_SHOAL_OPTION`, and `ERR_SHOAL_TOO_LARGE` for a key that is too long. */
 export function checkRequest<Body, Reply>(
   { method, key, to, traceparent }: RequestOptions<Body, Reply>,
@@ -26,7 +29,19 @@ export function checkRequest<Body, Reply>(
   return name
 }
 
-export function encodeRequest(value: unknown): Body {
+/** Throws `ERR_SHOAL_OPTION` for what MessagePack cannot carry, `ERR_SHOAL_TOO_LARGE` for what no frame holds. */
+export function encodeRequest(value: unknown, key: string | undefined, frameBytesMax: number): Body {
+  const body = encodeOrThrow(value)
+  const bytes = body.end - body.start
+  const most = frameBytesMax - headerBytesMax - 3 * (key?.length ?? 0)
+  if (bytes <= most) return body
+  throw new ShoalError(
+    'ERR_SHOAL_TOO_LARGE',
+    `body: at most ${most} bytes (limits.frameBytesMax), got ${bytes}`,
+  )
+}
+
+function encodeOrThrow(value: unknown): Body {
   try {
     return encodeBody(value)
   } catch (cause) {
@@ -34,10 +49,20 @@ export function encodeRequest(value: unknown): Body {
   }
 }
 
+/** A key where the table is asked, not a call made. Throws `ERR_SHOAL_OPTION`. */
+export function checkText(key: string): string {
+  if (typeof key !== 'string') throw wrongKey(key)
+  return key
+}
+
 function checkKey(key: unknown, bytesMax: number): void {
-  if (typeof key !== 'string') throw wrong(`key: expected text, got ${typeof key}`)
+  if (typeof key !== 'string') throw wrongKey(key)
   if (isText(key, bytesMax)) return
   throw new ShoalError('ERR_SHOAL_TOO_LARGE', `key: at most ${bytesMax} bytes, got ${byteLength(key)}`)
+}
+
+function wrongKey(key: unknown): ShoalError {
+  return new ShoalError('ERR_SHOAL_OPTION', `key: expected text, got ${typeof key}`)
 }
 
 function isText(value: unknown, bytesMax: number): boolean {

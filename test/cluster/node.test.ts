@@ -242,6 +242,8 @@ test('whether a key or a body is allowed does not depend on who owns the key', a
     const long = `${key}${'é'.repeat(2_048)}`
     const call = nodes[0]?.request({ method: 'where', key: long })
     await assert.rejects(call ?? Promise.resolve(), { code: 'ERR_SHOAL_TOO_LARGE', mayHaveRun: false })
+    const large = nodes[0]?.request({ method: 'where', key, body: new Uint8Array(2 ** 24) })
+    await assert.rejects(large ?? Promise.resolve(), { code: 'ERR_SHOAL_TOO_LARGE', mayHaveRun: false })
     const odd = nodes[0]?.request({ method: 'where', key, body: 2n ** 70n })
     await assert.rejects(odd ?? Promise.resolve(), { code: 'ERR_SHOAL_OPTION' })
   }

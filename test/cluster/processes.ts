@@ -215,7 +215,7 @@ export class Processes {
 }
 
 /** A test process that waits longer than this for its turn is on a machine that has no turns to give. */
-const turnMsMax = 250
+const turnMsMax = 100
 
 /**
  * Watches whether the machine gave this process its turns. Bounds in time hold for processes that run; on an
