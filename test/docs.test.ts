@@ -153,7 +153,7 @@ test('npm scripts, compiled files, shoal commands and their flags exist', async 
     const shown = `${where}: ${words.join(' ')}`
     if (program === 'npm') {
       const script = first === 'run' ? rest[0] : first
-      const known = ['ci', 'install'].includes(first) || (script ?? '') in scripts
+      const known = ['ci', 'install', 'pack'].includes(first) || (script ?? '') in scripts
       assert.ok(known, `${shown}: no such script`)
       if (script === 'start') await assertFlags(shown, 'demo', rest)
     } else if (program === 'node') {
