@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Members, state } from '../../src/swim/members.ts'
 import { PeerRegistry } from '../../src/swim/peers.ts'
-import { SeededRandom, World } from '../swim/world.ts'
+import { SeededRandom } from '../support/clock.ts'
+import { World } from '../swim/world.ts'
 
 test('4.3: with round-robin choice, probes of one member by one other are at most 2n - 1 periods apart', () => {
   for (const count of [2, 3, 10, 50]) {

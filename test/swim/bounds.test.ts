@@ -6,7 +6,8 @@ import { type Alive, encodeMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
 import { encodeSerf } from '../../src/wire/serf.ts'
 import { StreamCodec } from '../../src/wire/stream.ts'
-import { type Node, SeededRandom, World } from './world.ts'
+import { SeededRandom } from '../support/clock.ts'
+import { type Node, World } from './world.ts'
 
 const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
 const packets = new PacketCodec({ ...envelope, keyring: undefined }, new SeededRandom(1))

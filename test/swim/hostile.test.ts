@@ -4,7 +4,8 @@ import type { SwimOutput } from '../../src/swim/events.ts'
 import { type Alive, encodeMessage, type PacketMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
 import { StreamCodec } from '../../src/wire/stream.ts'
-import { type Node, SeededRandom, World } from './world.ts'
+import { SeededRandom } from '../support/clock.ts'
+import { type Node, World } from './world.ts'
 
 const plain = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
 const codec = new PacketCodec({ ...plain, keyring: undefined }, new SeededRandom(1))

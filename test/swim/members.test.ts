@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Members, state } from '../../src/swim/members.ts'
 import { PeerRegistry } from '../../src/swim/peers.ts'
-import { SeededRandom } from './world.ts'
+import { SeededRandom } from '../support/clock.ts'
 
 const vsn = Uint8Array.of(1, 5, 2, 0, 0, 0)
 

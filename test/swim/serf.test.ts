@@ -4,7 +4,8 @@ import { encodeMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
 import { decodeSerf, encodeSerf } from '../../src/wire/serf.ts'
 import type { SerfMessage } from '../../src/wire/serf-message.ts'
-import { type Node, SeededRandom, World } from './world.ts'
+import { SeededRandom } from '../support/clock.ts'
+import { type Node, World } from './world.ts'
 
 const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
 const codec = new PacketCodec({ ...envelope, keyring: undefined }, new SeededRandom(1))

@@ -2,32 +2,12 @@
  * Many membership machines on one virtual clock: packets and streams pass the real codec, the network between them
  * delays, loses, cuts and refuses, processes pause, die and come back. Everything follows from one seed.
  */
-import type { Address, Millis, Random } from '../../src/env.ts'
+import type { Address, Millis } from '../../src/env.ts'
 import { defaultLimits, profiles, type SwimConfig } from '../../src/swim/config.ts'
 import type { MemberChange, SwimInput, SwimOutput } from '../../src/swim/events.ts'
 import { PeerRegistry } from '../../src/swim/peers.ts'
 import { Swim } from '../../src/swim/swim.ts'
-
-/** mulberry32: enough for tests, equal on every machine. */
-export class SeededRandom implements Random {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0
-  }
-
-  u32(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let t = this.#state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return (t ^ (t >>> 14)) >>> 0
-  }
-
-  bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.u32() & 255)
-  }
-}
+import { SeededRandom } from '../support/clock.ts'
 
 export interface MemberEvent {
   readonly at: Millis
