@@ -62,7 +62,8 @@ export class Show {
     const name = `demo-${process.pid}`
     this.#report = report
     this.#node = createNode({ name, cluster: name, profile: 'local', port: 0, observer: true })
-    this.#node.on('member', (_change, { name: member, state, incarnation }) => {
+    this.#node.on('member', (change, { name: member, state, incarnation }) => {
+      if (change === 'forgotten') return
       if (state === 'dead') for (const outage of this.#outages) outage.died(member, performance.now())
       if (member !== name) this.#tell({ type: 'member', name: member, state, incarnation })
     })
