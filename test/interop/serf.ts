@@ -24,6 +24,8 @@ export interface SerfMember {
 
 const startsMax = 3
 /** Each look at the members is a process. */
+/** Attempts of one question. */
+const asksMax = 5
 const askEveryMs = 200
 
 /** The first line of `serf version`; undefined where it is not installed. */
@@ -98,9 +100,14 @@ export class SerfAgent {
     })
   }
 
+  /** The agent now and then hangs up on its own command line; it is asked again, a few times. */
   async members(): Promise<SerfMember[]> {
-    const { out } = await this.run('members', '-format=json')
-    return (JSON.parse(out) as { members: SerfMember[] }).members
+    for (let attempt = 1; ; attempt++) {
+      const { code, out } = await this.run('members', '-format=json')
+      if (code === 0) return (JSON.parse(out) as { members: SerfMember[] }).members
+      if (attempt === asksMax) throw new Error(`serf members of ${this.name} failed: ${out}`)
+      await pause(askEveryMs)
+    }
   }
 
   /** Name and status of every member, sorted. */
