@@ -30,7 +30,7 @@ export class Leave {
   #ids: number[] = []
   #until = 0
   #exchanging = 0
-  #farewell: Uint8Array = new Uint8Array(0)
+  #farewell: Uint8Array | undefined
   /** Serf takes a leave without it for a failure. */
   #intent: Uint8Array | undefined
 
@@ -41,8 +41,8 @@ export class Leave {
     this.#serf = serf
   }
 
-  /** What to tell whoever still pings us; empty while we stay. */
-  get farewell(): Uint8Array {
+  /** What to tell whoever still pings us, once it is said. */
+  get farewell(): Uint8Array | undefined {
     return this.#farewell
   }
 
@@ -72,10 +72,11 @@ export class Leave {
     const core = this.#core
     const { members, config } = core
     const incarnation = members.incarnation(core.self)
-    this.#farewell = encodeMessage({ type: 'dead', incarnation, node: config.name, from: config.name })
+    const farewell = encodeMessage({ type: 'dead', incarnation, node: config.name, from: config.name })
+    this.#farewell = farewell
     members.setState(core.self, state.left, core.now)
     core.emitMember('left', core.self)
-    core.broadcast(core.self, this.#farewell)
+    core.broadcast(core.self, farewell)
     for (const peer of this.#told.slice(0, exchangesMax)) {
       this.#exchanging += 1
       const deadlineAt = Math.min(this.#until, core.now + core.timing.tcpTimeoutMs)
@@ -88,7 +89,8 @@ export class Leave {
 
   #beat(): void {
     const core = this.#core
-    if (this.#farewell.length === 0) {
+    const farewell = this.#farewell
+    if (farewell === undefined) {
       this.#sayFarewell()
       return
     }
@@ -102,8 +104,8 @@ export class Leave {
       return
     }
     for (const peer of told) {
-      if (this.#intent === undefined) this.#outbox.sendTo(peer, this.#farewell)
-      else this.#outbox.sendTo(peer, this.#intent, this.#farewell)
+      if (this.#intent === undefined) this.#outbox.sendTo(peer, farewell)
+      else this.#outbox.sendTo(peer, this.#intent, farewell)
     }
     core.timers.set(this.#timer, Math.min(this.#until, core.now + core.timing.gossipIntervalMs))
   }

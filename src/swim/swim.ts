@@ -303,7 +303,10 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     const peer = core.members.find(ping.sourceNode)
     const to = this.#answerTo(ping, peer, from)
     if (!core.isRunning()) {
-      this.#outbox.send(to, ack, this.#leave.farewell)
+      const { farewell } = this.#leave
+      // Between Serf's intent and the farewell there is none yet; an empty message in a compound kills memberlist 0.2.2.
+      if (farewell === undefined) this.#outbox.send(to, ack)
+      else this.#outbox.send(to, ack, farewell)
       return
     }
     // Who pings us knows us; if we do not know it, gossip has missed us. (A joiner tests UDP before anyone knows it.)

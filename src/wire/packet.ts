@@ -243,9 +243,10 @@ function joinParts(parts: readonly Uint8Array[]): Uint8Array {
   }
   let size = 2 + count * 2
   for (const part of parts) {
-    if (part.length > packetLimits.partBytesMax) {
+    // An empty one ends the process of memberlist before 0.2.4.
+    if (part.length < 1 || part.length > packetLimits.partBytesMax) {
       throw new RangeError(
-        `a message in a compound has at most ${packetLimits.partBytesMax} bytes, not ${part.length}`,
+        `a message in a compound has 1 to ${packetLimits.partBytesMax} bytes, not ${part.length}`,
       )
     }
     size += part.length

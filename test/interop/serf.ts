@@ -105,7 +105,8 @@ export class SerfAgent {
     for (let attempt = 1; ; attempt++) {
       const { code, out } = await this.run('members', '-format=json')
       if (code === 0) return (JSON.parse(out) as { members: SerfMember[] }).members
-      if (attempt === asksMax) throw new Error(`serf members of ${this.name} failed: ${out}`)
+      if (attempt === asksMax || this.over)
+        throw new Error(`serf members of ${this.name} failed: ${out}${this.#log.slice(-3000)}`)
       await pause(askEveryMs)
     }
   }

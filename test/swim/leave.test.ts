@@ -64,6 +64,24 @@ test('a member that is leaving still acks, with its farewell, and accuses nobody
   for (const node of nodes.slice(0, 4)) assert.notEqual(node.stateOf('n4'), 'alive')
 })
 
+test('in a Serf cluster a member that is pinged between its intent and its farewell acks with nothing else', () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const world = new World(seed, { profile: 'local', delegateVersions: [2, 5, 5] })
+    const nodes = world.cluster(4)
+    world.run(5000)
+    // With a beat of 1.5 s every member is probed in between; an empty farewell would not be encoded.
+    const leaver = world.node('leaver', { timing: { gossipIntervalMs: 1500 } }).join(nodes[0]!)
+    world.run(5000)
+    leaver.input({ type: 'leave', id: 1, timeoutMs: 20_000 })
+    world.run(12_000)
+    assert.ok(nodes.every((node) => node.stateOf('leaver') === 'left'))
+    assert.deepEqual(
+      world.log.filter((event) => event.change === 'died'),
+      [],
+    )
+  }
+})
+
 test('who leaves twice, or joins after leaving, is answered', () => {
   const world = new World(4)
   const nodes = world.cluster(2)

@@ -82,6 +82,8 @@ test('127 messages fit one datagram, none and 128 are refused, and so is a part 
   assert.throws(() => codec().seal([], false), RangeError)
   assert.throws(() => codec().seal([...parts, nack(127)], false), RangeError)
   assert.throws(() => codec().seal([nack(0), new Uint8Array(65_536)], false), RangeError)
+  // One without any bytes ends the process of memberlist 0.2.2.
+  assert.throws(() => codec().seal([nack(0), new Uint8Array(0)], false), RangeError)
   assert.throws(() => codec({ label: 'x'.repeat(256) }), RangeError)
   // A peer may send as many as one byte counts.
   const most = compound(Array.from({ length: 255 }, (_, i) => nack(i)))
