@@ -23,9 +23,9 @@ export interface SerfMember {
 }
 
 const startsMax = 3
-/** Each look at the members is a process. */
 /** Attempts of one question. */
 const asksMax = 5
+/** Each look at the members is a process. */
 const askEveryMs = 200
 
 /** The first line of `serf version`; undefined where it is not installed. */
