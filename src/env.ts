@@ -100,8 +100,27 @@ export interface Network {
   resolve(host: string): Promise<string[]>
 }
 
+/** The other end of a second event loop of this process. */
+export interface Thread {
+  /** Sends a plain value (what structured clone takes); values arrive in order, each in a turn of its own. */
+  post(value: unknown): void
+  /** Ends the loop with all it opened. Idempotent. */
+  stop(): Promise<void>
+}
+
+export interface ThreadHandlers {
+  message(value: unknown): void
+  /** The loop ended though nobody stopped it; nothing else is said afterwards. */
+  failed(error: Error): void
+}
+
 export interface Env {
   readonly clock: Clock
   readonly random: Random
   readonly network: Network
+  /**
+   * Starts the event loop that runs membership beside this one, so that a blocked main loop does not stop it. Where
+   * it is absent, membership runs in this loop.
+   */
+  readonly startThread?: (handlers: ThreadHandlers) => Thread
 }

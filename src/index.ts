@@ -13,6 +13,8 @@ export type {
   Random,
   StreamClose,
   StreamHandlers,
+  Thread,
+  ThreadHandlers,
   Timer,
 } from './env.ts'
 export { isShoalError, ShoalError, type ShoalErrorCode, type ShoalErrorDetail } from './errors.ts'

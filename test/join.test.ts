@@ -4,7 +4,8 @@ import type { Env } from '../src/env.ts'
 import { isShoalError } from '../src/errors.ts'
 import { type JoinFailure, joinCluster } from '../src/join.ts'
 import { Replies } from '../src/replies.ts'
-import { HandClock, SeededRandom } from './support/clock.ts'
+import { SeededRandom } from '../src/sim/random.ts'
+import { HandClock } from './support/clock.ts'
 
 const names: Record<string, string[]> = {
   one: ['10.0.0.1'],

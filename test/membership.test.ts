@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ByteStream, Env, Network, StreamHandlers } from '../src/env.ts'
 import { Membership, type MembershipConfig } from '../src/membership.ts'
+import { SeededRandom } from '../src/sim/random.ts'
 import { defaultLimits, profiles } from '../src/swim/config.ts'
 import { StreamCodec } from '../src/wire/stream.ts'
-import { HandClock, SeededRandom } from './support/clock.ts'
+import { HandClock } from './support/clock.ts'
 
 const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
 const config: MembershipConfig = {

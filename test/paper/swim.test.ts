@@ -1,9 +1,9 @@
 /** Sentences of the SWIM paper (Das, Gupta, Motivala, DSN 2002), in our words, checked on the machines. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SeededRandom } from '../../src/sim/random.ts'
 import { Members, state } from '../../src/swim/members.ts'
 import { PeerRegistry } from '../../src/swim/peers.ts'
-import { SeededRandom } from '../support/clock.ts'
 import { World } from '../swim/world.ts'
 
 test('4.3: with round-robin choice, probes of one member by one other are at most 2n - 1 periods apart', () => {

@@ -4,8 +4,9 @@ import { buildRing, type RingMember, type RingTable } from '../../src/ring/ring.
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../../src/rpc/call.ts'
 import { type CallContext, type Cancellable, failure, Methods } from '../../src/shard/methods.ts'
 import { Router, type RouterLimits } from '../../src/shard/router.ts'
+import { SeededRandom } from '../../src/sim/random.ts'
 import { type Body, copyBody, decodeBody, encodeBody } from '../../src/wire/body.ts'
-import { HandClock, SeededRandom } from '../support/clock.ts'
+import { HandClock } from '../support/clock.ts'
 
 const params = { partitions: 64, points: 16, bound: 1.25 }
 

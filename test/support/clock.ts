@@ -1,5 +1,5 @@
-/** A clock that a test advances by hand, and randomness from a seed. */
-import type { Clock, Millis, Random, Timer } from '../../src/env.ts'
+/** A clock that a test advances by hand. */
+import type { Clock, Millis, Timer } from '../../src/env.ts'
 
 export class HandClock implements Clock {
   #now: Millis = 1_000
@@ -58,26 +58,5 @@ export class HandClock implements Clock {
       this.settle()
     }
     this.#now = until
-  }
-}
-
-/** Mulberry32: small, seeded, good enough to make cases. */
-export class SeededRandom implements Random {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0
-  }
-
-  u32(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let mixed = this.#state
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return (mixed ^ (mixed >>> 14)) >>> 0
-  }
-
-  bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.u32() & 0xff)
   }
 }

@@ -1,12 +1,12 @@
 /** What a stranger's bytes may cost, beyond what hostile.test.ts and serf.test.ts show. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SeededRandom } from '../../src/sim/random.ts'
 import type { SwimOutput } from '../../src/swim/events.ts'
 import { type Alive, encodeMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
 import { encodeSerf } from '../../src/wire/serf.ts'
 import { StreamCodec } from '../../src/wire/stream.ts'
-import { SeededRandom } from '../support/clock.ts'
 import { type Node, World } from './world.ts'
 
 const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SeededRandom } from '../../src/sim/random.ts'
 import type { SwimOutput } from '../../src/swim/events.ts'
 import { type Alive, encodeMessage, type PacketMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
 import { StreamCodec } from '../../src/wire/stream.ts'
-import { SeededRandom } from '../support/clock.ts'
 import { type Node, World } from './world.ts'
 
 const plain = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SeededRandom } from '../../src/sim/random.ts'
 import { Members, state } from '../../src/swim/members.ts'
 import { PeerRegistry } from '../../src/swim/peers.ts'
-import { SeededRandom } from '../support/clock.ts'
 
 const vsn = Uint8Array.of(1, 5, 2, 0, 0, 0)
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SeededRandom } from '../../src/sim/random.ts'
 import { encodeMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
 import { decodeSerf, encodeSerf } from '../../src/wire/serf.ts'
 import type { SerfMessage } from '../../src/wire/serf-message.ts'
-import { SeededRandom } from '../support/clock.ts'
 import { type Node, World } from './world.ts'
 
 const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SeededRandom } from '../../src/sim/random.ts'
 import { Timer, Timers } from '../../src/swim/timers.ts'
-import { SeededRandom } from '../support/clock.ts'
 
 test('timers fire in order of time, and of arming where times are equal', () => {
   const timers = new Timers()

@@ -3,11 +3,11 @@
  * delays, loses, cuts and refuses, processes pause, die and come back. Everything follows from one seed.
  */
 import type { Address, Millis } from '../../src/env.ts'
+import { SeededRandom } from '../../src/sim/random.ts'
 import { defaultLimits, profiles, type SwimConfig } from '../../src/swim/config.ts'
 import type { MemberChange, SwimInput, SwimOutput } from '../../src/swim/events.ts'
 import { PeerRegistry } from '../../src/swim/peers.ts'
 import { Swim } from '../../src/swim/swim.ts'
-import { SeededRandom } from '../support/clock.ts'
 
 export interface MemberEvent {
   readonly at: Millis

@@ -1,0 +1,44 @@
+/** Randomness that follows from a seed (mulberry32): the same on every machine and every version of Node. */
+import type { Random } from '../env.ts'
+
+export class SeededRandom implements Random {
+  #state: number
+
+  /** `seed`: any integer; its low 32 bits count. */
+  constructor(seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  u32(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let mixed = this.#state
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return (mixed ^ (mixed >>> 14)) >>> 0
+  }
+
+  bytes(length: number): Uint8Array {
+    return Uint8Array.from({ length }, () => this.u32() & 0xff)
+  }
+
+  /** A uniform number in [0, 1). */
+  fraction(): number {
+    return this.u32() / 0x1_0000_0000
+  }
+
+  /** True with that probability. Certain outcomes draw nothing. */
+  chance(probability: number): boolean {
+    return probability > 0 && (probability >= 1 || this.fraction() < probability)
+  }
+
+  /** A uniform integer in [0, below). */
+  below(below: number): number {
+    return Math.floor(this.fraction() * below)
+  }
+
+  /** One of the values. */
+  pick<T>(values: readonly T[]): T {
+    if (values.length === 0) throw new RangeError('nothing to pick from')
+    return values[this.below(values.length)] as T
+  }
+}
