@@ -51,6 +51,11 @@ export class PeerRegistry {
     return this.#ids.size
   }
 
+  /** Above all ids of names given out so far. */
+  get idEnd(): number {
+    return this.#names.length
+  }
+
   /** Facets held by at least one table. */
   get facetCount(): number {
     return this.#facets.length - 1 - this.#freeFacets.length
@@ -77,6 +82,12 @@ export class PeerRegistry {
     }
     this.#refs[peer]! += 1
     return peer
+  }
+
+  /** One reference more to a name and, if it is not 0, to facts about it. */
+  retain(peer: number, facet: number): void {
+    this.#refs[peer]! += 1
+    if (facet !== 0) this.#facets[facet]!.refs += 1
   }
 
   release(peer: number): void {
