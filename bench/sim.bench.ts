@@ -6,7 +6,7 @@
 import { SwimWorld } from '../src/sim/swims.ts'
 
 const members = Number(process.argv[2] ?? 1000)
-const seconds = Number(process.argv[3] ?? 30)
+const seconds = Number(process.argv[3] ?? 180)
 const runs = Number(process.argv[4] ?? 5)
 
 const now = (): number => Number(process.hrtime.bigint()) / 1e9

@@ -4,6 +4,7 @@
  * list (memberlist's `nodes` slice) is a column too: a shuffled permutation with a cursor.
  */
 import type { Millis, Random } from '../env.ts'
+import { NodeRecord } from '../wire/stream.ts'
 import { drawBelow } from './chance.ts'
 import type { MemberRecord, MemberState } from './events.ts'
 import type { Facet, PeerRegistry } from './peers.ts'
@@ -103,6 +104,19 @@ export class Members {
       meta: facet.meta,
       vsn: facet.vsn,
     }
+  }
+
+  /** A member as it stands in our tables, shared with all machines of the registry that believe the same. */
+  nodeRecord(peer: number): NodeRecord {
+    const facet = this.facet(peer)
+    const incarnation = this.#incarnation[peer]!
+    const held = this.#state[peer]!
+    const { record } = facet
+    if (record?.incarnation === incarnation && record.state === held) return record
+    const { addr, port, meta, vsn } = facet
+    const made = new NodeRecord({ name: this.name(peer), addr, port, meta, incarnation, state: held, vsn })
+    facet.record = made
+    return made
   }
 
   /** Adds a name as dead with incarnation 0 at a random place of the probe list, or revives its tombstone. */

@@ -6,6 +6,7 @@
  */
 import type { Address } from '../env.ts'
 import { formatAddress } from '../wire/address.ts'
+import type { NodeRecord } from '../wire/stream.ts'
 
 /** One set of facts about one name, shared by all tables that believe it. Never changed. */
 export class Facet {
@@ -15,6 +16,8 @@ export class Facet {
   readonly vsn: Uint8Array
   readonly meta: Uint8Array | undefined
   readonly address: Address
+  /** The last record of a table that was made of it. Belongs to the member tables. */
+  record: NodeRecord | undefined
   /** Next facet of the same name, 0 for none. Belongs to the registry. */
   next = 0
   refs = 0
