@@ -4,17 +4,18 @@
  * list (memberlist's `nodes` slice) is a column too: a shuffled permutation with a cursor.
  */
 import type { Millis, Random } from '../env.ts'
-import { NodeRecord } from '../wire/stream.ts'
+import { type HeldNodes, NodeRecord, type NodeTable } from '../wire/stream.ts'
 import { drawBelow } from './chance.ts'
 import type { MemberRecord, MemberState } from './events.ts'
+import { TableImage } from './image.ts'
 import type { Facet, PeerRegistry } from './peers.ts'
+import { state } from './state.ts'
 
-/** As numbered in push/pull; the last two never leave this table. */
-export const state = { alive: 0, suspect: 1, dead: 2, left: 3, tombstone: 4, absent: 255 } as const
+export { state } from './state.ts'
 
 const stateNames: readonly MemberState[] = ['alive', 'suspect', 'dead', 'left']
 
-export class Members {
+export class Members implements HeldNodes {
   readonly registry: PeerRegistry
   #incarnation = new Uint32Array(0)
   #facet = new Uint32Array(0)
@@ -106,7 +107,7 @@ export class Members {
     }
   }
 
-  /** A member as it stands in our tables, shared with all machines of the registry that believe the same. */
+  /** The record of a member, shared with all machines of the registry that believe the same. */
   nodeRecord(peer: number): NodeRecord {
     const facet = this.facet(peer)
     const incarnation = this.#incarnation[peer]!
@@ -117,6 +118,23 @@ export class Members {
     const made = new NodeRecord({ name: this.name(peer), addr, port, meta, incarnation, state: held, vsn })
     facet.record = made
     return made
+  }
+
+  heldNode(name: string): NodeRecord | undefined {
+    const peer = this.find(name)
+    return peer < 0 || this.state(peer) > state.left ? undefined : this.nodeRecord(peer)
+  }
+
+  heldTable(): NodeTable | undefined {
+    const { registry } = this
+    const columns = { states: this.#state, incarnations: this.#incarnation, facets: this.#facet }
+    if (registry.image?.shows(columns) !== true) {
+      const records: NodeRecord[] = []
+      for (let peer = 0; peer < this.#state.length; peer += 1)
+        if (this.#state[peer]! <= state.left) records.push(this.nodeRecord(peer))
+      registry.image = new TableImage(columns, records)
+    }
+    return registry.image.table
   }
 
   /** Adds a name as dead with incarnation 0 at a random place of the probe list, or revives its tombstone. */

@@ -5,7 +5,7 @@
  * message or throws a WireError. Struct fields are read straight into locals, because this is the hot path
  * of a simulation.
  */
-import { Cursor, Writer } from './cursor.ts'
+import { Cursor, noBytes, Writer } from './cursor.ts'
 import { WireError } from './error.ts'
 import * as read from './message-read.ts'
 import { messageTypes } from './message-types.ts'
@@ -106,7 +106,13 @@ const cursor = new Cursor()
  * alive or indirect ping, text that is not well-formed.
  */
 export function encodeMessage(message: PacketMessage | ErrorReply): Uint8Array {
+  return encodeMessageBehind(noBytes, message)
+}
+
+/** The same with other bytes in front. */
+export function encodeMessageBehind(front: Uint8Array, message: PacketMessage | ErrorReply): Uint8Array {
   writer.start()
+  writer.copy(front)
   switch (message.type) {
     case 'ping':
       write.writePing(writer, message)
