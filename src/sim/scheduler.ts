@@ -108,12 +108,15 @@ export class Scheduler {
   }
 }
 
-/** A binary heap whose events know their places. */
+/** A binary heap whose events know their places. Times lie apart from the events: comparing them is most of the work. */
 class Heap {
   readonly events: SimEvent[] = []
+  #times = new Float64Array(64)
+  #orders = new Float64Array(64)
 
   push(event: SimEvent): void {
     const slot = this.events.length
+    if (slot === this.#times.length) this.#grow()
     this.events.push(event)
     this.up(event, slot)
   }
@@ -124,49 +127,68 @@ class Heap {
     event.slot = -1
     if (last === event) return
     // The hole goes where the last one fits.
-    if (slot > 0 && isBefore(last, this.events[(slot - 1) >> 1] as SimEvent)) this.up(last, slot)
+    if (slot > 0 && this.#isBefore(last.at, last.order, (slot - 1) >> 1)) this.up(last, slot)
     else this.down(last, slot)
   }
 
   /** Puts the event at this place or, past later ones, above it. */
   up(event: SimEvent, from: number): void {
-    const { events } = this
+    const { at, order } = event
     let slot = from
     while (slot > 0) {
-      const parentSlot = (slot - 1) >> 1
-      const parent = events[parentSlot] as SimEvent
-      if (!isBefore(event, parent)) break
-      events[slot] = parent
-      parent.slot = slot
-      slot = parentSlot
+      const parent = (slot - 1) >> 1
+      if (!this.#isBefore(at, order, parent)) break
+      this.#move(parent, slot)
+      slot = parent
     }
-    events[slot] = event
-    event.slot = slot
+    this.#place(event, at, order, slot)
   }
 
   /** Puts the event at this place or, past earlier ones, below it. */
   down(event: SimEvent, from: number): void {
-    const { events } = this
-    const size = events.length
+    const { at, order } = event
+    const times = this.#times
+    const size = this.events.length
     let slot = from
     for (;;) {
-      let childSlot = 2 * slot + 1
-      if (childSlot >= size) break
-      let child = events[childSlot] as SimEvent
-      if (childSlot + 1 < size) {
-        const right = events[childSlot + 1] as SimEvent
-        if (isBefore(right, child)) {
-          child = right
-          childSlot += 1
-        }
-      }
-      if (!isBefore(child, event)) break
-      events[slot] = child
-      child.slot = slot
-      slot = childSlot
+      let child = 2 * slot + 1
+      if (child >= size) break
+      const right = child + 1
+      if (right < size && this.#isBefore(times[right]!, this.#orders[right]!, child)) child = right
+      if (this.#isBefore(at, order, child)) break
+      this.#move(child, slot)
+      slot = child
     }
-    events[slot] = event
+    this.#place(event, at, order, slot)
+  }
+
+  #isBefore(at: Millis, order: number, slot: number): boolean {
+    const other = this.#times[slot]!
+    return at < other || (at === other && order < this.#orders[slot]!)
+  }
+
+  #move(from: number, to: number): void {
+    const event = this.events[from] as SimEvent
+    this.events[to] = event
+    event.slot = to
+    this.#times[to] = this.#times[from]!
+    this.#orders[to] = this.#orders[from]!
+  }
+
+  #place(event: SimEvent, at: Millis, order: number, slot: number): void {
+    this.events[slot] = event
     event.slot = slot
+    this.#times[slot] = at
+    this.#orders[slot] = order
+  }
+
+  #grow(): void {
+    const times = new Float64Array(this.#times.length * 2)
+    const orders = new Float64Array(times.length)
+    times.set(this.#times)
+    orders.set(this.#orders)
+    this.#times = times
+    this.#orders = orders
   }
 }
 

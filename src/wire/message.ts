@@ -5,7 +5,7 @@
  * message or throws a WireError. Struct fields are read straight into locals, because this is the hot path
  * of a simulation.
  */
-import { Cursor, noBytes, Writer } from './cursor.ts'
+import { Cursor, Writer } from './cursor.ts'
 import { WireError } from './error.ts'
 import * as read from './message-read.ts'
 import { messageTypes } from './message-types.ts'
@@ -106,13 +106,20 @@ const cursor = new Cursor()
  * alive or indirect ping, text that is not well-formed.
  */
 export function encodeMessage(message: PacketMessage | ErrorReply): Uint8Array {
-  return encodeMessageBehind(noBytes, message)
+  writer.start()
+  writeMessage(message)
+  return writer.finish()
 }
 
-/** The same with other bytes in front. */
-export function encodeMessageBehind(front: Uint8Array, message: PacketMessage | ErrorReply): Uint8Array {
+/** The same behind other bytes, for sending and not for keeping: see `Writer.take`. */
+export function encodeDatagram(front: Uint8Array, message: PacketMessage): Uint8Array {
   writer.start()
   writer.copy(front)
+  writeMessage(message)
+  return writer.take()
+}
+
+function writeMessage(message: PacketMessage | ErrorReply): void {
   switch (message.type) {
     case 'ping':
       write.writePing(writer, message)
@@ -144,7 +151,6 @@ export function encodeMessageBehind(front: Uint8Array, message: PacketMessage | 
     default:
       message satisfies never
   }
-  return writer.finish()
 }
 
 /**

@@ -13,8 +13,8 @@ import { hasLabel, type Label, makeLabel } from './label.ts'
 import {
   decodeMessage,
   type ErrorReply,
+  encodeDatagram,
   encodeMessage,
-  encodeMessageBehind,
   type PacketMessage,
 } from './message.ts'
 
@@ -110,7 +110,7 @@ export class PacketCodec {
   sealOne(message: PacketMessage): Uint8Array {
     if (this.#envelope.compress || this.#sealing() !== undefined)
       return this.seal([encodeMessage(message)], false)
-    return encodeMessageBehind(this.#label.header, message)
+    return encodeDatagram(this.#label.header, message)
   }
 
   /** The ring to seal with, if what we send is sealed. */
