@@ -104,6 +104,7 @@ export class Loop {
   readonly world: LoopWorld
   readonly name: string
   readonly clock: Clock
+  readonly random: SeededRandom
   /** What the trace calls it. */
   readonly number: number
   dead = false
@@ -120,6 +121,7 @@ export class Loop {
     this.world = world
     this.name = name
     this.number = number
+    this.random = random
     this.#wallTime = wallTime
     this.#origin = world.scheduler.now - random.below(clockOriginMsMax)
     this.clock = this.#makeClock()
@@ -144,7 +146,7 @@ export class Loop {
     const { trace, scheduler, turns } = this.world
     trace.time(scheduler.now)
     trace.number((this.number << 8) | kind)
-    turns.enter(this.name)
+    turns.enter(this)
   }
 
   /** Runs a callback in a turn of its own, as soon as the loop is free. */

@@ -29,23 +29,37 @@ class Boot<T> {
   readonly loop: Loop
   readonly env: Env
   value: T | undefined
+  /** Its program has returned or failed, or will never do either. */
   isOver = false
+  /** Somebody holds `started`. */
   isAsked = false
   readonly started: Promise<T>
-  readonly resolve: (value: T) => void
-  readonly reject: (error: unknown) => void
+  #settle: { resolve(value: T): void; reject(error: unknown): void } | undefined
 
   constructor(loop: Loop, env: Env) {
     this.loop = loop
     this.env = env
-    let settle: Pick<Boot<T>, 'resolve' | 'reject'> | undefined
     this.started = new Promise<T>((resolve, reject) => {
-      settle = { resolve, reject }
+      this.#settle = { resolve, reject }
     })
     // Whether anybody waits for it is this class's business, not Node's.
     this.started.catch(() => {})
-    this.resolve = settle!.resolve
-    this.reject = settle!.reject
+  }
+
+  /** False when it was over already. */
+  done(value: T): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    this.value = value
+    this.#settle?.resolve(value)
+    return true
+  }
+
+  failed(error: unknown): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    this.#settle?.reject(error)
+    return true
   }
 }
 
@@ -55,7 +69,7 @@ export class SimProcess<T = unknown> {
   readonly host: string
   readonly #world: World
   readonly #machine: Host
-  readonly #program: Program<T>
+  readonly #program: () => T | Promise<T>
   readonly #number: number
   readonly #startedAt: Millis
   #boot = 0
@@ -71,7 +85,7 @@ export class SimProcess<T = unknown> {
     this.#machine = machine
     this.#number = number
     this.#startedAt = wallTimeAtZero
-    this.#program = program
+    this.#program = () => program(this)
     this.#current = this.#start()
   }
 
@@ -120,9 +134,7 @@ export class SimProcess<T = unknown> {
     machine.listeners.clear()
     for (const stream of [...machine.streams]) stream.kill(silent)
     boot.value = undefined
-    if (boot.isOver) return
-    boot.isOver = true
-    boot.reject(
+    boot.failed(
       new SimulationError(`"${this.name}" crashed before its program had returned`, this.#world.turns.moment),
     )
   }
@@ -185,21 +197,14 @@ export class SimProcess<T = unknown> {
   }
 
   #run(boot: Boot<T>): void {
-    const done = (value: T): void => {
-      if (boot.isOver) return
-      boot.isOver = true
-      boot.value = value
-      boot.resolve(value)
-    }
-    new Promise<T>((resolve) => resolve(this.#program(this))).then(done, (error: unknown) =>
-      this.#failed(boot, error),
+    new Promise<T>((resolve) => resolve(this.#program())).then(
+      (value) => boot.done(value),
+      (error: unknown) => this.#failed(boot, error),
     )
   }
 
   #failed(boot: Boot<T>, error: unknown): void {
-    if (boot.isOver) return
-    boot.isOver = true
-    boot.reject(error)
+    if (!boot.failed(error)) return
     if (!boot.isAsked) {
       const why = error instanceof Error ? error.message : String(error)
       this.#world.turns.fail(`the program of "${this.name}" failed: ${why}`, error)

@@ -7,6 +7,7 @@ import { SimulationError } from './error.ts'
 import type { LinkOptions } from './links.ts'
 import { type Program, SimProcess } from './process.ts'
 import { SeededRandom, seedFrom } from './random.ts'
+import { type Runner, releaseReality, watchReality } from './reality.ts'
 import { toTicks } from './time.ts'
 import { World } from './world.ts'
 
@@ -25,7 +26,7 @@ export interface SimulationOptions {
 }
 
 /** A machine, by its process or the process's name. A name may be used before it is spawned. */
-export type Place = string | SimProcess<never> | SimProcess<unknown>
+export type Place = string | { readonly name: string }
 
 export interface CutOptions {
   /** Only what goes from the first to the second is cut. Default false. */
@@ -52,6 +53,7 @@ export class Simulation implements AsyncDisposable {
   readonly links: SimLinks
   readonly #world: World
   readonly #startAt: Millis
+  readonly #script: Runner
   readonly #processes = new Map<string, SimProcess<unknown>>()
   #isClosed = false
 
@@ -65,8 +67,14 @@ export class Simulation implements AsyncDisposable {
     this.seed = seed
     this.random = new SeededRandom(seedFrom(`${seed}/script`))
     this.#startAt = startAt
-    this.#world = new World(seed, link, streamTimeoutMs, () => {})
-    const { links } = this.#world
+    this.#world = new World(seed, link, streamTimeoutMs)
+    const { links, scheduler } = this.#world
+    this.#script = {
+      name: undefined,
+      clock: { now: () => scheduler.now, wallTime: () => Math.floor(startAt + scheduler.now) },
+      random: this.random,
+    }
+    watchReality()
     this.links = {
       set: (from, to, change) => links.set(this.#ip(from), this.#ip(to), change),
       setAll: (change) => links.setAll(change),
@@ -102,7 +110,7 @@ export class Simulation implements AsyncDisposable {
     const world = this.#world
     const number = this.#processes.size + 1
     const spawned = new SimProcess<T>(world, world.hosts.named(name), number, this.#startAt, program)
-    this.#processes.set(name, spawned as SimProcess<unknown>)
+    this.#processes.set(name, spawned)
     return spawned
   }
 
@@ -133,7 +141,7 @@ export class Simulation implements AsyncDisposable {
   at(ms: Millis, fn: () => void): void {
     const { scheduler, turns } = this.#world
     scheduler.at(scheduler.now + toTicks(ms), () => {
-      turns.enter(undefined)
+      turns.enter(this.#script)
       fn()
     })
   }
@@ -172,6 +180,7 @@ export class Simulation implements AsyncDisposable {
     this.#isClosed = true
     for (const one of this.#processes.values()) one.crash({ silent: true })
     this.#world.turns.stop()
+    releaseReality()
     return Promise.resolve()
   }
 

@@ -6,6 +6,7 @@
  */
 import type { Millis } from '../env.ts'
 import { SimulationError, type SimulationMoment } from './error.ts'
+import { type Inside, type Runner, setInside } from './reality.ts'
 import type { Scheduler } from './scheduler.ts'
 
 /** The real one, whatever is put in its place while a simulation runs. */
@@ -30,32 +31,27 @@ export class Turns {
   /** The first thing that went wrong; ends this and every later run. */
   failure: unknown
   readonly #scheduler: Scheduler
-  readonly #watch: (inside: Turns | undefined) => void
-  #running: string | undefined
-  #isInside = false
+  #running: Runner | undefined
   #hasFailed = false
   #goal: Goal | undefined
   #isBatched = false
   #moment: Millis = -1
   #ranInMoment = 0
+  readonly #insides = new WeakMap<Runner, Inside>()
 
-  /** `watch` hears when simulated code begins to run, and when it is done. */
-  constructor(seed: number, scheduler: Scheduler, watch: (inside: Turns | undefined) => void) {
+  constructor(seed: number, scheduler: Scheduler) {
     this.seed = seed
     this.#scheduler = scheduler
-    this.#watch = watch
   }
 
   get moment(): SimulationMoment {
-    return { seed: this.seed, at: this.#scheduler.now, process: this.#running }
+    return { seed: this.seed, at: this.#scheduler.now, process: this.#running?.name }
   }
 
-  /** Code of this process runs from here to the end of the turn; `undefined` for the script of a test. */
-  enter(name: string | undefined): void {
-    this.#running = name
-    if (this.#isInside) return
-    this.#isInside = true
-    if (this.#goal !== undefined) this.#watch(this)
+  /** Code of this runner runs from here to the end of the turn. */
+  enter(runner: Runner): void {
+    this.#running = runner
+    setInside(this.#inside(runner))
   }
 
   /** Runs what was deferred, at the end of this turn. */
@@ -75,7 +71,8 @@ export class Turns {
 
   /** Code of a process threw where nobody caught it. */
   threw(error: unknown): void {
-    const who = this.#running === undefined ? 'the script' : `"${this.#running}"`
+    const name = this.#running?.name
+    const who = name === undefined ? 'the script' : `"${name}"`
     this.fail(`${who} threw: ${error instanceof Error ? error.message : String(error)}`, error)
   }
 
@@ -110,7 +107,7 @@ export class Turns {
     const goal = this.#goal
     if (goal === undefined) return
     try {
-      if (this.#isInside) {
+      if (this.#running !== undefined) {
         this.#leave()
         for (const check of this.checks) check()
       }
@@ -136,15 +133,22 @@ export class Turns {
       } else if (++this.#ranInMoment > eventsPerMomentMax) {
         throw this.fail(`time stands still: ${eventsPerMomentMax} events at one moment`)
       }
-    } while (!this.#isInside)
+    } while (this.#running === undefined)
     return true
   }
 
+  #inside(runner: Runner): Inside {
+    const known = this.#insides.get(runner)
+    if (known !== undefined) return known
+    const inside: Inside = { runner, fail: (message) => this.fail(message) }
+    this.#insides.set(runner, inside)
+    return inside
+  }
+
   #leave(): void {
+    if (this.#running === undefined) return
     this.#running = undefined
-    if (!this.#isInside) return
-    this.#isInside = false
-    this.#watch(undefined)
+    setInside(undefined)
   }
 
   #finish(goal: Goal, done: boolean): void {

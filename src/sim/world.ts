@@ -31,16 +31,11 @@ export class World implements LoopWorld {
   readonly streamTimeoutMs: Millis
   readonly counters: WorldCounters = { datagramsOverflowed: 0, backlogOverflowed: 0 }
 
-  constructor(
-    seed: number,
-    link: Partial<LinkOptions>,
-    streamTimeoutMs: Millis,
-    watch: (inside: Turns | undefined) => void,
-  ) {
+  constructor(seed: number, link: Partial<LinkOptions>, streamTimeoutMs: Millis) {
     this.seed = seed
     this.links = new Links(new SeededRandom(seedFrom(`${seed}/links`)), link)
     this.random = new SeededRandom(seedFrom(`${seed}/streams`))
     this.streamTimeoutMs = streamTimeoutMs
-    this.turns = new Turns(seed, this.scheduler, watch)
+    this.turns = new Turns(seed, this.scheduler)
   }
 }
