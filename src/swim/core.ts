@@ -10,7 +10,13 @@ import { type Envelope, PacketCodec } from '../wire/packet.ts'
 import { StreamCodec } from '../wire/stream.ts'
 import { Awareness } from './awareness.ts'
 import { drawFraction } from './chance.ts'
-import { allExtensions, type SwimConfig, type SwimExtensions, type SwimLimits, type SwimTiming } from './config.ts'
+import {
+  allExtensions,
+  type SwimConfig,
+  type SwimExtensions,
+  type SwimLimits,
+  type SwimTiming,
+} from './config.ts'
 import type { MemberChange, Notice, SwimOutput } from './events.ts'
 import { Members, state } from './members.ts'
 import { gossipFrameBytes } from './outbox.ts'
