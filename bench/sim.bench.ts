@@ -50,11 +50,12 @@ console.log(
       slowest: rate(took[runs - 1]),
       fastest: rate(took[0]),
     },
+    timesRealTime: Math.round((rate(took[runs >> 1]) / members) * 10) / 10,
     nodeSecondsPerCpuSecond: Math.round((nodeSeconds * runs * 1e6) / (cpu.user + cpu.system)),
     inputsPerNodeSecond: per(world.inputs - inputs),
     packetsPerNodeSecond: per(world.packets - packets),
     bytesPerNodeSecond: per(bytes() - bytesBefore),
     noticed,
-    rssMiB: Math.round(process.memoryUsage().rss / 2 ** 20),
+    rssMaxMiB: Math.round(process.resourceUsage().maxRSS / 1024),
   }),
 )

@@ -31,6 +31,8 @@ export class Members implements HeldNodes {
   #count = 0
   #cursor = 0
   #aliveCount = 0
+  /** The image that is known to show this table as it is. */
+  #image: TableImage | undefined
   #tombstones: number[] = []
   #tombstonesHead = 0
 
@@ -131,18 +133,24 @@ export class Members implements HeldNodes {
 
   heldTable(): NodeTable | undefined {
     const { registry } = this
-    const columns = { states: this.#state, incarnations: this.#incarnation, facets: this.#facet }
-    if (registry.image?.shows(columns) !== true) {
-      const records: NodeRecord[] = []
-      for (let peer = 0; peer < this.#state.length; peer += 1)
-        if (this.#state[peer]! <= state.left) records.push(this.nodeRecord(peer))
-      registry.image = new TableImage(columns, records)
+    if (this.#image === undefined || this.#image !== registry.image) {
+      const columns = { states: this.#state, incarnations: this.#incarnation, facets: this.#facet }
+      if (registry.image?.shows(columns) !== true) registry.image = new TableImage(columns, this.#records())
+      this.#image = registry.image
     }
-    return registry.image.table
+    return this.#image.table
+  }
+
+  #records(): NodeRecord[] {
+    const records: NodeRecord[] = []
+    for (let peer = 0; peer < this.#state.length; peer += 1)
+      if (this.#state[peer]! <= state.left) records.push(this.nodeRecord(peer))
+    return records
   }
 
   /** Adds a name as dead with incarnation 0 at a random place of the probe list, or revives its tombstone. */
   add(name: string, now: Millis, random: Random): number {
+    this.#image = undefined
     let peer = this.find(name)
     if (peer < 0) {
       peer = this.registry.acquire(name)
@@ -166,6 +174,7 @@ export class Members implements HeldNodes {
     vsn: Uint8Array,
     meta: Uint8Array | undefined,
   ): void {
+    this.#image = undefined
     const before = this.#facet[peer]!
     const facet = this.registry.acquireFacet(peer, addr, port, vsn, meta)
     if (facet > shortIdMax && this.#facet instanceof Uint16Array) this.#facet = Uint32Array.from(this.#facet)
@@ -174,10 +183,12 @@ export class Members implements HeldNodes {
   }
 
   setIncarnation(peer: number, incarnation: number): void {
+    this.#image = undefined
     this.#incarnation[peer] = incarnation
   }
 
   setState(peer: number, next: number, now: Millis): void {
+    this.#image = undefined
     const before = this.#state[peer]!
     if (before <= state.suspect) this.#aliveCount -= 1
     if (next <= state.suspect) this.#aliveCount += 1
@@ -248,6 +259,7 @@ export class Members implements HeldNodes {
 
   /** Gives all references back, for a machine that ends while its registry lives on. */
   clear(): void {
+    this.#image = undefined
     for (let peer = 0; peer < this.#state.length; peer += 1) {
       const value = this.#state[peer]!
       if (value === state.absent) continue
@@ -263,6 +275,7 @@ export class Members implements HeldNodes {
   }
 
   #purge(now: Millis, purge: (peer: number) => boolean): void {
+    this.#image = undefined
     let kept = 0
     for (let place = 0; place < this.#count; place += 1) {
       const peer = this.#order[place]!
