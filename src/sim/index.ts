@@ -10,3 +10,4 @@ export {
   Simulation,
   type SimulationOptions,
 } from './simulation.ts'
+export type { WorldCounters } from './world.ts'

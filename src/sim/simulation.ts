@@ -9,7 +9,7 @@ import { type Program, SimProcess } from './process.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type Runner, releaseReality, watchReality } from './reality.ts'
 import { toTicks } from './time.ts'
-import { World } from './world.ts'
+import { World, type WorldCounters } from './world.ts'
 
 export interface SimulationOptions {
   /** Everything follows from it. Any integer; its low 32 bits count. Default 1. */
@@ -51,6 +51,8 @@ export class Simulation implements AsyncDisposable {
   /** For the script of a test: what it draws depends on nothing else. */
   readonly random: SeededRandom
   readonly links: SimLinks
+  /** What the kernels of paused processes dropped, since the begin. */
+  readonly counters: Readonly<WorldCounters>
   readonly #world: World
   readonly #startAt: Millis
   readonly #script: Runner
@@ -68,7 +70,8 @@ export class Simulation implements AsyncDisposable {
     this.random = new SeededRandom(seedFrom(`${seed}/script`))
     this.#startAt = startAt
     this.#world = new World(seed, link, streamTimeoutMs)
-    const { links, scheduler } = this.#world
+    const { counters, links, scheduler } = this.#world
+    this.counters = counters
     this.#script = {
       name: undefined,
       clock: { now: () => scheduler.now, wallTime: () => Math.floor(startAt + scheduler.now) },
