@@ -5,7 +5,7 @@
 import type { Millis } from '../env.ts'
 import { SimulationError } from './error.ts'
 import type { LinkOptions } from './links.ts'
-import { type Program, SimProcess } from './process.ts'
+import { type Program, SimProcess, type SpawnOptions } from './process.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type Runner, releaseReality, watchReality } from './reality.ts'
 import { toTicks } from './time.ts'
@@ -108,11 +108,11 @@ export class Simulation implements AsyncDisposable {
    * Starts a process on a machine of its own; its program runs once time passes. `self.env` is the world of its nodes,
    * `self.host` the address they bind. Throws for a name that is taken.
    */
-  spawn<T>(name: string, program: Program<T>): SimProcess<T> {
+  spawn<T>(name: string, program: Program<T>, options: SpawnOptions = {}): SimProcess<T> {
     if (this.#processes.has(name)) throw this.#error(`there is a process "${name}" already; restart() it`)
     const world = this.#world
     const number = this.#processes.size + 1
-    const spawned = new SimProcess<T>(world, world.hosts.named(name), number, this.#startAt, program)
+    const spawned = new SimProcess<T>(world, world.hosts.named(name), number, this.#startAt, program, options)
     this.#processes.set(name, spawned)
     return spawned
   }
