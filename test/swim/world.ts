@@ -29,7 +29,7 @@ export interface NodeOptions extends Partial<Omit<SwimConfig, 'name' | 'limits' 
   readonly profile?: 'local' | 'lan' | 'wan'
 }
 
-type Result = Extract<SwimOutput, { type: 'joined' | 'joinFailed' | 'left' }>
+type Result = Extract<SwimOutput, { type: 'joined' | 'joinFailed' | 'left' | 'validated' }>
 
 export class Node {
   readonly world: World
