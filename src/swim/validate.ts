@@ -40,9 +40,11 @@ export class ViewCheck {
   /** Grows with each check, so that answers to an earlier one are known. */
   #round = 0
   #until: Millis = 0
-  #underWay = 0
+  /** Places for those that are being asked or have answered; more when some take their time. */
+  #places = 0
   #candidates: number[] = []
   #asked = 0
+  readonly #busy = new Set<number>()
   readonly #answered = new Set<number>()
   readonly #gone = new Set<number>()
 
@@ -58,8 +60,9 @@ export class ViewCheck {
     this.#round += 1
     this.#id = id
     this.#running = true
-    this.#underWay = 0
+    this.#places = 0
     this.#asked = 0
+    this.#busy.clear()
     this.#answered.clear()
     this.#gone.clear()
     this.#until = core.now + suspicionWindow(core.timing, core.members.count).minMs
@@ -71,20 +74,23 @@ export class ViewCheck {
     if (this.#running) this.#finish()
   }
 
+  /** Asks so many more, and looks again after a probe timeout. */
   #ask(): void {
+    const { timers, now, timing } = this.#core
+    timers.set(this.#timer, Math.min(this.#until, now + timing.probeTimeoutMs))
+    this.#places += askedMax
     this.#candidates = this.#choose()
-    this.#core.timers.set(this.#timer, this.#until)
     this.#judge()
   }
 
-  /** Live members that have not answered, in random order, those of other hosts first. */
+  /** Live members that were not asked or failed, in random order, those of other hosts first. */
   #choose(): number[] {
     const { members, random, addr, self } = this.#core
     const near: number[] = []
     const far: number[] = []
     for (let place = 0; place < members.count; place += 1) {
       const peer = members.at(place)
-      if (peer === self || !this.#isVoter(peer) || this.#answered.has(peer)) continue
+      if (peer === self || !this.#isVoter(peer) || this.#answered.has(peer) || this.#busy.has(peer)) continue
       const list = sameBytes(members.facet(peer).addr, addr) ? near : far
       const at = Math.floor(drawFraction(random) * (list.length + 1))
       list.push(list[at] ?? peer)
@@ -111,10 +117,10 @@ export class ViewCheck {
     const round = this.#round
     const told = members.incarnation(core.self)
     const deadlineAt = Math.min(this.#until, core.now + timing.tcpTimeoutMs)
-    this.#underWay += 1
+    this.#busy.add(peer)
     this.#sync.exchange(members.facet(peer).address, false, deadlineAt, (result) => {
       if (round !== this.#round || !this.#running) return
-      this.#underWay -= 1
+      this.#busy.delete(peer)
       if ('reply' in result) {
         if (this.#counts(result.reply, told)) this.#answered.add(peer)
         else if (tries > 1) {
@@ -140,16 +146,13 @@ export class ViewCheck {
 
   #judge(): void {
     if (!this.#running) return
-    const core = this.#core
     const voters = this.#voters()
     if (this.#answered.size >= Math.floor(voters / 2) + (voters > 0 ? 1 : 0)) {
       this.#finish()
       return
     }
-    while (this.#running && this.#underWay < askedMax && this.#next()) {}
-    if (this.#underWay > 0 || !this.#running) return
-    const pauseMs = core.timing.probeTimeoutMs
-    core.timers.set(this.#timer, Math.min(this.#until, core.now + pauseMs))
+    // Others take the place of those that failed.
+    while (this.#running && this.#busy.size + this.#answered.size < this.#places && this.#next()) {}
   }
 
   /** How many of those asked have a vote. */
