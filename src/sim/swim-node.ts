@@ -50,6 +50,7 @@ export class SwimNode {
   /** In order of start, over all nodes of the world. */
   readonly index: number
   readonly options: SwimNodeOptions
+  readonly config: SwimConfig
   readonly swim: Swim
   /** Codes of its notices. */
   readonly notices: string[] = []
@@ -79,6 +80,7 @@ export class SwimNode {
     this.world = world
     this.index = index
     this.options = options
+    this.config = config
     this.name = config.name
     this.address = `${config.host}:${config.port}`
     this.ip = ipOf(this.address)
