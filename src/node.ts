@@ -8,7 +8,7 @@ import { portOf } from './address.ts'
 import type { NodeEvents, NodeStats, Notice, RequestOptions, WaitOptions } from './api.ts'
 import { listenRpc } from './bind.ts'
 import { Cluster, hexDigest } from './cluster.ts'
-import type { Address, Env, Listener } from './env.ts'
+import type { Address, Clock, Env, Listener } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { machineName, systemEnv } from './host/env.ts'
 import { type LeavePorts, leaveCluster } from './leave.ts'
@@ -65,6 +65,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       },
       member: (change, member) => this.#emit('member', change, member),
       notice: (level, code, message, detail) => this.#notice({ level, code, message, detail }),
+      failed: () => void this.close(),
     })
     const { cluster, keys, limits } = config
     this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
@@ -90,6 +91,11 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   get addresses(): { readonly gossip: Address; readonly rpc: Address } {
     if (this.#addresses === undefined) throw this.#wrongState('addresses are known once the node has started')
     return this.#addresses
+  }
+
+  /** Time as this node knows it: the system's, or a simulation's virtual one. Timers keep no process alive. */
+  get clock(): Clock {
+    return this.#env.clock
   }
 
   /** All members known, this node among them, dead ones until they are forgotten; sorted by name. */
@@ -159,7 +165,9 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     }
     this.#state = 'running'
     this.#cluster.announce('ready')
-    // The ring is settled once per turn: whoever asks for an owner next finds this node on it.
+    // What membership says next comes after its news of this node, and the ring is settled at the end of that turn:
+    // whoever asks for an owner next finds this node on it.
+    await this.#cluster.stats()
     await new Promise<void>((resolve) => this.#env.clock.defer(resolve))
   }
 

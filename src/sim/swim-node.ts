@@ -210,10 +210,11 @@ export class SwimNode {
     world.onEvent?.(this, input)
   }
 
-  /** A wake-up that comes too early costs one look; moving it on every input costs more. */
   #arm(): void {
     const { deadline } = this.swim
-    if (deadline < this.#wake.at && this.state !== 'down') this.world.scheduler.add(this.#wake, deadline)
+    if (deadline === this.#wake.at || this.state === 'down') return
+    if (deadline === Number.POSITIVE_INFINITY) this.world.scheduler.remove(this.#wake)
+    else this.world.scheduler.add(this.#wake, deadline)
   }
 
   #perform(output: SwimOutput): void {

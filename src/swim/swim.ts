@@ -5,7 +5,7 @@
  */
 import type { Address, Millis, Random } from '../env.ts'
 import type { Machine } from '../machine.ts'
-import { encodeMessage, type PacketMessage, type Ping } from '../wire/message.ts'
+import { type Ack, encodeMessage, type PacketMessage, type Ping } from '../wire/message.ts'
 import type { ApproachParts } from './approach.ts'
 import type { SwimConfig } from './config.ts'
 import { Core, type SwimCounters } from './core.ts'
@@ -309,14 +309,13 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
   #pinged(ping: Ping, from: Address): void {
     const core = this.#core
     if (ping.node !== '' && ping.node !== core.config.name) return
-    const ack = encodeMessage({ type: 'ack', seqNo: ping.seqNo, payload: undefined })
+    const ack: Ack = { type: 'ack', seqNo: ping.seqNo, payload: undefined }
     const peer = core.members.find(ping.sourceNode)
     const to = this.#answerTo(ping, peer, from)
     if (!core.isRunning()) {
       const { farewell } = this.#leave
       // Between Serf's intent and the farewell there is none yet; an empty message in a compound kills memberlist 0.2.2.
-      if (farewell === undefined) this.#outbox.send(to, ack)
-      else this.#outbox.send(to, ack, farewell)
+      this.#outbox.send(to, encodeMessage(ack), farewell)
       return
     }
     if (!core.extensions.ours) {
@@ -328,7 +327,7 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     // Whoever pings us while we hold it suspect or dead should hear so, to refute.
     const charge = peer < 0 ? undefined : this.#facts.charge(peer)
     if (charge !== undefined) {
-      this.#outbox.send(to, ack, charge)
+      this.#outbox.send(to, encodeMessage(ack), charge)
       return
     }
     this.#outbox.sendWithRiders(to, ack)
