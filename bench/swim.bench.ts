@@ -3,13 +3,14 @@
  * how many node-seconds does that simulate? Runs a settled cluster of `members` (default 1000, LAN defaults, compression
  * off) on the virtual network of the tests for `seconds` of its time. Prints one JSON line.
  */
-import { World } from '../test/swim/world.ts'
+import { SwimWorld } from '../src/sim/swims.ts'
 
 const members = Number(process.argv[2] ?? 1000)
 const seconds = Number(process.argv[3] ?? 30)
 
-const world = new World(1)
+const world = new SwimWorld(1)
 world.tracing = false
+world.logging = false
 const startedAt = process.hrtime.bigint()
 const nodes = world.cluster(members, {}, 20)
 world.run(120_000)

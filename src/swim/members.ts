@@ -4,6 +4,7 @@
  * list (memberlist's `nodes` slice) is a column too: a shuffled permutation with a cursor.
  */
 import type { Millis, Random } from '../env.ts'
+import { NodeRecord } from '../wire/stream.ts'
 import { drawBelow } from './chance.ts'
 import type { MemberRecord, MemberState } from './events.ts'
 import type { Facet, PeerRegistry } from './peers.ts'
@@ -105,6 +106,19 @@ export class Members {
     }
   }
 
+  /** A member as it stands in our tables, shared with all machines of the registry that believe the same. */
+  nodeRecord(peer: number): NodeRecord {
+    const facet = this.facet(peer)
+    const incarnation = this.#incarnation[peer]!
+    const held = this.#state[peer]!
+    const { record } = facet
+    if (record?.incarnation === incarnation && record.state === held) return record
+    const { addr, port, meta, vsn } = facet
+    const made = new NodeRecord({ name: this.name(peer), addr, port, meta, incarnation, state: held, vsn })
+    facet.record = made
+    return made
+  }
+
   /** Adds a name as dead with incarnation 0 at a random place of the probe list, or revives its tombstone. */
   add(name: string, now: Millis, random: Random): number {
     let peer = this.find(name)
@@ -188,6 +202,24 @@ export class Members {
     }
   }
 
+  /** Becomes a copy of another table of the same registry, without its tombstones and with a probe list of its own. */
+  copy(from: Members, random: Random): void {
+    const { registry } = this
+    const states = from.#state.map((value) => (value === state.tombstone ? state.absent : value))
+    for (let peer = 0; peer < states.length; peer += 1)
+      if (states[peer] !== state.absent) registry.retain(peer, from.#facet[peer]!)
+    this.clear()
+    this.#state = states
+    this.#incarnation = from.#incarnation.slice()
+    this.#facet = from.#facet.slice()
+    this.#since = from.#since.slice()
+    this.#order = from.#order.slice()
+    this.#count = from.#count
+    this.#aliveCount = from.#aliveCount
+    this.#cursor = 0
+    this.#shuffle(random)
+  }
+
   /** Gives all references back, for a machine that ends while its registry lives on. */
   clear(): void {
     for (let peer = 0; peer < this.#state.length; peer += 1) {
@@ -234,8 +266,9 @@ export class Members {
   #grow(peer: number): void {
     const capacity = this.#state.length
     if (peer < capacity) return
-    // A quarter of slack, so that a full table costs at most about 21 bytes a member.
-    const next = Math.max(peer + 1, Math.ceil(capacity * 1.25), 16)
+    // A quarter of slack, so that a full table costs at most about 21 bytes a member; and room for all names that
+    // tables of this registry have, as the machines of one simulation come to know the same.
+    const next = Math.max(peer + 1, Math.ceil(capacity * 1.25), this.registry.idEnd, 16)
     this.#incarnation = widened(this.#incarnation, next)
     this.#facet = widened(this.#facet, next)
     this.#since = widened(this.#since, next)

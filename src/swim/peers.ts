@@ -6,6 +6,7 @@
  */
 import type { Address } from '../env.ts'
 import { formatAddress } from '../wire/address.ts'
+import type { NodeRecord } from '../wire/stream.ts'
 
 /** One set of facts about one name, shared by all tables that believe it. Never changed. */
 export class Facet {
@@ -15,6 +16,8 @@ export class Facet {
   readonly vsn: Uint8Array
   readonly meta: Uint8Array | undefined
   readonly address: Address
+  /** The last record of a table that was made of it. Belongs to the member tables. */
+  record: NodeRecord | undefined
   /** Next facet of the same name, 0 for none. Belongs to the registry. */
   next = 0
   refs = 0
@@ -51,6 +54,11 @@ export class PeerRegistry {
     return this.#ids.size
   }
 
+  /** Above all ids of names given out so far. */
+  get idEnd(): number {
+    return this.#names.length
+  }
+
   /** Facets held by at least one table. */
   get facetCount(): number {
     return this.#facets.length - 1 - this.#freeFacets.length
@@ -77,6 +85,12 @@ export class PeerRegistry {
     }
     this.#refs[peer]! += 1
     return peer
+  }
+
+  /** One reference more to a name and, if it is not 0, to facts about it. */
+  retain(peer: number, facet: number): void {
+    this.#refs[peer]! += 1
+    if (facet !== 0) this.#facets[facet]!.refs += 1
   }
 
   release(peer: number): void {

@@ -5,9 +5,10 @@
  */
 import type { Address, Millis, StreamClose } from '../env.ts'
 import { WireError } from '../wire/error.ts'
-import type { StreamMessage, StreamReader } from '../wire/stream.ts'
+import type { HeldRecords, StreamMessage, StreamReader } from '../wire/stream.ts'
 import type { Core } from './core.ts'
 import type { SeedFailureReason } from './events.ts'
+import { state } from './members.ts'
 import { Timer } from './timers.ts'
 
 export interface ExchangeFailure {
@@ -43,6 +44,12 @@ export class Exchanges {
     this.#serve = serve
   }
 
+  readonly #held: HeldRecords = (name) => {
+    const { members } = this.#core
+    const peer = members.find(name)
+    return peer < 0 || members.state(peer) > state.left ? undefined : members.nodeRecord(peer)
+  }
+
   /** Streams open in either direction. */
   get size(): number {
     return this.#streams.size
@@ -61,7 +68,7 @@ export class Exchanges {
     this.#nextId += 1
     const stream: Stream = {
       id,
-      reader: core.streams.reader('dialer'),
+      reader: core.streams.reader('dialer', this.#held),
       timer: new Timer(() => this.#fail(stream, 'timeout', 'no answer in time')),
       request,
       done,
@@ -107,7 +114,7 @@ export class Exchanges {
     }
     const stream: Stream = {
       id,
-      reader: core.streams.reader('acceptor'),
+      reader: core.streams.reader('acceptor', this.#held),
       timer: new Timer(() => this.#drop(stream)),
       request: undefined,
       done: undefined,

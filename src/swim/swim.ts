@@ -108,6 +108,15 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     return peer < 0 || members.state(peer) > 3 ? undefined : members.record(peer)
   }
 
+  /**
+   * Takes over what another machine of the same registry believes, and tells nobody. For simulations that begin with a
+   * settled cluster; both must have started, and the other must know this one as it announced itself.
+   */
+  copyTable(from: Swim): void {
+    const { members, random } = this.#core
+    members.copy(from.#core.members, random)
+  }
+
   /** Gives a shared registry its references back. The machine is dead after it. */
   dispose(): void {
     this.#core.members.clear()

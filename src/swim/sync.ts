@@ -4,7 +4,7 @@
  * lists only alive and left are believed, the rest becomes a suspicion of our own, which its subject can refute.
  */
 import type { Address, Millis } from '../env.ts'
-import type { PushPull, PushPullNode, StreamMessage } from '../wire/stream.ts'
+import { NodeRecord, type PushPull, type StreamMessage } from '../wire/stream.ts'
 import { drawFraction } from './chance.ts'
 import type { Core } from './core.ts'
 import type { Facts } from './facts.ts'
@@ -19,8 +19,6 @@ const unscaledMembers = 32
 
 /** Bytes of the members in a table we send; with Serf's state and badly compressed it still fits a stream. */
 const tableBytesMax = 10_485_760
-/** A member in it takes at most this, its Meta and three bytes a character of its name. */
-const memberBytes = 96
 
 /** What the layer above (Serf) puts into exchanges and takes out of them. */
 export interface UserState {
@@ -102,7 +100,7 @@ export class Sync {
     switch (request.type) {
       case 'pushPull':
         // Who joins us while we are alone decides what is spoken here.
-        misfit(this.#core, this.#facts, request.nodes)
+        if (this.#core.members.aliveCount <= 1) misfit(this.#core, this.#facts, request.nodes)
         // Ours goes out before theirs is merged, as memberlist does: the answer tells what we knew before.
         reply(this.#table(request.join))
         this.#merge(request)
@@ -125,17 +123,14 @@ export class Sync {
 
   #table(join: boolean): PushPull {
     const { members, self } = this.#core
-    const nodes: PushPullNode[] = []
+    const nodes: NodeRecord[] = []
     // A table of more than a stream holds is cut off; the probe list is shuffled each round, so others follow.
     let bytesLeft = tableBytesMax
     for (let place = 0; place < members.count; place += 1) {
       const peer = members.at(place)
-      const { addr, port, meta, vsn } = members.facet(peer)
-      const name = members.name(peer)
-      bytesLeft -= memberBytes + 3 * name.length + (meta?.length ?? 0)
-      if (bytesLeft < 0 && peer !== self) continue
-      const incarnation = members.incarnation(peer)
-      nodes.push({ name, addr, port, meta, incarnation, state: members.state(peer), vsn })
+      const record = members.nodeRecord(peer)
+      bytesLeft -= record.bytes.length
+      if (bytesLeft >= 0 || peer === self) nodes.push(record)
     }
     return { type: 'pushPull', join, nodes, userState: this.#user.local(join) }
   }
@@ -143,6 +138,8 @@ export class Sync {
   #merge(theirs: PushPull): void {
     const from = this.#core.config.name
     for (const node of theirs.nodes) {
+      // What came as we hold it is no news, but for a suspicion, which it confirms.
+      if (node instanceof NodeRecord && node.state !== state.suspect) continue
       const { name, addr, port, meta, incarnation, vsn } = node
       if (node.state === state.alive) {
         this.#facts.alive(

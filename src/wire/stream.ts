@@ -8,6 +8,7 @@ import { noBytes } from './cursor.ts'
 import { hasKeys, openSealed, sealInto, sealOverheadBytes } from './encryption.ts'
 import { WireError } from './error.ts'
 import { hasLabel, type Label, labelType, makeLabel } from './label.ts'
+import type { HeldRecords } from './node-record.ts'
 import type { Envelope } from './packet.ts'
 import { ValueScanner } from './scan.ts'
 import { type StreamLimits, streamLimits } from './stream-limits.ts'
@@ -18,8 +19,9 @@ import {
   type StreamMessage,
 } from './stream-message.ts'
 
+export { type HeldRecords, NodeRecord, type PushPullNode } from './node-record.ts'
 export { type StreamLimits, streamLimits } from './stream-limits.ts'
-export type { PushPull, PushPullNode, StreamMessage } from './stream-message.ts'
+export type { PushPull, StreamMessage } from './stream-message.ts'
 
 /** Which side of the connection we are. Only the dialer writes the label header. */
 export type StreamRole = 'dialer' | 'acceptor'
@@ -74,11 +76,11 @@ export class StreamCodec {
     return out
   }
 
-  /** Reads what the other side writes; `role` is ours. */
-  reader(role: StreamRole): StreamReader {
+  /** Reads what the other side writes; `role` is ours. Members that are `held` come out as the records that are held. */
+  reader(role: StreamRole, held?: HeldRecords): StreamReader {
     // Only who dialled sends the label header; the answer carries the label in its authenticated data alone.
     const expected = role === 'acceptor' ? this.#label : noLabel
-    return new StreamReader(this.#envelope, this.#limits, expected, (front) => this.#extra(front))
+    return new StreamReader(this.#envelope, this.#limits, expected, (front) => this.#extra(front), held)
   }
 
   /**
@@ -101,6 +103,7 @@ export class StreamReader {
   readonly #limits: StreamLimits
   readonly #label: Label
   readonly #extra: (front: Uint8Array) => Uint8Array
+  readonly #held: HeldRecords | undefined
   readonly #meter: MessageMeter
   readonly #scanner = new ValueScanner()
   #bytes: Uint8Array = noBytes
@@ -117,11 +120,13 @@ export class StreamReader {
     limits: StreamLimits,
     label: Label,
     extra: (front: Uint8Array) => Uint8Array,
+    held: HeldRecords | undefined,
   ) {
     this.#envelope = envelope
     this.#limits = limits
     this.#label = label
     this.#extra = extra
+    this.#held = held
     this.#meter = new MessageMeter(limits)
   }
 
@@ -182,7 +187,8 @@ export class StreamReader {
         return this.#readCompressed()
       case 'plain': {
         const end = this.#meter.advance(this.#bytes, this.#size)
-        return end === undefined ? undefined : decodeStreamMessage(this.#bytes.subarray(this.#start, end))
+        if (end === undefined) return undefined
+        return decodeStreamMessage(this.#bytes.subarray(this.#start, end), this.#held)
       }
       default:
         return this.#kind satisfies never
@@ -256,6 +262,6 @@ export class StreamReader {
     this.#meter.start(0)
     const end = this.#meter.advance(bytes, bytes.length)
     if (end === undefined) throw new WireError('malformed', 'the message is cut short')
-    return decodeStreamMessage(bytes.subarray(0, end))
+    return decodeStreamMessage(bytes.subarray(0, end), this.#held)
   }
 }

@@ -1,10 +1,10 @@
 /** Sentences of the Lifeguard paper (Dadgar, Phillips, Currey, 2018), in our words, checked on the machines. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SwimWorld } from '../../src/sim/swims.ts'
 import { Awareness } from '../../src/swim/awareness.ts'
 import { profiles } from '../../src/swim/config.ts'
 import { suspicionMs, suspicionWindow } from '../../src/swim/suspicion.ts'
-import { World } from '../swim/world.ts'
 
 test('local health is a counter that saturates at both ends and stretches our own probing', () => {
   const awareness = new Awareness(8)
@@ -28,7 +28,7 @@ test('the suspicion timeout falls logarithmically from its maximum to its minimu
 })
 
 test('a member whose probes fail for its own fault grows careful and condemns nobody', () => {
-  const world = new World(7)
+  const world = new SwimWorld(7)
   const nodes = world.cluster(10)
   world.run(30_000)
   const sick = nodes[0]!

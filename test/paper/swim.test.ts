@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SeededRandom } from '../../src/sim/random.ts'
+import { SwimWorld } from '../../src/sim/swims.ts'
 import { Members, state } from '../../src/swim/members.ts'
 import { PeerRegistry } from '../../src/swim/peers.ts'
-import { World } from '../swim/world.ts'
 
 test('4.3: with round-robin choice, probes of one member by one other are at most 2n - 1 periods apart', () => {
   for (const count of [2, 3, 10, 50]) {
@@ -29,7 +29,7 @@ test('4.3: with round-robin choice, probes of one member by one other are at mos
 
 test('5: each member sends 2 messages a period on average, whatever the size of the group', () => {
   for (const count of [8, 28]) {
-    const world = new World(count)
+    const world = new SwimWorld(count)
     world.cluster(count)
     world.run(60_000)
     const before = world.packets
@@ -44,7 +44,7 @@ test('3.1: the time to first detection does not grow with the group', () => {
     let sum = 0
     const runs = 15
     for (let seed = 1; seed <= runs; seed += 1) {
-      const world = new World(seed * 100 + count)
+      const world = new SwimWorld(seed * 100 + count)
       const nodes = world.cluster(count)
       world.run(20_000 + (seed / runs) * 1000)
       nodes.pop()!.kill()
@@ -62,7 +62,7 @@ test('3.1: the time to first detection does not grow with the group', () => {
 })
 
 test('4.2: a member that is suspected and alive is not removed, since it spreads an alive of higher incarnation', () => {
-  const world = new World(42)
+  const world = new SwimWorld(42)
   const nodes = world.cluster(8)
   world.run(30_000)
   nodes[7]!.pause()

@@ -2,19 +2,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SeededRandom } from '../../src/sim/random.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 import type { SwimOutput } from '../../src/swim/events.ts'
 import { type Alive, encodeMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
 import { encodeSerf } from '../../src/wire/serf.ts'
 import { StreamCodec } from '../../src/wire/stream.ts'
-import { type Node, World } from './world.ts'
 
 const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
 const packets = new PacketCodec({ ...envelope, keyring: undefined }, new SeededRandom(1))
 const streams = new StreamCodec({ ...envelope, keyring: undefined }, new SeededRandom(1))
 const nothing = new Uint8Array(0)
 
-function send(node: Node, ...parts: readonly Uint8Array[]): void {
+function send(node: SwimNode, ...parts: readonly Uint8Array[]): void {
   node.input({ type: 'packet', bytes: packets.seal(parts, false), from: '10.66.0.1:666' })
 }
 
@@ -24,19 +24,17 @@ function alive(node: string, meta: Uint8Array): Alive {
 }
 
 /** All that this node puts out from now on. */
-function watch(world: World, node: Node): SwimOutput[] {
+function watch(world: SwimWorld, node: SwimNode): SwimOutput[] {
   const seen: SwimOutput[] = []
-  const output = world.output.bind(world)
-  world.output = (from, what) => {
+  world.onOutput = (from, what) => {
     if (from === node) seen.push(what)
-    output(from, what)
   }
   return seen
 }
 
 test('a table of more than a stream holds is cut off, ourselves always in it', () => {
-  const world = new World(1, { envelope })
-  const [node] = world.cluster(1) as [Node]
+  const world = new SwimWorld(1, { envelope })
+  const [node] = world.cluster(1) as [SwimNode]
   const meta = new Uint8Array(1024)
   for (let i = 0; i < 20_000; i += 1) send(node, encodeMessage(alive(`stranger-${i}`, meta)))
   const seen = watch(world, node)
@@ -52,8 +50,8 @@ test('a table of more than a stream holds is cut off, ourselves always in it', (
 })
 
 test('one packet gets one answer, however many questions are in it', () => {
-  const world = new World(2, { envelope })
-  const [node] = world.cluster(1) as [Node]
+  const world = new SwimWorld(2, { envelope })
+  const [node] = world.cluster(1) as [SwimNode]
   const seen = watch(world, node)
   send(node, ...new Array<Uint8Array>(127).fill(Uint8Array.of(0, 0x80)))
   assert.equal(seen.filter(({ type }) => type === 'packet').length, 1)
@@ -61,8 +59,8 @@ test('one packet gets one answer, however many questions are in it', () => {
 })
 
 test('refutations go straight to accusers only so often', () => {
-  const world = new World(3, { envelope, limits: { accusationsMax: 5 } })
-  const [node] = world.cluster(1) as [Node]
+  const world = new SwimWorld(3, { envelope, limits: { accusationsMax: 5 } })
+  const [node] = world.cluster(1) as [SwimNode]
   const { incarnation } = node.swim.member('n0')!
   const seen = watch(world, node)
   for (let i = 0; i < 50; i += 1) {
@@ -73,10 +71,10 @@ test('refutations go straight to accusers only so often', () => {
 })
 
 test('what no packet of gossip can carry does not wait for one', () => {
-  const world = new World(4, { envelope })
+  const world = new SwimWorld(4, { envelope })
   const nodes = world.cluster(3)
   world.run(5000)
-  const [node] = nodes as [Node, ...Node[]]
+  const [node] = nodes as [SwimNode, ...SwimNode[]]
   const { incarnation } = node.swim.member('n1')!
   // An accuser's name beyond the limit of names is no name; a Meta that we accept may still be too long to pass on.
   send(node, encodeMessage({ type: 'dead', incarnation, node: 'n1', from: 'x'.repeat(60_000) }))
@@ -95,10 +93,10 @@ test('what no packet of gossip can carry does not wait for one', () => {
 })
 
 test('a Serf message that cannot be passed on is not held, and a leave does not wait for it', () => {
-  const world = new World(5, { envelope, limits: { userQueueMax: 4 } })
+  const world = new SwimWorld(5, { envelope, limits: { userQueueMax: 4 } })
   const nodes = world.cluster(3, { delegateVersions: [2, 5, 5] })
   world.run(3000)
-  const [node] = nodes as [Node, ...Node[]]
+  const [node] = nodes as [SwimNode, ...SwimNode[]]
   for (let i = 0; i < 4; i += 1) {
     const payload = new Uint8Array(3000)
     const body = encodeSerf({ type: 'userEvent', lTime: 5n, name: `e${i}`, payload, cc: false })
@@ -111,11 +109,11 @@ test('a Serf message that cannot be passed on is not held, and a leave does not 
 })
 
 test('the last Lamport time does not run our clocks over their 64 bits', () => {
-  const world = new World(6, { envelope })
+  const world = new SwimWorld(6, { envelope })
   const nodes = world.cluster(2, { delegateVersions: [2, 5, 5] })
   world.run(2000)
   const lTime = 0xffff_ffff_ffff_ffffn
-  const [node] = nodes as [Node, ...Node[]]
+  const [node] = nodes as [SwimNode, ...SwimNode[]]
   const bodies = [
     encodeSerf({ type: 'join', lTime, node: 'n1' }),
     encodeSerf({ type: 'userEvent', lTime, name: 'e', payload: undefined, cc: false }),
@@ -128,7 +126,7 @@ test('the last Lamport time does not run our clocks over their 64 bits', () => {
 })
 
 test('a seed whose table has our name without an address is malformed, and nothing is sent nowhere', () => {
-  const world = new World(7, { envelope })
+  const world = new SwimWorld(7, { envelope })
   const node = world.node('n')
   const seen = watch(world, node)
   node.join('10.9.9.9:1')
@@ -145,8 +143,8 @@ test('a seed whose table has our name without an address is malformed, and nothi
 })
 
 test('requests that are not whole yet share one maximum of bytes', () => {
-  const world = new World(8, { envelope, limits: { servedBytesMax: 100_000 } })
-  const [node] = world.cluster(1) as [Node]
+  const world = new SwimWorld(8, { envelope, limits: { servedBytesMax: 100_000 } })
+  const [node] = world.cluster(1) as [SwimNode]
   const seen = watch(world, node)
   const user = streams.seal({ type: 'user', body: new Uint8Array(40_000) }, 'dialer')
   const begin = (stream: number): void => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { World } from './world.ts'
+import { SwimWorld } from '../../src/sim/swims.ts'
 
-function trace(seed: number): number {
-  const world = new World(seed, { profile: 'local' })
+function trace(seed: number): string {
+  const world = new SwimWorld(seed, { profile: 'local' })
   world.loss = 0.05
   const nodes = world.cluster(12)
   world.run(5000)

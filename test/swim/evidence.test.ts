@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Node, World } from './world.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 
-function report(nodes: readonly Node[], name: string, kind: 'reset' | 'refused'): void {
+function report(nodes: readonly SwimNode[], name: string, kind: 'reset' | 'refused'): void {
   for (const node of nodes) node.input({ type: 'evidence', name, kind })
 }
 
@@ -10,7 +10,7 @@ test('a killed process whose connections break and are refused is dead to all wi
   let worstMs = 0
   for (let seed = 1; seed <= 20; seed += 1) {
     for (const count of [2, 3, 5]) {
-      const world = new World(seed, { profile: 'local' })
+      const world = new SwimWorld(seed, { profile: 'local' })
       const nodes = world.cluster(count)
       world.run(10_000)
       const victim = nodes.pop()!
@@ -29,7 +29,7 @@ test('a killed process whose connections break and are refused is dead to all wi
 
 test('a stopped process is condemned no faster for its broken connections', () => {
   for (let seed = 1; seed <= 10; seed += 1) {
-    const world = new World(seed, { profile: 'local' })
+    const world = new SwimWorld(seed, { profile: 'local' })
     const nodes = world.cluster(5)
     world.run(10_000)
     const stopped = nodes.pop()!
@@ -46,7 +46,7 @@ test('a stopped process is condemned no faster for its broken connections', () =
 })
 
 test('a live process is not condemned because its RPC port refuses', () => {
-  const world = new World(1, { profile: 'local' })
+  const world = new SwimWorld(1, { profile: 'local' })
   const nodes = world.cluster(3)
   world.run(10_000)
   for (let i = 0; i < 50; i += 1) {
@@ -58,10 +58,10 @@ test('a live process is not condemned because its RPC port refuses', () => {
 })
 
 test('a live process that hears late is calmed by its ack before the hurried suspicion ends', () => {
-  const world = new World(2, { profile: 'local' })
+  const world = new SwimWorld(2, { profile: 'local' })
   const nodes = world.cluster(2)
   world.run(10_000)
-  const [a, b] = nodes as [Node, Node]
+  const [a, b] = nodes as [SwimNode, SwimNode]
   // Its listener is gone and its packets are lost for a while, as in a restart of its network.
   world.passes = (from, to, kind) => kind === 'stream' || (from !== b.address && to !== b.address)
   world.nodes.delete(b.address)
@@ -75,7 +75,7 @@ test('a live process that hears late is calmed by its ack before the hurried sus
 
 test('a process that restarts at its address while its former life is looked into is not accused', () => {
   for (let seed = 1; seed <= 20; seed += 1) {
-    const world = new World(seed, { profile: 'local' })
+    const world = new SwimWorld(seed, { profile: 'local' })
     const nodes = world.cluster(4)
     world.run(10_000)
     nodes.pop()!.kill()
@@ -92,7 +92,7 @@ test('a process that restarts at its address while its former life is looked int
 })
 
 test('evidence about unknown names and beyond the maximum of probes is ignored', () => {
-  const world = new World(3, { limits: { evidenceProbesMax: 2 } })
+  const world = new SwimWorld(3, { limits: { evidenceProbesMax: 2 } })
   const nodes = world.cluster(5)
   world.run(10_000)
   const before = nodes[0]!.swim.counters.evidenceProbes
@@ -103,7 +103,7 @@ test('evidence about unknown names and beyond the maximum of probes is ignored',
 
 test('a TCP ping that a dying process takes and drops does not slow its detection', () => {
   for (let seed = 1; seed <= 10; seed += 1) {
-    const world = new World(seed, { profile: 'local' })
+    const world = new SwimWorld(seed, { profile: 'local' })
     const nodes = world.cluster(5)
     world.run(10_000)
     const victim = nodes.pop()!
@@ -120,18 +120,16 @@ test('a TCP ping that a dying process takes and drops does not slow its detectio
 })
 
 test('what an inquiry hears after we slept is no verdict', () => {
-  const world = new World(9)
+  const world = new SwimWorld(9)
   const nodes = world.cluster(3)
   world.run(5000)
   world.passes = () => false
   let stream = 0
-  const output = world.output.bind(world)
-  world.output = (from, what) => {
+  world.onOutput = (from, what) => {
     if (from === nodes[0] && what.type === 'dial') stream = what.stream
-    output(from, what)
   }
   report([nodes[0]!], 'n1', 'refused')
-  world.now += 1500
+  world.scheduler.now += 1500
   nodes[0]!.input({ type: 'closed', stream, reason: 'refused' })
   assert.equal(nodes[0]!.swim.counters.stalls, 1)
   assert.equal(nodes[0]!.stateOf('n1'), 'alive')

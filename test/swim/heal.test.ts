@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Node, World } from './world.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 
-function allAlive(nodes: readonly Node[], count: number): boolean {
+function allAlive(nodes: readonly SwimNode[], count: number): boolean {
   return nodes.every((node) => node.alive.length === count)
 }
 
 for (const splitMs of [30_000, 300_000, 3_600_000]) {
   test(`a split of 10 into 5 and 5 that lasts ${splitMs / 1000} s heals by itself`, () => {
-    const world = new World(10)
+    const world = new SwimWorld(10)
     const nodes = world.cluster(10)
     world.run(10_000)
     const left = new Set(nodes.slice(0, 5).map((node) => node.address))
@@ -24,7 +24,7 @@ for (const splitMs of [30_000, 300_000, 3_600_000]) {
 }
 
 test('a dead seed among others does not hinder a join', () => {
-  const world = new World(1)
+  const world = new SwimWorld(1)
   const nodes = world.cluster(3)
   const late = world.node('late').join('10.9.9.9:7946', nodes[0]!)
   world.run(5000)
@@ -36,7 +36,7 @@ test('a dead seed among others does not hinder a join', () => {
 })
 
 test('a join without any seed that answers fails with each seed and its reason', () => {
-  const world = new World(2)
+  const world = new SwimWorld(2)
   world.passes = (_, to) => to !== '10.9.9.9:7946'
   const lone = world.node('lone').join('10.9.9.9:7946', '10.9.9.8:7946')
   world.run(11_000)
@@ -47,7 +47,7 @@ test('a join without any seed that answers fails with each seed and its reason',
 })
 
 test('a member that was alone from the start joins when its seed appears, however late', () => {
-  const world = new World(3)
+  const world = new SwimWorld(3)
   const lone = world.node('lone', { host: '10.1.0.1' }).join('10.1.0.2:7946')
   world.run(3_600_000)
   assert.equal(lone.results[0]?.type, 'joinFailed')
@@ -59,7 +59,7 @@ test('a member that was alone from the start joins when its seed appears, howeve
 })
 
 test('all seeds die and come back as new processes at the same addresses', () => {
-  const world = new World(4)
+  const world = new SwimWorld(4)
   const nodes = world.cluster(5)
   world.run(10_000)
   for (const node of nodes.slice(0, 2)) node.kill()
@@ -75,7 +75,7 @@ test('all seeds die and come back as new processes at the same addresses', () =>
 })
 
 test('a mass restart leaves nobody stuck dead', () => {
-  const world = new World(5)
+  const world = new SwimWorld(5)
   let nodes = world.cluster(20)
   world.run(10_000)
   for (let round = 0; round < 3; round += 1) {
@@ -96,7 +96,7 @@ test('a mass restart leaves nobody stuck dead', () => {
 })
 
 test('a process that starts again at incarnation 1 is told what is held against it', () => {
-  const world = new World(6)
+  const world = new SwimWorld(6)
   const nodes = world.cluster(5)
   world.run(10_000)
   nodes[4]!.kill()
@@ -110,7 +110,7 @@ test('a process that starts again at incarnation 1 is told what is held against 
 })
 
 test('addresses remembered for healing stay under their maximum', () => {
-  const world = new World(7, { limits: { healMembersMax: 3, seedsMax: 2 } })
+  const world = new SwimWorld(7, { limits: { healMembersMax: 3, seedsMax: 2 } })
   const nodes = world.cluster(8)
   nodes[0]!.input({ type: 'join', id: 9, seeds: ['10.7.0.1:1', '10.7.0.2:1', '10.7.0.3:1'], timeoutMs: 100 })
   world.run(10_000)
@@ -121,7 +121,7 @@ test('addresses remembered for healing stay under their maximum', () => {
 })
 
 test('a seed behind another address than its own is not asked for its table for ever', () => {
-  const world = new World(22)
+  const world = new SwimWorld(22)
   const nodes = world.cluster(3)
   world.run(2000)
   world.nodes.set('10.99.0.1:7946', nodes[0]!)

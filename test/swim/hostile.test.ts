@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SeededRandom } from '../../src/sim/random.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 import type { SwimOutput } from '../../src/swim/events.ts'
 import { type Alive, encodeMessage, type PacketMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
 import { StreamCodec } from '../../src/wire/stream.ts'
-import { type Node, World } from './world.ts'
 
 const plain = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
 const codec = new PacketCodec({ ...plain, keyring: undefined }, new SeededRandom(1))
 
-function send(node: Node, message: PacketMessage): void {
+function send(node: SwimNode, message: PacketMessage): void {
   node.input({ type: 'packet', bytes: codec.seal([encodeMessage(message)], false), from: '10.66.0.1:666' })
 }
 
@@ -29,8 +29,8 @@ function alive(node: string, more: Partial<Alive> = {}): Alive {
 }
 
 test('a flood of alives about unknown names stops at the maximum of members', () => {
-  const world = new World(1, { envelope: plain, limits: { membersMax: 1000 } })
-  const [node] = world.cluster(1) as [Node]
+  const world = new SwimWorld(1, { envelope: plain, limits: { membersMax: 1000 } })
+  const [node] = world.cluster(1) as [SwimNode]
   for (let i = 0; i < 3000; i += 1) send(node, alive(`stranger-${i}`, { port: 1 + i }))
   assert.equal(node.swim.memberCount, 1000)
   assert.equal(node.swim.counters.membersRefused, 2001)
@@ -38,8 +38,8 @@ test('a flood of alives about unknown names stops at the maximum of members', ()
 })
 
 test('tombstones stay under their maximum, and names that nobody holds are gone', () => {
-  const world = new World(2, { envelope: plain, profile: 'local', limits: { tombstonesMax: 10 } })
-  const [node] = world.cluster(1) as [Node]
+  const world = new SwimWorld(2, { envelope: plain, profile: 'local', limits: { tombstonesMax: 10 } })
+  const [node] = world.cluster(1) as [SwimNode]
   for (let i = 0; i < 100; i += 1) {
     send(node, alive(`stranger-${i}`))
     send(node, { type: 'dead', incarnation: 1, node: `stranger-${i}`, from: `stranger-${i}` })
@@ -54,7 +54,7 @@ test('tombstones stay under their maximum, and names that nobody holds are gone'
 })
 
 test('members with bad versions are left out alone, and nobody is poisoned', () => {
-  const world = new World(3, { envelope: plain })
+  const world = new SwimWorld(3, { envelope: plain })
   const nodes = world.cluster(3)
   world.run(5000)
   const wrong = [
@@ -77,7 +77,7 @@ test('members with bad versions are left out alone, and nobody is poisoned', () 
 })
 
 test('who joins adopts the delegate versions of the cluster before a word about itself is said', () => {
-  const world = new World(4)
+  const world = new SwimWorld(4)
   const nodes = world.cluster(3, { delegateVersions: [2, 5, 5] })
   world.run(3000)
   const late = world.node('late').join(nodes[0]!)
@@ -89,7 +89,7 @@ test('who joins adopts the delegate versions of the cluster before a word about 
 })
 
 test('a member alone adopts the delegate versions of who joins it', () => {
-  const world = new World(41)
+  const world = new SwimWorld(41)
   const lone = world.node('lone', { envelope: plain })
   const streams = new StreamCodec({ ...plain, keyring: undefined }, new SeededRandom(1))
   const join = (stream: number, name: string, delegate: readonly number[]) => {
@@ -110,7 +110,7 @@ test('a member alone adopts the delegate versions of who joins it', () => {
 })
 
 test('a join refuses a cluster whose versions exclude us, and tells it nothing', () => {
-  const world = new World(5)
+  const world = new SwimWorld(5)
   const nodes = world.cluster(3)
   world.run(3000)
   const other = world.node('other', { delegateVersions: [7, 9, 8] }).join(nodes[0]!)
@@ -125,7 +125,7 @@ test('a join refuses a cluster whose versions exclude us, and tells it nothing',
 })
 
 test('facts that nobody could refute or believe are dropped', () => {
-  const world = new World(6, { envelope: plain })
+  const world = new SwimWorld(6, { envelope: plain })
   const nodes = world.cluster(2)
   world.run(3000)
   send(nodes[0]!, { type: 'dead', incarnation: 0xffff_ffff, node: 'n0', from: 'x' })
@@ -138,8 +138,8 @@ test('facts that nobody could refute or believe are dropped', () => {
 })
 
 test('indirect pings for others stay under their maximum', () => {
-  const world = new World(7, { envelope: plain, limits: { relaysMax: 5 } })
-  const [node] = world.cluster(1) as [Node]
+  const world = new SwimWorld(7, { envelope: plain, limits: { relaysMax: 5 } })
+  const [node] = world.cluster(1) as [SwimNode]
   const before = node.swim.counters.packetsOut
   for (let i = 0; i < 50; i += 1) {
     const target = Uint8Array.of(10, 66, 0, 2)
@@ -152,8 +152,8 @@ test('indirect pings for others stay under their maximum', () => {
 })
 
 test('streams beyond the maximum are closed unanswered', () => {
-  const world = new World(8, { limits: { servedStreamsMax: 4 } })
-  const [node] = world.cluster(1) as [Node]
+  const world = new SwimWorld(8, { limits: { servedStreamsMax: 4 } })
+  const [node] = world.cluster(1) as [SwimNode]
   for (let i = 1; i <= 10; i += 1) node.input({ type: 'accepted', stream: -i, from: '10.66.0.1:666' })
   assert.equal(node.swim.counters.streamsDropped, 6)
   world.run(11_000)
@@ -161,7 +161,7 @@ test('streams beyond the maximum are closed unanswered', () => {
 })
 
 test('packets and streams of random bytes change nothing', () => {
-  const world = new World(9, { envelope: plain })
+  const world = new SwimWorld(9, { envelope: plain })
   const nodes = world.cluster(3)
   world.run(3000)
   const node = nodes[0]!
@@ -191,7 +191,7 @@ test('packets and streams of random bytes change nothing', () => {
 })
 
 test('clusters of different labels whose addresses touch never merge', () => {
-  const world = new World(10)
+  const world = new SwimWorld(10)
   const red = world.cluster(3, { envelope: { ...plain, label: 'red' } })
   const blue = world.cluster(3, { envelope: { ...plain, label: 'blue' } })
   red[1]!.join(blue[0]!)
@@ -208,7 +208,7 @@ test('clusters of different labels whose addresses touch never merge', () => {
 })
 
 test('a member without the key is told so, and the keys of a cluster can be changed while it runs', () => {
-  const world = new World(11)
+  const world = new SwimWorld(11)
   const key = (n: number) => new Uint8Array(32).fill(n)
   const envelope = { ...plain, keys: [key(1)] }
   const nodes = world.cluster(3, { envelope })
@@ -230,7 +230,7 @@ test('a member without the key is told so, and the keys of a cluster can be chan
 })
 
 test('a join over which UDP does not pass says what to open', () => {
-  const world = new World(12)
+  const world = new SwimWorld(12)
   const nodes = world.cluster(2)
   world.passes = (_from, to, kind) => kind === 'stream' || to.startsWith('10.0.0.') === false
   const walled = world.node('walled', { host: '10.5.0.1' }).join(nodes[0]!)
@@ -245,7 +245,7 @@ test('a join over which UDP does not pass says what to open', () => {
 })
 
 test('late confirmations end a suspicion at once, and are not taken for a stall of our own', () => {
-  const world = new World(13, { envelope: plain })
+  const world = new SwimWorld(13, { envelope: plain })
   const nodes = world.cluster(2)
   const node = nodes[0]!
   for (let i = 0; i < 98; i += 1) send(node, alive(`s${i}`, { port: 1 + i }))

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Node, World } from './world.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 
-function agree(nodes: readonly Node[], names: readonly string[]): boolean {
+function agree(nodes: readonly SwimNode[], names: readonly string[]): boolean {
   return nodes.every((node) => node.alive.length === names.length && node.alive.join() === names.join())
 }
 
 for (const count of [2, 3, 10, 100]) {
   test(`${count} nodes that join through one seed all see each other`, () => {
-    const world = new World(count)
+    const world = new SwimWorld(count)
     const nodes = world.cluster(count)
     const names = nodes.map((node) => node.name).sort()
     const tookMs = world.runUntil(() => agree(nodes, names), 60_000)

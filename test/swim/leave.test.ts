@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Node, World } from './world.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 
-function hasLeft(node: Node): boolean {
+function hasLeft(node: SwimNode): boolean {
   return node.results.some((result) => result.type === 'left')
 }
 
 for (const count of [2, 3, 30]) {
   test(`a member that leaves ${count} is seen as left by all, never as dead`, () => {
     for (const loss of [0, 0.2]) {
-      const world = new World(count)
+      const world = new SwimWorld(count)
       const nodes = world.cluster(count)
       world.run(10_000)
       world.loss = loss
@@ -35,14 +35,14 @@ for (const count of [2, 3, 30]) {
 }
 
 test('a member alone leaves at once', () => {
-  const world = new World(1)
+  const world = new SwimWorld(1)
   const lone = world.node('lone')
   lone.input({ type: 'leave', id: 1, timeoutMs: 5000 })
   assert.ok(hasLeft(lone))
 })
 
 test('leave ends at its timeout when nobody takes notice', () => {
-  const world = new World(2)
+  const world = new SwimWorld(2)
   const nodes = world.cluster(2)
   world.run(5000)
   world.passes = () => false
@@ -52,7 +52,7 @@ test('leave ends at its timeout when nobody takes notice', () => {
 })
 
 test('a member that is leaving still acks, with its farewell, and accuses nobody', () => {
-  const world = new World(3)
+  const world = new SwimWorld(3)
   const nodes = world.cluster(5)
   world.run(5000)
   nodes[4]!.input({ type: 'leave', id: 1, timeoutMs: 5000 })
@@ -66,7 +66,7 @@ test('a member that is leaving still acks, with its farewell, and accuses nobody
 
 test('in a Serf cluster a member that is pinged between its intent and its farewell acks with nothing else', () => {
   for (let seed = 1; seed <= 20; seed += 1) {
-    const world = new World(seed, { profile: 'local', delegateVersions: [2, 5, 5] })
+    const world = new SwimWorld(seed, { profile: 'local', delegateVersions: [2, 5, 5] })
     const nodes = world.cluster(4)
     world.run(5000)
     // With a beat of 1.5 s every member is probed in between; an empty farewell would not be encoded.
@@ -83,7 +83,7 @@ test('in a Serf cluster a member that is pinged between its intent and its farew
 })
 
 test('who leaves twice, or joins after leaving, is answered', () => {
-  const world = new World(4)
+  const world = new SwimWorld(4)
   const nodes = world.cluster(2)
   world.run(1000)
   nodes[1]!.input({ type: 'leave', id: 1, timeoutMs: 1000 })

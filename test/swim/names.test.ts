@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Node, World } from './world.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 
-function joinOutcome(node: Node): string {
+function joinOutcome(node: SwimNode): string {
   const result = node.results.find((r) => r.type !== 'left')
   return result?.type === 'joinFailed' ? `failed: ${result.failures[0]?.reason}` : (result?.type ?? 'none')
 }
 
 test('a name that a live member holds is refused with that reason, and the holder is not harmed', () => {
-  const world = new World(1)
+  const world = new SwimWorld(1)
   const nodes = world.cluster(3)
   world.run(5000)
   const second = world.node('n2').join(nodes[0]!)
@@ -22,7 +22,7 @@ test('a name that a live member holds is refused with that reason, and the holde
 })
 
 test('the name of a member that left is free at once, at any address', () => {
-  const world = new World(2)
+  const world = new SwimWorld(2)
   const nodes = world.cluster(3)
   world.run(5000)
   nodes[2]!.input({ type: 'leave', id: 7, timeoutMs: 5000 })
@@ -36,7 +36,7 @@ test('the name of a member that left is free at once, at any address', () => {
 })
 
 test('the name of a dead member is free at a new address', () => {
-  const world = new World(3)
+  const world = new SwimWorld(3)
   const nodes = world.cluster(3)
   world.run(5000)
   nodes[2]!.kill()
@@ -49,7 +49,7 @@ test('the name of a dead member is free at a new address', () => {
 
 test('a crashed process that is back on a new port waits until its former life is dead, then gets in', () => {
   for (const profile of ['local', 'lan'] as const) {
-    const world = new World(4, { profile })
+    const world = new SwimWorld(4, { profile })
     const nodes = world.cluster(3)
     world.run(5000)
     nodes[2]!.kill()
@@ -64,7 +64,7 @@ test('a crashed process that is back on a new port waits until its former life i
 })
 
 test('a restart at the same address needs no patience', () => {
-  const world = new World(5)
+  const world = new SwimWorld(5)
   const nodes = world.cluster(3)
   world.run(5000)
   nodes[2]!.kill()
@@ -78,7 +78,7 @@ test('a restart at the same address needs no patience', () => {
 })
 
 test('a name that somebody claims by gossip stays with its holder', () => {
-  const world = new World(6)
+  const world = new SwimWorld(6)
   const nodes = world.cluster(3)
   world.run(5000)
   // A process of the same name joins another member behind the back of the check: it never asked.
@@ -93,7 +93,7 @@ test('a name that somebody claims by gossip stays with its holder', () => {
 })
 
 test('a new Meta reaches all', () => {
-  const world = new World(7)
+  const world = new SwimWorld(7)
   const nodes = world.cluster(10)
   world.run(5000)
   nodes[3]!.input({ type: 'meta', meta: Uint8Array.of(1, 2, 3) })

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SeededRandom } from '../../src/sim/random.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 import type { PacketMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
-import { type Node, World } from './world.ts'
 
 const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
 const codec = new PacketCodec({ ...envelope, keyring: undefined }, new SeededRandom(1))
@@ -16,22 +16,20 @@ interface Heard {
   readonly messages: readonly PacketMessage[]
 }
 
-function listen(world: World): Heard[] {
+function listen(world: SwimWorld): Heard[] {
   const heard: Heard[] = []
-  const output = world.output.bind(world)
-  world.output = (from, what) => {
+  world.onOutput = (from, what) => {
     if (what.type === 'packet') {
       const messages: PacketMessage[] = []
       codec.open(what.bytes, (message) => messages.push(message))
       heard.push({ at: world.now, from: from.name, to: what.to, crc: what.bytes[0] === 12, messages })
     }
-    output(from, what)
   }
   return heard
 }
 
-function settled(seed: number, count: number): { world: World; nodes: Node[]; heard: Heard[] } {
-  const world = new World(seed, { envelope })
+function settled(seed: number, count: number): { world: SwimWorld; nodes: SwimNode[]; heard: Heard[] } {
+  const world = new SwimWorld(seed, { envelope })
   const nodes = world.cluster(count)
   world.run(60_000)
   return { world, nodes, heard: listen(world) }
@@ -86,14 +84,12 @@ test('a suspect is told in the very ping', () => {
 test('messages about others are passed on byte for byte', () => {
   const { world, nodes } = settled(5, 3)
   const seen = new Set<string>()
-  const output = world.output.bind(world)
-  world.output = (from, what) => {
+  world.onOutput = (_, what) => {
     if (what.type === 'packet') {
       codec.open(what.bytes, (message, raw) => {
         if (message.type === 'alive' && message.node === 'odd') seen.add(Buffer.from(raw).toString('hex'))
       })
     }
-    output(from, what)
   }
   // A map with an unknown field, keys out of order and str8 text: nothing our encoder would write.
   const raw = Uint8Array.from([

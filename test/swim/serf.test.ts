@@ -1,43 +1,41 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SeededRandom } from '../../src/sim/random.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 import { encodeMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
 import { decodeSerf, encodeSerf } from '../../src/wire/serf.ts'
 import type { SerfMessage } from '../../src/wire/serf-message.ts'
-import { type Node, World } from './world.ts'
 
 const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
 const codec = new PacketCodec({ ...envelope, keyring: undefined }, new SeededRandom(1))
 
 /** All Serf messages that go over the network from now on. */
-function listen(world: World): { from: string; to: string; message: SerfMessage }[] {
+function listen(world: SwimWorld): { from: string; to: string; message: SerfMessage }[] {
   const heard: { from: string; to: string; message: SerfMessage }[] = []
-  const output = world.output.bind(world)
-  world.output = (from, what) => {
+  world.onOutput = (from, what) => {
     if (what.type === 'packet') {
       codec.open(what.bytes, (message) => {
         if (message.type === 'user')
           heard.push({ from: from.name, to: what.to, message: decodeSerf(message.body) })
       })
     }
-    output(from, what)
   }
   return heard
 }
 
-function serf(seed: number): { world: World; nodes: Node[] } {
-  const world = new World(seed, { envelope })
+function serf(seed: number): { world: SwimWorld; nodes: SwimNode[] } {
+  const world = new SwimWorld(seed, { envelope })
   return { world, nodes: world.cluster(3, { delegateVersions: [2, 5, 5] }) }
 }
 
-function say(node: Node, message: SerfMessage): void {
+function say(node: SwimNode, message: SerfMessage): void {
   const bytes = encodeMessage({ type: 'user', body: encodeSerf(message) })
   node.input({ type: 'packet', bytes: codec.seal([bytes], false), from: '10.66.0.1:666' })
 }
 
 test('outside of Serf clusters nothing of Serf is said', () => {
-  const world = new World(1, { envelope })
+  const world = new SwimWorld(1, { envelope })
   const heard = listen(world)
   const nodes = world.cluster(3)
   world.run(5000)
@@ -101,8 +99,8 @@ test('events, queries and intents of others are passed on once each', () => {
 })
 
 test('user messages waiting to be passed on stay under their maximum, and get their share of packets', () => {
-  const world = new World(6, { envelope, limits: { userQueueMax: 8 } })
-  const [node] = world.cluster(1, { delegateVersions: [2, 5, 5] }) as [Node]
+  const world = new SwimWorld(6, { envelope, limits: { userQueueMax: 8 } })
+  const [node] = world.cluster(1, { delegateVersions: [2, 5, 5] }) as [SwimNode]
   for (let i = 0; i < 50; i += 1) {
     say(node, { type: 'userEvent', lTime: BigInt(i + 1), name: `event-${i}`, payload: undefined, cc: false })
   }
