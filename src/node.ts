@@ -8,7 +8,7 @@ import { portOf } from './address.ts'
 import type { NodeEvents, NodeStats, Notice, RequestOptions, WaitOptions } from './api.ts'
 import { listenRpc } from './bind.ts'
 import { Cluster, hexDigest } from './cluster.ts'
-import type { Address, Env, Listener } from './env.ts'
+import type { Address, Clock, Env, Listener } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { machineName, systemEnv } from './host/env.ts'
 import { type LeavePorts, leaveCluster } from './leave.ts'
@@ -90,6 +90,11 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   get addresses(): { readonly gossip: Address; readonly rpc: Address } {
     if (this.#addresses === undefined) throw this.#wrongState('addresses are known once the node has started')
     return this.#addresses
+  }
+
+  /** Time as this node knows it: the system's, or a simulation's virtual one. Timers keep no process alive. */
+  get clock(): Clock {
+    return this.#env.clock
   }
 
   /** All members known, this node among them, dead ones until they are forgotten; sorted by name. */

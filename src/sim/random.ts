@@ -42,3 +42,10 @@ export class SeededRandom implements Random {
     return values[this.below(values.length)] as T
   }
 }
+
+/** A seed from a text (FNV-1a). */
+export function seedFrom(text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash >>> 0
+}

@@ -1,0 +1,12 @@
+/** The public list of `shoal/sim`: what is not here is not API. */
+export { SimulationError, type SimulationMoment } from './error.ts'
+export { type LinkOptions, linkDefaults } from './links.ts'
+export { type CrashOptions, type ProcessState, type Program, SimProcess } from './process.ts'
+export { SeededRandom } from './random.ts'
+export {
+  type CutOptions,
+  type Place,
+  type SimLinks,
+  Simulation,
+  type SimulationOptions,
+} from './simulation.ts'

@@ -1,0 +1,241 @@
+/**
+ * One direction of a TCP connection, from the writer's kernel to the reader's: bounded, in order, without loss. What
+ * cannot pass is tried again after 200 ms, then twice as long each time (RFC 6298), until it passes or the connection is
+ * given up. The numbers are Linux's.
+ */
+import type { Millis } from '../env.ts'
+import type { Host } from './hosts.ts'
+import type { Link } from './links.ts'
+import { SimEvent } from './scheduler.ts'
+import type { SimStream } from './stream.ts'
+import { toTicks } from './time.ts'
+import { loopbackMs, type World } from './world.ts'
+
+/** What both kernels together hold of one direction before the writer has to wait. */
+export const windowBytes = 262_144
+/** Longest pause between two tries. */
+const retryMsMax = 120_000
+/** What the kernel hands to a reader, or sends, at once. */
+export const chunkBytesMax = 65_536
+/** IP and TCP headers; they take their part of a link's bandwidth. */
+const headerBytes = 40
+/** How often a chunk is glued to the one before, which arrives later for it. */
+const mergeChance = 1 / 8
+
+/** What travels: bytes, the opening of the connection, the end of what the writer says. */
+export type Item = Uint8Array | 'open' | 'fin'
+
+export class Pipe {
+  readonly world: World
+  readonly from: Host
+  readonly to: Host
+  readonly #writer: SimStream
+  readonly #arrive: (item: Item) => void
+  /** `undefined` within one machine. */
+  readonly #forth: Link | undefined
+  readonly #back: Link | undefined
+  #waiting: Item[] = []
+  #last: Arrival | undefined
+  #arrivesAt: Millis = 0
+  #inFlight = 0
+  #consumed = 0
+  #isUnacknowledged = false
+  readonly #acknowledgement: Acknowledgement
+  readonly #retry: Retry
+  #retryMs: Millis = 0
+  #blockedSince: Millis = 0
+
+  constructor(world: World, from: Host, to: Host, writer: SimStream, arrive: (item: Item) => void) {
+    this.world = world
+    this.from = from
+    this.to = to
+    this.#writer = writer
+    this.#arrive = arrive
+    if (from !== to) {
+      this.#forth = world.links.between(from.ip, to.ip)
+      this.#back = world.links.between(to.ip, from.ip)
+    }
+    this.#acknowledgement = new Acknowledgement(this)
+    this.#retry = new Retry(this)
+  }
+
+  /** Bytes that the kernels take before some are read. */
+  get room(): number {
+    return windowBytes - this.#inFlight
+  }
+
+  send(item: Item): void {
+    if (typeof item !== 'string') this.#inFlight += item.length
+    if (this.#waiting.length === 0 && this.#transmit(item)) return
+    this.#waiting.push(item)
+    this.#arm()
+  }
+
+  /** The reader has taken bytes out; their room is free once the writer hears of it. */
+  consumed(bytes: number): void {
+    this.#consumed += bytes
+    if (this.#isUnacknowledged || this.#acknowledgement.slot >= 0) return
+    if (!this.#writer.isWaiting) {
+      this.acknowledged()
+      return
+    }
+    const delay = this.#delay(this.#back, 0)
+    if (delay === undefined) this.#unheard()
+    else this.#schedule(this.#acknowledgement, delay)
+  }
+
+  acknowledged(): void {
+    this.#inFlight -= this.#consumed
+    this.#consumed = 0
+    this.#writer.pull()
+  }
+
+  /** Something came through the wire. */
+  arrived(item: Item): void {
+    if (!this.to.isUp) {
+      this.#waiting.push(item)
+      this.#arm()
+      return
+    }
+    if (this.#back?.options.cut === 'all') this.#unheard()
+    this.#arrive(item)
+  }
+
+  /** Tells the reader that the connection is no more, if that can pass; nobody repeats it. */
+  reset(reader: SimStream): void {
+    const delay = this.from.isUp ? this.#delay(this.#forth, 0) : undefined
+    if (delay === undefined) return
+    this.#arrivesAt = Math.max(this.#arrivesAt, this.world.scheduler.now + toTicks(delay))
+    this.world.scheduler.at(this.#arrivesAt, () => {
+      if (this.to.isUp) reader.broken('ECONNRESET')
+    })
+  }
+
+  /** Sends nothing any more; what is on the wire arrives. */
+  kill(): void {
+    const { scheduler } = this.world
+    this.#waiting = []
+    scheduler.remove(this.#retry)
+    scheduler.remove(this.#acknowledgement)
+    this.#isUnacknowledged = false
+  }
+
+  retry(): void {
+    const { scheduler, streamTimeoutMs } = this.world
+    if (!this.from.isUp) {
+      this.kill()
+      return
+    }
+    while (this.#waiting.length > 0 && this.to.isUp && this.#transmit(this.#waiting[0] as Item))
+      this.#waiting.shift()
+    if (this.#isUnacknowledged && this.#back?.options.cut !== 'all') {
+      this.#isUnacknowledged = false
+      this.acknowledged()
+    }
+    if (this.#waiting.length === 0 && !this.#isUnacknowledged) return
+    if (scheduler.now - this.#blockedSince >= streamTimeoutMs) {
+      this.kill()
+      this.#writer.broken('ETIMEDOUT')
+      return
+    }
+    this.#retryMs = Math.min(this.#retryMs * 2, retryMsMax)
+    this.#scheduleRetry()
+  }
+
+  /** False when nothing passes now. */
+  #transmit(item: Item): boolean {
+    const { random, scheduler } = this.world
+    const bytes = typeof item === 'string' ? 0 : item.length
+    const delay = this.#delay(this.#forth, bytes)
+    if (delay === undefined) return false
+    const at = scheduler.now + toTicks(delay)
+    if (at > this.#arrivesAt) this.#arrivesAt = at
+    const last = this.#last
+    if (last !== undefined && last.slot >= 0 && bytes > 0 && random.chance(mergeChance) && last.glue(item)) {
+      scheduler.add(last, this.#arrivesAt)
+      return true
+    }
+    this.#last = new Arrival(this, item)
+    scheduler.add(this.#last, this.#arrivesAt)
+    return true
+  }
+
+  #delay(link: Link | undefined, bytes: number): Millis | undefined {
+    const { links, scheduler } = this.world
+    return link === undefined ? loopbackMs : links.chunk(link, bytes + headerBytes, scheduler.now)
+  }
+
+  #unheard(): void {
+    this.#isUnacknowledged = true
+    this.#arm()
+  }
+
+  #arm(): void {
+    if (this.#retry.slot >= 0) return
+    this.#blockedSince = this.world.scheduler.now
+    this.#retryMs = this.#forth?.options.retransmitMs ?? 0
+    this.#scheduleRetry()
+  }
+
+  #scheduleRetry(): void {
+    this.#schedule(this.#retry, Math.max(1, this.#retryMs))
+  }
+
+  #schedule(event: SimEvent, delay: Millis): void {
+    const { scheduler } = this.world
+    scheduler.add(event, scheduler.now + toTicks(delay))
+  }
+}
+
+class Arrival extends SimEvent {
+  readonly #pipe: Pipe
+  #item: Item
+
+  constructor(pipe: Pipe, item: Item) {
+    super()
+    this.#pipe = pipe
+    this.#item = item
+  }
+
+  /** Takes more bytes along; false when they do not fit. */
+  glue(more: Item): boolean {
+    const item = this.#item
+    if (typeof item === 'string' || typeof more === 'string') return false
+    if (item.length + more.length > chunkBytesMax) return false
+    const bytes = new Uint8Array(item.length + more.length)
+    bytes.set(item)
+    bytes.set(more, item.length)
+    this.#item = bytes
+    return true
+  }
+
+  override run(): void {
+    this.#pipe.arrived(this.#item)
+  }
+}
+
+class Acknowledgement extends SimEvent {
+  readonly #pipe: Pipe
+
+  constructor(pipe: Pipe) {
+    super()
+    this.#pipe = pipe
+  }
+
+  override run(): void {
+    this.#pipe.acknowledged()
+  }
+}
+
+class Retry extends SimEvent {
+  readonly #pipe: Pipe
+
+  constructor(pipe: Pipe) {
+    super()
+    this.#pipe = pipe
+  }
+
+  override run(): void {
+    this.#pipe.retry()
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * A simulated process: a machine with an IP address of its own, an event loop, and the life of a real process. Each
+ * start is a new boot: its memory, sockets, timers and random numbers are new, its name and address are not.
+ */
+import type { Env, Millis } from '../env.ts'
+import { SimulationError } from './error.ts'
+import type { Host } from './hosts.ts'
+import { Loop, traceKind } from './loop.ts'
+import { makeNetwork } from './network.ts'
+import { SeededRandom, seedFrom } from './random.ts'
+import { toTicks } from './time.ts'
+import type { World } from './world.ts'
+
+export type ProcessState = 'running' | 'paused' | 'crashed'
+
+/** What a process runs; called again, with the same process, each time it is restarted. */
+export type Program<T> = (self: SimProcess<T>) => T | Promise<T>
+
+/** How a process ends at once. */
+export interface CrashOptions {
+  /**
+   * The machine lost its power: nothing answers and no connection is reset. Default false: the process was killed, its
+   * kernel resets its connections and refuses new ones.
+   */
+  readonly silent?: boolean
+}
+
+class Boot<T> {
+  readonly loop: Loop
+  readonly env: Env
+  value: T | undefined
+  /** Its program has returned or failed, or will never do either. */
+  isOver = false
+  /** Somebody holds `started`. */
+  isAsked = false
+  readonly started: Promise<T>
+  #settle: { resolve(value: T): void; reject(error: unknown): void } | undefined
+
+  constructor(loop: Loop, env: Env) {
+    this.loop = loop
+    this.env = env
+    this.started = new Promise<T>((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+    // Whether anybody waits for it is this class's business, not Node's.
+    this.started.catch(() => {})
+  }
+
+  /** False when it was over already. */
+  done(value: T): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    this.value = value
+    this.#settle?.resolve(value)
+    return true
+  }
+
+  failed(error: unknown): boolean {
+    if (this.isOver) return false
+    this.isOver = true
+    this.#settle?.reject(error)
+    return true
+  }
+}
+
+export class SimProcess<T = unknown> {
+  readonly name: string
+  /** Its IP address; the same over all boots. */
+  readonly host: string
+  readonly #world: World
+  readonly #machine: Host
+  readonly #program: () => T | Promise<T>
+  readonly #number: number
+  readonly #startedAt: Millis
+  #boot = 0
+  #current: Boot<T>
+  #state: ProcessState = 'running'
+  #skewMs: Millis = 0
+
+  /** Use `simulation.spawn`. */
+  constructor(world: World, machine: Host, number: number, wallTimeAtZero: Millis, program: Program<T>) {
+    this.name = machine.name
+    this.host = machine.ip
+    this.#world = world
+    this.#machine = machine
+    this.#number = number
+    this.#startedAt = wallTimeAtZero
+    this.#program = () => program(this)
+    this.#current = this.#start()
+  }
+
+  /** The world of the present boot, for `createNode({ env })`. That of an earlier boot is dead. */
+  get env(): Env {
+    return this.#current.env
+  }
+
+  /** 1 for the first start, one more for each restart. */
+  get boot(): number {
+    return this.#boot
+  }
+
+  get state(): ProcessState {
+    return this.#state
+  }
+
+  /** What the program of this boot returned; `undefined` until it has, and once it crashed. */
+  get value(): T | undefined {
+    return this.#current.value
+  }
+
+  /**
+   * Settles as the program of this boot does; rejects when it crashes before. A program that fails ends its process;
+   * unless this was asked for, it ends the whole run.
+   */
+  get started(): Promise<T> {
+    this.#current.isAsked = true
+    return this.#current.started
+  }
+
+  /** Timers that are set, for tests that look for leaks. */
+  get timers(): number {
+    return this.#current.loop.timers
+  }
+
+  /** Ends it at once, paused or not. Nothing it left behind ever runs again. Does nothing if it has crashed. */
+  crash({ silent = false }: CrashOptions = {}): void {
+    if (silent) this.#machine.isUp = false
+    if (this.#state === 'crashed') return
+    this.#state = 'crashed'
+    const boot = this.#current
+    const machine = this.#machine
+    boot.loop.kill()
+    machine.datagrams.clear()
+    machine.listeners.clear()
+    for (const stream of [...machine.streams]) stream.kill(silent)
+    boot.value = undefined
+    boot.failed(
+      new SimulationError(`"${this.name}" crashed before its program had returned`, this.#world.turns.moment),
+    )
+  }
+
+  /** Runs the program again under the same name and address; a process that still runs is killed first. */
+  restart(): void {
+    this.crash()
+    this.#state = 'running'
+    this.#current = this.#start()
+  }
+
+  /**
+   * SIGSTOP: no code of it runs, its clocks go on. Its kernel still accepts connections and takes what arrives, as much
+   * as its buffers hold. Does nothing if it is paused.
+   */
+  pause(): void {
+    this.#mustLive('pause')
+    if (this.#state === 'paused') return
+    this.#state = 'paused'
+    this.#current.loop.block()
+  }
+
+  /** SIGCONT: what arrived is delivered, then the timers that fell due meanwhile. Does nothing if it runs. */
+  resume(): void {
+    this.#mustLive('resume')
+    if (this.#state === 'running') return
+    this.#state = 'running'
+    this.#current.loop.unblock()
+  }
+
+  /**
+   * Blocks the main event loop, as a long computation does. Called by the process's own code it takes effect when that
+   * turn is over; what the turn still sends leaves at its end.
+   */
+  stall(ms: Millis): void {
+    this.#mustLive('stall')
+    const { loop } = this.#current
+    const { scheduler } = this.#world
+    loop.block()
+    scheduler.at(scheduler.now + toTicks(ms), () => loop.unblock())
+  }
+
+  /** Steps the wall clock, forward or back. The monotonic clock does not notice. Lasts over restarts. */
+  jumpClock(ms: Millis): void {
+    this.#skewMs += ms
+  }
+
+  #start(): Boot<T> {
+    const world = this.#world
+    this.#boot += 1
+    this.#machine.isUp = true
+    this.#machine.isKnown = true
+    const random = new SeededRandom(seedFrom(`${world.seed}/${this.name}/${this.#boot}`))
+    const wallTime = (): Millis => this.#startedAt + world.scheduler.now + this.#skewMs
+    const loop = new Loop(world, this.name, this.#number, random, wallTime)
+    const network = makeNetwork(world, this.#machine, loop)
+    const boot = new Boot<T>(loop, Object.freeze({ clock: loop.clock, random, network }))
+    loop.soon(traceKind.program, () => this.#run(boot))
+    return boot
+  }
+
+  #run(boot: Boot<T>): void {
+    new Promise<T>((resolve) => resolve(this.#program())).then(
+      (value) => boot.done(value),
+      (error: unknown) => this.#failed(boot, error),
+    )
+  }
+
+  #failed(boot: Boot<T>, error: unknown): void {
+    if (!boot.failed(error)) return
+    if (!boot.isAsked) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#world.turns.fail(`the program of "${this.name}" failed: ${why}`, error)
+    }
+    this.crash()
+  }
+
+  #mustLive(what: string): void {
+    if (this.#state !== 'crashed') return
+    throw new SimulationError(`cannot ${what} "${this.name}": it has crashed`, this.#world.turns.moment)
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * A world in which whole nodes run, `createNode` unchanged: processes on machines of their own, a network between them,
+ * one virtual clock. Everything that happens follows from the seed, so that a failure can be seen again.
+ */
+import type { Millis } from '../env.ts'
+import { SimulationError } from './error.ts'
+import type { LinkOptions } from './links.ts'
+import { type Program, SimProcess } from './process.ts'
+import { SeededRandom, seedFrom } from './random.ts'
+import { type Runner, releaseReality, watchReality } from './reality.ts'
+import { toTicks } from './time.ts'
+import { World } from './world.ts'
+
+export interface SimulationOptions {
+  /** Everything follows from it. Any integer; its low 32 bits count. Default 1. */
+  readonly seed?: number
+  /** What all links do unless told otherwise. Default `linkDefaults`: a quiet LAN. */
+  readonly link?: Partial<LinkOptions>
+  /** The wall clock at the begin, in milliseconds since the Unix epoch. Default 2026-01-01. */
+  readonly startAt?: Millis
+  /**
+   * How long a connection tries to send what cannot pass before it breaks. Default 924.6 s, as Linux does by default
+   * (net.ipv4.tcp_retries2 = 15).
+   */
+  readonly streamTimeoutMs?: Millis
+}
+
+/** A machine, by its process or the process's name. A name may be used before it is spawned. */
+export type Place = string | { readonly name: string }
+
+export interface CutOptions {
+  /** Only what goes from the first to the second is cut. Default false. */
+  readonly oneWay?: boolean
+  /** `packets`: datagrams only. Default `all`. */
+  readonly kind?: 'packets' | 'all'
+}
+
+/** The links between machines, each direction on its own. */
+export interface SimLinks {
+  /** Changes the link from one machine to another. */
+  set(from: Place, to: Place, change: Partial<LinkOptions>): void
+  /** Changes all links, those to come as well. */
+  setAll(change: Partial<LinkOptions>): void
+}
+
+const startAtDefault: Millis = 1_767_225_600_000
+const streamTimeoutMsDefault: Millis = 924_600
+
+export class Simulation implements AsyncDisposable {
+  readonly seed: number
+  /** For the script of a test: what it draws depends on nothing else. */
+  readonly random: SeededRandom
+  readonly links: SimLinks
+  readonly #world: World
+  readonly #startAt: Millis
+  readonly #script: Runner
+  readonly #processes = new Map<string, SimProcess<unknown>>()
+  #isClosed = false
+
+  constructor(options: SimulationOptions = {}) {
+    const {
+      seed = 1,
+      link = {},
+      startAt = startAtDefault,
+      streamTimeoutMs = streamTimeoutMsDefault,
+    } = options
+    this.seed = seed
+    this.random = new SeededRandom(seedFrom(`${seed}/script`))
+    this.#startAt = startAt
+    this.#world = new World(seed, link, streamTimeoutMs)
+    const { links, scheduler } = this.#world
+    this.#script = {
+      name: undefined,
+      clock: { now: () => scheduler.now, wallTime: () => Math.floor(startAt + scheduler.now) },
+      random: this.random,
+    }
+    watchReality()
+    this.links = {
+      set: (from, to, change) => links.set(this.#ip(from), this.#ip(to), change),
+      setAll: (change) => links.setAll(change),
+    }
+  }
+
+  /** Virtual milliseconds since the begin. */
+  get now(): Millis {
+    return this.#world.scheduler.now
+  }
+
+  /** Events so far. */
+  get events(): number {
+    return this.#world.scheduler.ran
+  }
+
+  /** The fingerprint of everything so far: equal for equal seeds and scripts, on every version of Node. */
+  get traceHash(): string {
+    return this.#world.trace.hash
+  }
+
+  /** All processes, crashed ones too, in the order they were spawned. */
+  get processes(): readonly SimProcess<unknown>[] {
+    return [...this.#processes.values()]
+  }
+
+  /**
+   * Starts a process on a machine of its own; its program runs once time passes. `self.env` is the world of its nodes,
+   * `self.host` the address they bind. Throws for a name that is taken.
+   */
+  spawn<T>(name: string, program: Program<T>): SimProcess<T> {
+    if (this.#processes.has(name)) throw this.#error(`there is a process "${name}" already; restart() it`)
+    const world = this.#world
+    const number = this.#processes.size + 1
+    const spawned = new SimProcess<T>(world, world.hosts.named(name), number, this.#startAt, program)
+    this.#processes.set(name, spawned)
+    return spawned
+  }
+
+  /** Lets virtual time pass. Rejects with a `SimulationError` once anything goes wrong. */
+  async run(ms: Millis): Promise<void> {
+    await this.#pass(ms, undefined)
+  }
+
+  /** Lets time pass until `test` holds, asked after every event; how long that took. Rejects after `withinMs`. */
+  async until(test: () => boolean, withinMs: Millis): Promise<Millis> {
+    const from = this.now
+    if (!(await this.#pass(withinMs, test))) throw this.#late(withinMs, String(test))
+    return this.now - from
+  }
+
+  /** Lets time pass until the promise settles, and settles alike. Rejects after `withinMs`. */
+  async settle<T>(promise: Promise<T>, withinMs: Millis): Promise<T> {
+    let isSettled = false
+    const settled = (): void => {
+      isSettled = true
+    }
+    promise.then(settled, settled)
+    if (!(await this.#pass(withinMs, () => isSettled))) throw this.#late(withinMs, 'a promise to settle')
+    return promise
+  }
+
+  /** Calls `fn` at a time `ms` from now: a fault, a step of a script. */
+  at(ms: Millis, fn: () => void): void {
+    const { scheduler, turns } = this.#world
+    scheduler.at(scheduler.now + toTicks(ms), () => {
+      turns.enter(this.#script)
+      fn()
+    })
+  }
+
+  /**
+   * Cuts the links between machines, both ways unless told, until `heal`. Without `to`: from all others. Packets under
+   * way still arrive; streams go silent, and try again.
+   */
+  cut(from: Place | readonly Place[], to?: Place | readonly Place[], options: CutOptions = {}): void {
+    const { oneWay = false, kind = 'all' } = options
+    this.#between(from, to, (one, other) => {
+      this.#world.links.set(one, other, { cut: kind })
+      if (!oneWay) this.#world.links.set(other, one, { cut: kind })
+    })
+  }
+
+  /** Mends the links between these machines, both ways; without arguments, all. */
+  heal(from?: Place | readonly Place[], to?: Place | readonly Place[]): void {
+    const { links } = this.#world
+    if (from === undefined) links.setAll({ cut: 'none' })
+    else
+      this.#between(from, to, (one, other) => {
+        links.set(one, other, { cut: 'none' })
+        links.set(other, one, { cut: 'none' })
+      })
+  }
+
+  /** Calls `check` after every event that ran code. What it throws ends the run. */
+  onEvent(check: () => void): void {
+    this.#world.turns.checks.add(check)
+  }
+
+  /** Ends all processes and the run. Nothing of the simulation is left behind. Idempotent. */
+  close(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve()
+    this.#isClosed = true
+    for (const one of this.#processes.values()) one.crash({ silent: true })
+    this.#world.turns.stop()
+    releaseReality()
+    return Promise.resolve()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #pass(ms: Millis, done: (() => boolean) | undefined): Promise<boolean> {
+    if (!(ms >= 0)) throw this.#error(`time does not pass by ${ms} ms`)
+    return this.#world.turns.run(this.now + toTicks(ms), done)
+  }
+
+  #ip(place: Place): string {
+    return this.#world.hosts.named(typeof place === 'string' ? place : place.name).ip
+  }
+
+  #between(
+    from: Place | readonly Place[],
+    to: Place | readonly Place[] | undefined,
+    change: (from: string, to: string) => void,
+  ): void {
+    const ones = listOf(from).map((place) => this.#ip(place))
+    const others =
+      to === undefined
+        ? [...this.#world.hosts.all].map(({ ip }) => ip)
+        : listOf(to).map((place) => this.#ip(place))
+    for (const one of ones) {
+      for (const other of others)
+        if (one !== other && !(to === undefined && ones.includes(other))) change(one, other)
+    }
+  }
+
+  #late(withinMs: Millis, what: string): SimulationError {
+    const states = this.processes
+      .filter(({ state, value }) => state !== 'running' || value === undefined)
+      .map(({ name, state }) => `${name} ${state === 'running' ? 'has not started' : `is ${state}`}`)
+    const aside = states.length > 0 ? `; ${states.join(', ')}` : ''
+    return this.#error(`waited ${withinMs} ms for ${what}${aside}`)
+  }
+
+  #error(message: string): SimulationError {
+    return new SimulationError(message, this.#world.turns.moment)
+  }
+}
+
+function listOf(places: Place | readonly Place[]): readonly Place[] {
+  return (Array.isArray(places) ? places : [places]) as readonly Place[]
+}
