@@ -86,6 +86,14 @@ export interface SwimLimits {
   readonly userQueueMax: number
 }
 
+/** How much is held of what `SwimLimits` bounds, under the names of the limits. */
+export type SwimGauges = Readonly<
+  Record<
+    Exclude<keyof SwimLimits, 'nameCharsMax' | 'metaBytesMax' | 'accusationsMax' | 'joinParallelMax'>,
+    number
+  >
+>
+
 export interface SwimEnvelope {
   /** Separates clusters that share addresses. '' writes none. At most 255 bytes. */
   readonly label: string

@@ -26,6 +26,7 @@ export class Members {
   #count = 0
   #cursor = 0
   #aliveCount = 0
+  #revision = 0
   #tombstones: number[] = []
   #tombstonesHead = 0
 
@@ -41,6 +42,11 @@ export class Members {
   /** Members that are alive or suspect, us included. */
   get aliveCount(): number {
     return this.#aliveCount
+  }
+
+  /** Grows with every change of a record. */
+  get revision(): number {
+    return this.#revision
   }
 
   get tombstoneCount(): number {
@@ -127,6 +133,7 @@ export class Members {
       this.#grow(peer)
       this.#incarnation[peer] = 0
     }
+    this.#revision += 1
     this.#state[peer] = state.dead
     this.#facet[peer] = 0
     this.#since[peer] = Math.trunc(now) >>> 0
@@ -145,16 +152,19 @@ export class Members {
     meta: Uint8Array | undefined,
   ): void {
     const before = this.#facet[peer]!
+    this.#revision += 1
     this.#facet[peer] = this.registry.acquireFacet(peer, addr, port, vsn, meta)
     if (before !== 0) this.registry.releaseFacet(peer, before)
   }
 
   setIncarnation(peer: number, incarnation: number): void {
+    this.#revision += 1
     this.#incarnation[peer] = incarnation
   }
 
   setState(peer: number, next: number, now: Millis): void {
     const before = this.#state[peer]!
+    this.#revision += 1
     if (before <= state.suspect) this.#aliveCount -= 1
     if (next <= state.suspect) this.#aliveCount += 1
     this.#state[peer] = next
@@ -209,6 +219,7 @@ export class Members {
     for (let peer = 0; peer < states.length; peer += 1)
       if (states[peer] !== state.absent) registry.retain(peer, from.#facet[peer]!)
     this.clear()
+    this.#revision += 1
     this.#state = states
     this.#incarnation = from.#incarnation.slice()
     this.#facet = from.#facet.slice()
@@ -245,6 +256,7 @@ export class Members {
         kept += 1
         continue
       }
+      this.#revision += 1
       this.registry.releaseFacet(peer, this.#facet[peer]!)
       this.#facet[peer] = 0
       this.#state[peer] = state.tombstone
