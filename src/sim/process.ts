@@ -14,7 +14,7 @@ import type { World } from './world.ts'
 export type ProcessState = 'running' | 'paused' | 'crashed'
 
 /** What a process runs; called again, with the same process, each time it is restarted. */
-export type Program<T> = (self: SimProcess<T>) => T | Promise<T>
+export type Program<T> = (self: SimProcess) => T | Promise<T>
 
 /** How a process ends at once. */
 export interface CrashOptions {
@@ -122,6 +122,20 @@ export class SimProcess<T = unknown> {
     return this.#current.loop.timers
   }
 
+  /**
+   * Runs `fn` as code of this process, in a turn of its own; a paused process runs it when it goes on. Settles as `fn`
+   * does, never if the process crashes first. Rejects at once for a process whose program has not returned.
+   */
+  run<R>(fn: (value: T) => R | Promise<R>): Promise<R> {
+    const { value, loop } = this.#current
+    if (value === undefined) return Promise.reject(this.#error(`"${this.name}" has nothing to run on yet`))
+    return new Promise<R>((resolve, reject) => {
+      loop.soon(traceKind.program, () => {
+        new Promise<R>((settle) => settle(fn(value))).then(resolve, reject)
+      })
+    })
+  }
+
   /** Ends it at once, paused or not. Nothing it left behind ever runs again. Does nothing if it has crashed. */
   crash({ silent = false }: CrashOptions = {}): void {
     if (silent) this.#machine.isUp = false
@@ -134,9 +148,7 @@ export class SimProcess<T = unknown> {
     machine.listeners.clear()
     for (const stream of [...machine.streams]) stream.kill(silent)
     boot.value = undefined
-    boot.failed(
-      new SimulationError(`"${this.name}" crashed before its program had returned`, this.#world.turns.moment),
-    )
+    boot.failed(this.#error(`"${this.name}" crashed before its program had returned`))
   }
 
   /** Runs the program again under the same name and address; a process that still runs is killed first. */
@@ -213,7 +225,10 @@ export class SimProcess<T = unknown> {
   }
 
   #mustLive(what: string): void {
-    if (this.#state !== 'crashed') return
-    throw new SimulationError(`cannot ${what} "${this.name}": it has crashed`, this.#world.turns.moment)
+    if (this.#state === 'crashed') throw this.#error(`cannot ${what} "${this.name}": it has crashed`)
+  }
+
+  #error(message: string): SimulationError {
+    return new SimulationError(message, this.#world.turns.moment)
   }
 }
