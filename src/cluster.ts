@@ -5,16 +5,20 @@
 import { joinAddress } from './address.ts'
 import type { OwnershipChange } from './api.ts'
 import { cannotBind } from './bind.ts'
+import { RemoteMembership } from './border.ts'
+import { describe } from './describe.ts'
 import type { Address, Env, Millis } from './env.ts'
+import { isShoalError } from './errors.ts'
 import { joinCluster } from './join.ts'
-import { type MemberChange, Membership, type MembershipEvent, type MembershipStats } from './membership.ts'
+import type { MemberChange, MembershipEvent, MembershipPort, MembershipStats } from './membership.ts'
 import type { NodeConfig } from './options.ts'
 import { Replies } from './replies.ts'
 import { paramsDigest, type RingTable } from './ring/ring.ts'
-import { describe, type Member, Roster } from './roster.ts'
+import { type Member, Roster } from './roster.ts'
 import { RingView } from './shard/view.ts'
 import { defaultLimits } from './swim/config.ts'
 import { memberlistDelegate, serfDelegate } from './swim/versions.ts'
+import { WatchedMembership } from './watched.ts'
 
 export interface ClusterHandler {
   /** Members or ring may have changed; said once for all that came in one turn. */
@@ -27,6 +31,8 @@ export interface ClusterHandler {
     message: string,
     detail: Readonly<Record<string, unknown>>,
   ): void
+  /** Membership has ended by itself: this node is no member any more. */
+  failed(): void
 }
 
 export interface Identity {
@@ -54,7 +60,7 @@ export class Cluster {
   readonly #ringDigest: string
   readonly #roster: Roster
   readonly #view: RingView
-  readonly #membership: Membership
+  readonly #membership: MembershipPort
   #status: 'joining' | 'ready' | 'draining' = 'joining'
   #rpcPort = 0
   #own: Address = ''
@@ -70,7 +76,12 @@ export class Cluster {
     this.#ringDigest = paramsDigest(config.ring)
     this.#roster = new Roster(identity.name, this.#ringDigest)
     this.#view = new RingView(identity.name, config.ring)
-    this.#membership = new Membership(env, (event) => this.#take(event))
+    const { startThread } = env
+    const take = (event: MembershipEvent): void => this.#take(event)
+    this.#membership =
+      config.membershipThread && startThread !== undefined
+        ? new RemoteMembership(env, startThread, take)
+        : new WatchedMembership(env, take)
   }
 
   get roster(): Roster {
@@ -94,6 +105,7 @@ export class Cluster {
         bind,
         advertise: { host: ip, port: advertise.port },
         tags: this.#tags(),
+        stalledAfterMs: this.#config.stalledAfterMs,
         swim: {
           name: this.#identity.name,
           incarnation,
@@ -105,7 +117,8 @@ export class Cluster {
         },
       })
       .catch((cause: unknown) => {
-        throw this.#closed === undefined ? cannotBind('port', bind, cause) : this.#closed.reason
+        if (this.#closed !== undefined) throw this.#closed.reason
+        throw isShoalError(cause) ? cause : cannotBind('port', bind, cause)
       })
     this.#own = joinAddress(ip, advertise.port ?? gossipPort)
     return { gossip: this.#own, rpc: joinAddress(ip, rpcPort) }
@@ -185,6 +198,14 @@ export class Cluster {
         break
       case 'notice':
         this.#handler.notice(event.level, event.code, event.message, event.detail)
+        break
+      case 'beat':
+      case 'paused':
+      case 'validated':
+        break
+      case 'failed':
+        this.#handler.notice('warn', 'threadFailed', `${event.message}; the node is closed`, {})
+        this.#handler.failed()
         break
       default:
         event satisfies never

@@ -1,11 +1,13 @@
 /**
- * Membership as the node sees it: commands in, events out, all of them plain values, so that this class can
- * live in another thread than the node. It owns the gossip sockets and the SWIM machine and moves bytes and
- * time between them; it decides nothing itself.
+ * Membership as the node sees it: commands in, events out, all of them plain values, so that it can live in another
+ * thread than the node (border.ts). `Membership` owns the gossip sockets and the SWIM machine and moves bytes
+ * and time between them; it decides nothing itself.
  */
 import { hostOf, portOf } from './address.ts'
+import { withLag } from './describe.ts'
 import { Driver } from './driver.ts'
 import type { Address, ByteStream, DatagramSocket, Env, Listener, Millis, Timer } from './env.ts'
+import type { LagStep } from './lag.ts'
 import type { SwimConfig } from './swim/config.ts'
 import type { SwimCounters } from './swim/core.ts'
 import type {
@@ -35,6 +37,8 @@ export interface MembershipConfig {
   /** The address told to others: an IP, and the bound port unless it differs. */
   readonly advertise: { readonly host: string; readonly port: number | undefined }
   readonly tags: Readonly<Record<string, string>>
+  /** A main loop blocked for so long gives up its partitions (lag.ts); Infinity: never. */
+  readonly stalledAfterMs: Millis
   readonly swim: Omit<SwimConfig, 'host' | 'port' | 'meta'>
 }
 
@@ -49,16 +53,50 @@ export type MembershipCommand =
   | { readonly type: 'tags'; readonly tags: Readonly<Record<string, string>> }
   | { readonly type: 'evidence'; readonly name: string; readonly kind: 'reset' | 'refused' }
   | { readonly type: 'stats'; readonly id: number }
+  /** Answered by `validated` with this id: at once, unless a pause of this loop is not made good yet. */
+  | { readonly type: 'validate'; readonly id: number }
 
 export type { MemberChange, SeedFailure }
 
+/** Membership in this loop or in another one. Nothing but plain values goes either way. */
+export interface MembershipPort {
+  /** Binds and announces itself; the port that was bound. Rejects when it cannot bind, or was closed meanwhile. */
+  start(config: MembershipConfig): Promise<number>
+  /** What is sent before the start or after the end is lost. */
+  send(command: MembershipCommand): void
+  /** Stops at once and says nothing to anyone. Leaves no socket, timer or thread behind. Idempotent. */
+  close(): Promise<void>
+}
+
+/** One change of one member. */
+export interface MemberNews {
+  readonly change: MemberChange
+  readonly member: MemberValue
+}
+
+/** How a look at peers after a pause ended. */
+export interface Validation {
+  /** How long the loop of membership did not run; 0 if it ran all the time. */
+  readonly pausedMs: Millis
+  /** Members that were asked, and those whose answers count (swim/validate.ts). */
+  readonly asked: number
+  readonly answered: number
+}
+
 export type MembershipEvent =
   /** All that changed in one step, in order: a whole push/pull merge is one event. */
-  | { readonly type: 'members'; readonly changes: readonly { change: MemberChange; member: MemberValue }[] }
+  | { readonly type: 'members'; readonly changes: readonly MemberNews[] }
   | { readonly type: 'joined'; readonly id: number; readonly contacted: readonly Address[] }
   | { readonly type: 'joinFailed'; readonly id: number; readonly failures: readonly SeedFailure[] }
   | { readonly type: 'left'; readonly id: number }
   | { readonly type: 'stats'; readonly id: number; readonly stats: MembershipStats }
+  /** The loop of membership runs; said every `beatMs`. */
+  | { readonly type: 'beat' }
+  /** It did not run for so long: the view may be old until it is `validated`. */
+  | { readonly type: 'paused'; readonly ms: Millis }
+  | ({ readonly type: 'validated'; readonly id: number } & Validation)
+  /** Membership has ended by itself; nothing follows. */
+  | { readonly type: 'failed'; readonly message: string }
   | {
       readonly type: 'notice'
       readonly level: 'info' | 'warn'
@@ -93,7 +131,10 @@ export class Membership {
   #datagrams: DatagramSocket | undefined
   #listener: Listener | undefined
   #accepted = 0
-  #changes: { change: MemberChange; member: MemberValue }[] = []
+  #changes: MemberNews[] = []
+  #tags: Readonly<Record<string, string>> = {}
+  #lag: LagStep = 0
+  #stalled = false
 
   constructor(env: Env, emit: (event: MembershipEvent) => void) {
     this.#env = env
@@ -108,6 +149,7 @@ export class Membership {
       await this.close()
       throw new Error('membership was closed while it started')
     }
+    this.#tags = config.tags
     const meta = encodeTags(config.tags)
     const { host, port: advertised } = config.advertise
     const machine = new Swim({ ...config.swim, host, port: advertised ?? port, meta }, this.#env.random)
@@ -123,10 +165,25 @@ export class Membership {
     return port
   }
 
-  send(command: MembershipCommand): void {
-    if (command.type === 'tags') this.#driver?.feed({ type: 'meta', meta: encodeTags(command.tags) })
-    else if (command.type === 'stats') this.#emitStats(command.id)
+  send(command: Exclude<MembershipCommand, { readonly type: 'validate' }>): void {
+    if (command.type === 'tags') {
+      this.#tags = command.tags
+      this.#describe()
+    } else if (command.type === 'stats') this.#emitStats(command.id)
     else this.#driver?.feed(command)
+  }
+
+  /** Tells all how far the main loop is behind, and whether this node gives its partitions up for it. */
+  tellLag(lag: LagStep, stalled: boolean): void {
+    const before = withLag(this.#tags, this.#lag, this.#stalled)
+    this.#lag = lag
+    this.#stalled = stalled
+    if (withLag(this.#tags, lag, stalled) !== before) this.#describe()
+  }
+
+  #describe(): void {
+    const tags = withLag(this.#tags, this.#lag, this.#stalled)
+    this.#driver?.feed({ type: 'meta', meta: encodeTags(tags) })
   }
 
   /** Stops at once and says nothing to anyone. */

@@ -65,6 +65,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       },
       member: (change, member) => this.#emit('member', change, member),
       notice: (level, code, message, detail) => this.#notice({ level, code, message, detail }),
+      failed: () => void this.close(),
     })
     const { cluster, keys, limits } = config
     this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
@@ -164,7 +165,9 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     }
     this.#state = 'running'
     this.#cluster.announce('ready')
-    // The ring is settled once per turn: whoever asks for an owner next finds this node on it.
+    // What membership says next comes after its news of this node, and the ring is settled at the end of that turn:
+    // whoever asks for an owner next finds this node on it.
+    await this.#cluster.stats()
     await new Promise<void>((resolve) => this.#env.clock.defer(resolve))
   }
 

@@ -3,10 +3,11 @@
  * is constructed; a wrong one throws `ERR_SHOAL_OPTION` naming the option, the value and the range.
  */
 import { splitAddress } from './address.ts'
+import { describe, type SelfDescription, withLag } from './describe.ts'
 import type { Address, Env } from './env.ts'
 import { ShoalError } from './errors.ts'
+import { stuckMs } from './lag.ts'
 import { paramsDigest, type RingParams, ringDefaults, ringWeightMax, ringWeightMin } from './ring/ring.ts'
-import { describe, type SelfDescription } from './roster.ts'
 import { type RpcLimits, rpcLimits } from './rpc/config.ts'
 import type { RouterLimits } from './shard/router.ts'
 import { profiles, type SwimTiming } from './swim/config.ts'
@@ -77,6 +78,16 @@ export interface NodeOptions {
    * 0 to 60 s. Default: 5 gossip intervals of the profile.
    */
   readonly drainMs?: number
+  /**
+   * Whether membership runs in a thread of its own, so that a blocked main loop neither makes this node look dead nor
+   * keeps peers from hearing that it is blocked. False: in the main loop. Default true.
+   */
+  readonly membershipThread?: boolean
+  /**
+   * A node whose main loop is blocked for so long gives its partitions up, and takes them back when the loop runs
+   * again. 1 s to 1 h; 0 or Infinity: never. Needs `membershipThread`. Default 10 s.
+   */
+  readonly stalledAfterMs?: number
   readonly limits?: Partial<NodeLimits>
   /** Where the node logs. Default: nowhere. */
   readonly logger?: Logger
@@ -113,6 +124,8 @@ export interface NodeConfig {
   readonly ring: RingParams
   readonly timeoutMs: number
   readonly drainMs: number
+  readonly membershipThread: boolean
+  readonly stalledAfterMs: number
   readonly limits: NodeLimits
   readonly logger: Logger
 }
@@ -137,13 +150,15 @@ const known: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'ring',
   'timeoutMs',
   'drainMs',
+  'membershipThread',
+  'stalledAfterMs',
   'limits',
   'logger',
   'env',
 ])
 
 /** Tags that shoal writes itself; see docs/protocol.md. */
-export const reservedTags: readonly string[] = ['sh', 'rpc', 'b', 'st', 'w', 'z', 'ring']
+export const reservedTags: readonly string[] = ['sh', 'rpc', 'b', 'st', 'w', 'z', 'ring', 'lag']
 
 const hourMs = 3_600_000
 /** Longest name of a node or a cluster in UTF-8: both gossip and RPC count it in one byte. */
@@ -181,6 +196,8 @@ export function checkOptions(options: NodeOptions): NodeConfig {
     ring,
     timeoutMs: number('timeoutMs', options.timeoutMs ?? 5_000, 1, hourMs),
     drainMs: number('drainMs', options.drainMs ?? swim.gossipIntervalMs * 5, 0, 60_000),
+    membershipThread: flag('membershipThread', options.membershipThread ?? true),
+    stalledAfterMs: checkStalledAfter(options.stalledAfterMs ?? 10_000),
     limits: checkLimits(options.limits ?? {}),
     logger: checkLogger(options.logger ?? silent),
   })
@@ -276,7 +293,8 @@ function checkTags(
     if (typeof value !== 'string') throw wrong(`tags.${name}`, value, 'text')
   }
   // In their longest form, so that a node that could start can also say that it leaves.
-  const longest = describe({ ...described, tags, rpcPort: 65_535, boot: 'f'.repeat(16), status: 'draining' })
+  const self = { ...described, tags, rpcPort: 65_535, boot: 'f'.repeat(16) }
+  const longest = { ...withLag(describe({ ...self, status: 'ready' }), stuckMs, true), st: 'draining' }
   try {
     encodeTags(longest)
   } catch (cause) {
@@ -285,6 +303,14 @@ function checkTags(
     })
   }
   return { ...tags }
+}
+
+function checkStalledAfter(stalledAfterMs: number): number {
+  if (stalledAfterMs === 0 || stalledAfterMs === Infinity) return Infinity
+  if (typeof stalledAfterMs !== 'number' || !(stalledAfterMs >= stuckMs && stalledAfterMs <= hourMs)) {
+    throw wrong('stalledAfterMs', stalledAfterMs, `a number from ${stuckMs} to ${hourMs}, 0 or Infinity`)
+  }
+  return stalledAfterMs
 }
 
 function checkWeight(weight: number): number {

@@ -3,7 +3,9 @@
  * it: who is on the ring, who can be called. Tags come from the network, so what cannot be read makes a
  * member foreign (a member, but not of the ring), never an error.
  */
-import type { Address } from './env.ts'
+import { own, ownTags, tagsVersion } from './describe.ts'
+import type { Address, Millis } from './env.ts'
+import { slowMs, stuckMs } from './lag.ts'
 import type { MemberChange, MemberValue } from './membership.ts'
 import { type RingMember, ringWeightMax, ringWeightMin } from './ring/ring.ts'
 import type { PeerInfo } from './rpc/peers.ts'
@@ -18,10 +20,16 @@ export interface Member {
   /** As failure detection sees it. A suspect keeps its partitions. */
   readonly state: 'alive' | 'suspect' | 'dead' | 'left'
   /**
-   * As it describes itself: `joining` and `draining` nodes own nothing, nor do `observer`s, `foreign` members
-   * (not shoal, or of an unknown version) and those whose ring has other parameters (`mismatched`).
+   * As it describes itself: `joining` and `draining` nodes own nothing, nor do those whose event loop has been
+   * blocked for `stalledAfterMs` (`stalled`; they are back by themselves), `observer`s, `foreign` members (not shoal,
+   * or of an unknown version) and those whose ring has other parameters (`mismatched`).
    */
-  readonly status: 'joining' | 'ready' | 'draining' | 'observer' | 'foreign' | 'mismatched'
+  readonly status: 'joining' | 'ready' | 'stalled' | 'draining' | 'observer' | 'foreign' | 'mismatched'
+  /**
+   * How far its event loop is behind, by its own account, in coarse steps: 0 (less than 250 ms, or not told), 250
+   * (slow) or 1000 (stuck: calls wait at their callers). Milliseconds, the lower bound of the step.
+   */
+  readonly lag: Millis
   readonly incarnation: number
   /** Changes at each start of the process; '' for foreign members. */
   readonly boot: string
@@ -29,37 +37,6 @@ export interface Member {
   readonly zone: string
   /** Its own tags, without shoal's. */
   readonly tags: Readonly<Record<string, string>>
-}
-
-/** Version of shoal's tags, the value of `sh`. */
-const tagsVersion = '1'
-const own = { sh: 'sh', rpc: 'rpc', boot: 'b', status: 'st', weight: 'w', zone: 'z', ring: 'ring' } as const
-const ownTags: ReadonlySet<string> = new Set(Object.values(own))
-
-/** What a node says of itself. */
-export interface SelfDescription {
-  readonly rpcPort: number
-  readonly boot: string
-  readonly status: 'joining' | 'ready' | 'draining'
-  readonly weight: number
-  readonly zone: string
-  readonly ringDigest: string
-  readonly tags: Readonly<Record<string, string>>
-}
-
-/** The tags a node announces. */
-export function describe(self: SelfDescription): Record<string, string> {
-  const tags: Record<string, string> = {
-    ...self.tags,
-    [own.sh]: tagsVersion,
-    [own.rpc]: String(self.rpcPort),
-    [own.boot]: self.boot,
-    [own.status]: self.status,
-    [own.ring]: self.ringDigest,
-  }
-  if (self.weight !== 1) tags[own.weight] = String(self.weight)
-  if (self.zone !== '') tags[own.zone] = self.zone
-  return tags
 }
 
 export class Roster {
@@ -90,6 +67,15 @@ export class Roster {
     if (change === 'forgotten') this.#members.delete(member.name)
     else this.#members.set(member.name, member)
     return member
+  }
+
+  /** Other members whose event loop is stuck. */
+  stuck(): Set<string> {
+    const found = new Set<string>()
+    for (const { name, lag } of this.#members.values()) {
+      if (lag >= stuckMs && name !== this.#self) found.add(name)
+    }
+    return found
   }
 
   /** The members that may own partitions. */
@@ -136,6 +122,7 @@ function readMember(value: MemberValue, ringDigest: string): Member {
     rpc: ours ? `${address.slice(0, address.lastIndexOf(':'))}:${port}` : undefined,
     state,
     status: ours ? readStatus(tags, weight, ringDigest) : 'foreign',
+    lag: ours ? readLag(tags[own.lag]) : 0,
     incarnation,
     boot: ours ? (tags[own.boot] ?? '') : '',
     weight: weight ?? 0,
@@ -150,7 +137,14 @@ function readStatus(tags: MemberValue['tags'], weight: number, ringDigest: strin
   if (weight === 0) return 'observer'
   if (tags[own.ring] !== ringDigest) return 'mismatched'
   const status = tags[own.status]
-  return status === 'ready' || status === 'draining' ? status : 'joining'
+  return status === 'ready' || status === 'stalled' || status === 'draining' ? status : 'joining'
+}
+
+/** Whatever a member tells becomes one of our steps. */
+function readLag(text: string | undefined): Millis {
+  if (text === undefined || !/^\d{1,9}$/.test(text)) return 0
+  const lag = Number(text)
+  return lag >= stuckMs ? stuckMs : lag >= slowMs ? slowMs : 0
 }
 
 function readPort(text: string | undefined): number | undefined {

@@ -1,26 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ByteStream, Env, Network, StreamHandlers } from '../src/env.ts'
-import { Membership, type MembershipConfig } from '../src/membership.ts'
+import type { ByteStream, StreamHandlers } from '../src/env.ts'
+import { Membership } from '../src/membership.ts'
 import { SeededRandom } from '../src/sim/random.ts'
-import { defaultLimits, profiles } from '../src/swim/config.ts'
+import { profiles } from '../src/swim/config.ts'
 import { StreamCodec } from '../src/wire/stream.ts'
-import { HandClock } from './support/clock.ts'
-
-const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
-const config: MembershipConfig = {
-  bind: '127.0.0.1:7946',
-  advertise: { host: '127.0.0.1', port: undefined },
-  tags: {},
-  swim: {
-    name: 'm',
-    incarnation: 1,
-    delegateVersions: [0, 0, 0],
-    envelope,
-    timing: profiles.local,
-    limits: defaultLimits,
-  },
-}
+import { config, envelope, Stage } from './support/stage.ts'
 
 /** A stranger's end of a connection, which does not close by itself. */
 class Stranger implements ByteStream {
@@ -50,48 +35,26 @@ class Stranger implements ByteStream {
   }
 }
 
-function world() {
-  const clock = new HandClock()
-  const open = new Set<string>()
-  let accept: (stream: ByteStream) => void = () => {}
-  const socket = (name: string) => {
-    open.add(name)
-    return {
-      local: '127.0.0.1:7946',
-      send() {},
-      close: () => Promise.resolve(void open.delete(name)),
-    }
-  }
-  const network = {
-    listen(_bind: string, accepting: (stream: ByteStream) => void) {
-      accept = accepting
-      return Promise.resolve(socket('listener'))
-    },
-    datagrams: () => Promise.resolve(socket('datagrams')),
-  } as unknown as Network
-  const env = { clock, random: new SeededRandom(1), network } as Env
-  return { clock, open, env, accept: (stream: ByteStream) => accept(stream) }
-}
-
 test('a stranger that neither reads nor closes loses its place after one exchange time', async () => {
-  const { clock, env, accept } = world()
+  const stage = new Stage()
+  const { clock, env } = stage
   const membership = new Membership(env, () => {})
   await membership.start(config)
   const codec = new StreamCodec({ ...envelope, keyring: undefined }, new SeededRandom(1))
   const request = { type: 'pushPull', join: false, nodes: [], userState: new Uint8Array(0) } as const
   const strangers = Array.from({ length: 256 }, () => new Stranger())
   for (const stranger of strangers) {
-    accept(stranger)
+    stage.accept(stranger)
     stranger.handlers?.data(codec.seal(request, 'dialer'))
     assert.deepEqual(stranger.calls, ['write', 'end'])
   }
   const refused = new Stranger()
-  accept(refused)
+  stage.accept(refused)
   assert.deepEqual(refused.calls, ['destroy'])
   clock.advance(profiles.local.tcpTimeoutMs)
   for (const stranger of strangers) assert.deepEqual(stranger.calls, ['write', 'end', 'destroy'])
   const served = new Stranger()
-  accept(served)
+  stage.accept(served)
   served.handlers?.data(codec.seal(request, 'dialer'))
   assert.deepEqual(served.calls, ['write', 'end'])
   served.handlers?.closed('ended', undefined)
@@ -100,7 +63,7 @@ test('a stranger that neither reads nor closes loses its place after one exchang
 })
 
 test('closed while it binds, membership gives its sockets back and does not start', async () => {
-  const { clock, open, env } = world()
+  const { clock, open, env } = new Stage()
   const events: string[] = []
   const membership = new Membership(env, ({ type }) => events.push(type))
   const starting = membership.start(config)

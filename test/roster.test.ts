@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { describe } from '../src/describe.ts'
 import type { MemberValue } from '../src/membership.ts'
-import { describe, Roster } from '../src/roster.ts'
+import { Roster } from '../src/roster.ts'
 
 const digest = 'ring-1'
 
@@ -35,6 +36,7 @@ test('what a node describes is what others read', () => {
     rpc: '10.0.0.1:8946',
     state: 'alive',
     status: 'ready',
+    lag: 0,
     incarnation: 1,
     boot: 'b1',
     weight: 2.5,

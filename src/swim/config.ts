@@ -19,7 +19,7 @@ export interface SwimTiming {
   readonly retransmitMin: number
   /** Shortest suspicion is this x max(1, log10 n) x probe interval; this - 2 confirmations shorten it. 4, 6, 3. */
   readonly suspicionMult: number
-  /** Longest suspicion in multiples of the shortest. 6. */
+  /** Longest suspicion in multiples of the shortest. 1: a fixed length, for which no confirmation counts. 6. */
   readonly suspicionMaxTimeoutMult: number
   /** Full exchange with one random member; stretched beyond 32 members. 0 turns it off. 30 s, 60 s, 15 s. */
   readonly pushPullIntervalMs: Millis
@@ -29,7 +29,7 @@ export interface SwimTiming {
   readonly probeTimeoutMs: Millis
   /** The health score stays below this. 8. */
   readonly awarenessMaxMultiplier: number
-  /** Members that each gossip goes to. 3, 4, 3. */
+  /** Members that each gossip goes to. 0: gossip only rides on probes and their answers. 3, 4, 3. */
   readonly gossipNodes: number
   /** Between two gossips, while there is something to say. 200 ms, 500 ms, 100 ms. */
   readonly gossipIntervalMs: Millis
@@ -94,6 +94,26 @@ export type SwimGauges = Readonly<
   >
 >
 
+/**
+ * What the machine does beyond SWIM and can stop doing, so that it can be held against the papers (bench/paper). The
+ * rest of plain SWIM and of memberlist are values of `SwimTiming`: `gossipNodes` 0 (gossip rides on probes alone),
+ * `packetBytesMax` 1 (none at all), `retransmitMin` 0, `suspicionMult` 0 (no suspicion), `suspicionMaxTimeoutMult` 1 (a
+ * fixed one), `awarenessMaxMultiplier` 1 (no local health), `tcpPings` false, `pushPullIntervalMs` 0.
+ */
+export interface SwimExtensions {
+  /** SWIM section 4.3: members are probed in a shuffled round. Without it each target is drawn anew (section 3.1). */
+  readonly roundRobin: boolean
+  /** Lifeguard: a ping to a suspect carries its suspicion. */
+  readonly buddySystem: boolean
+  /**
+   * What shoal adds to memberlist's rules: accusations and refutations told straight to whom they concern, inquiries
+   * on hearsay and appeals (evidence.ts), exchanges with strangers that ping us, healing, pardon after a stall.
+   */
+  readonly ours: boolean
+}
+
+export const allExtensions: SwimExtensions = { roundRobin: true, buddySystem: true, ours: true }
+
 export interface SwimEnvelope {
   /** Separates clusters that share addresses. '' writes none. At most 255 bytes. */
   readonly label: string
@@ -123,6 +143,8 @@ export interface SwimConfig {
   readonly envelope: SwimEnvelope
   readonly timing: SwimTiming
   readonly limits: SwimLimits
+  /** All, unless told otherwise. */
+  readonly extensions?: SwimExtensions
 }
 
 const lan: SwimTiming = {

@@ -10,7 +10,13 @@ import { type Envelope, PacketCodec } from '../wire/packet.ts'
 import { StreamCodec } from '../wire/stream.ts'
 import { Awareness } from './awareness.ts'
 import { drawFraction } from './chance.ts'
-import type { SwimConfig, SwimLimits, SwimTiming } from './config.ts'
+import {
+  allExtensions,
+  type SwimConfig,
+  type SwimExtensions,
+  type SwimLimits,
+  type SwimTiming,
+} from './config.ts'
 import type { MemberChange, Notice, SwimOutput } from './events.ts'
 import { Members, state } from './members.ts'
 import { gossipFrameBytes } from './outbox.ts'
@@ -50,6 +56,7 @@ export class Core {
   readonly config: SwimConfig
   readonly timing: SwimTiming
   readonly limits: SwimLimits
+  readonly extensions: SwimExtensions
   readonly random: Random
   readonly members: Members
   readonly keyring: Keyring
@@ -88,6 +95,7 @@ export class Core {
     this.config = config
     this.timing = config.timing
     this.limits = config.limits
+    this.extensions = config.extensions ?? allExtensions
     this.random = random
     this.members = new Members(registry)
     this.keyring = new Keyring(config.envelope.keys)

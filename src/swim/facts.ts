@@ -255,9 +255,10 @@ export class Facts {
     this.#outbox.send(from, this.#ownAlive())
   }
 
-  /** Bounds what strangers can make us send. */
+  /** Whether to speak to one member alone. Bounds what strangers can make us send. */
   #mayTell(): boolean {
     const core = this.#core
+    if (!core.extensions.ours) return false
     if (core.now - this.#accusationsFrom >= core.timing.probeIntervalMs) {
       this.#accusationsFrom = core.now
       this.#accusationsLeft = core.limits.accusationsMax

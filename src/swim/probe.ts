@@ -44,7 +44,7 @@ export class ProbeSteps {
       sourcePort: config.port,
       sourceNode: config.name,
     })
-    if (members.state(peer) !== state.suspect) {
+    if (members.state(peer) !== state.suspect || !core.extensions.buddySystem) {
       this.#outbox.sendWithRiders(members.facet(peer).address, ping)
       return
     }
@@ -108,6 +108,7 @@ export class Prober {
   #nacksWanted = 0
   #nacks = 0
   #tcpAcked = false
+  readonly #drawn: number[] = []
   /** A beat passed while a probe ran: the next probe follows on its end (as Go's ticker keeps one tick). */
   #beatMissed = false
 
@@ -163,7 +164,9 @@ export class Prober {
   #next(): void {
     const core = this.#core
     const { members, timing } = core
-    const peer = members.nextProbe(core.self, core.now, core.random, this.#purge)
+    const peer = core.extensions.roundRobin
+      ? members.nextProbe(core.self, core.now, core.random, this.#purge)
+      : (pickMembers(core, 1, this.#drawn, isProbed)[0] ?? -1)
     members.expireTombstones(core.now, timing.tombstoneMs, core.limits.tombstonesMax)
     if (peer < 0) return
     core.counters.probes += 1
@@ -249,4 +252,8 @@ export class Prober {
     this.#beatMissed = false
     this.#next()
   }
+}
+
+function isProbed({ members }: Core, peer: number): boolean {
+  return members.isLive(peer)
 }

@@ -20,7 +20,8 @@ export interface SuspicionWindow {
 export function suspicionWindow(timing: SwimTiming, n: number): SuspicionWindow {
   const scale = Math.trunc(Math.max(1, Math.log10(Math.max(1, n))) * 1000) / 1000
   const minMs = timing.suspicionMult * scale * timing.probeIntervalMs
-  const wanted = timing.suspicionMult - 2
+  // What cannot shrink waits for nobody.
+  const wanted = timing.suspicionMaxTimeoutMult <= 1 ? 0 : timing.suspicionMult - 2
   return {
     wanted: n - 2 < wanted ? 0 : Math.max(0, wanted),
     minMs,

@@ -56,10 +56,11 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     this.#core = core
     this.#outbox = new Outbox(core)
     const gossip = new Gossip(core, this.#outbox)
+    const { ours } = core.extensions
     this.#facts = new Facts(core, this.#outbox, {
-      died: (peer) => this.#healing.died(peer),
-      doubted: (peer) => this.#evidence.doubted(peer),
-      appeal: (peer) => this.#evidence.appeal(peer),
+      died: (peer) => ours && this.#healing.died(peer),
+      doubted: (peer) => ours && this.#evidence.doubted(peer),
+      appeal: (peer) => ours && this.#evidence.appeal(peer),
     })
     this.#serf = new SerfLayer(core)
     this.#sync = new Sync(core, this.#facts, this.#serf)
@@ -236,7 +237,7 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     }
     const join = new Join(this.#parts, input, (over) => {
       this.#joins.delete(over)
-      this.#healing.rememberSeeds(input.seeds)
+      if (this.#core.extensions.ours) this.#healing.rememberSeeds(input.seeds)
     })
     this.#joins.add(join)
     join.start()
@@ -271,7 +272,7 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
    */
   #stalled(ms: Millis): void {
     const core = this.#core
-    if (core.phase === 'idle') return
+    if (core.phase === 'idle' || !core.extensions.ours) return
     core.counters.stalls += 1
     core.awareness.add(1)
     this.#prober.forgive()
@@ -346,6 +347,10 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
       // Between Serf's intent and the farewell there is none yet; an empty message in a compound kills memberlist 0.2.2.
       if (farewell === undefined) this.#outbox.send(to, ack)
       else this.#outbox.send(to, ack, farewell)
+      return
+    }
+    if (!core.extensions.ours) {
+      this.#outbox.sendWithRiders(to, ack)
       return
     }
     // Who pings us knows us; if we do not know it, gossip has missed us. (A joiner tests UDP before anyone knows it.)

@@ -299,7 +299,8 @@ test('a node that is closed while it starts leaves nothing open, whatever it was
       listen: async (bind, accept) => track(await step(systemEnv.network.listen(bind, accept))),
       datagrams: async (bind, handlers) => track(await step(systemEnv.network.datagrams(bind, handlers))),
     }
-    const node = createNode({ name: 'n1', port: 0, profile: 'local', env: { ...systemEnv, network } })
+    const { clock, random } = systemEnv
+    const node = createNode({ name: 'n1', port: 0, profile: 'local', env: { clock, random, network } })
     await assert.rejects(node.start(), { code: 'ERR_SHOAL_STATE' })
     assert.ok(asked >= closeAt)
     assert.equal(closed, opened, `closed at step ${closeAt}`)

@@ -15,7 +15,7 @@ export class Switchboard {
 
   /** The world of a node on this side. */
   env(side: string): Env {
-    const { network } = systemEnv
+    const { clock, random, network } = systemEnv
     const passes = (to: Address, kind: Kind): boolean => this.#passes(side, this.#sideOf.get(to) ?? '', kind)
     const cutting: Network = {
       datagrams: async (bind, handlers) => {
@@ -42,7 +42,8 @@ export class Switchboard {
       },
       resolve: (host) => network.resolve(host),
     }
-    return { ...systemEnv, network: cutting }
+    // No thread: it would have a network of its own, which nobody can cut.
+    return { clock, random, network: cutting }
   }
 
   /** Decides from now on what passes from one side to another; both ways of a stream are its dialler's. */

@@ -1,0 +1,96 @@
+/**
+ * Membership with a watch on the loop it runs in. The watch notices when the loop did not run, has the view
+ * checked with peers then, and measures how far the main loop is behind: from another thread while it lasts, in the main
+ * loop itself by its own late timer, afterwards.
+ */
+import type { Env, Millis, Timer } from './env.ts'
+import { type LagStep, LagSteps, slowMs, stuckMs } from './lag.ts'
+import {
+  Membership,
+  type MembershipCommand,
+  type MembershipConfig,
+  type MembershipEvent,
+  type MembershipPort,
+} from './membership.ts'
+import { PauseWatch, type WatchTiming, watchTiming } from './pause.ts'
+
+export class WatchedMembership implements MembershipPort {
+  readonly #env: Env
+  readonly #emit: (event: MembershipEvent) => void
+  readonly #mainLagMs: (() => Millis) | undefined
+  readonly #membership: Membership
+  #timing: WatchTiming = watchTiming(0)
+  #watch: PauseWatch
+  #steps: LagSteps | undefined
+  #timer: Timer | undefined
+  #beatDueAt: Millis = 0
+  #closed = false
+
+  /** `mainLagMs`: how long the main loop has not answered; absent in the main loop itself. */
+  constructor(env: Env, emit: (event: MembershipEvent) => void, mainLagMs?: () => Millis) {
+    this.#env = env
+    this.#emit = emit
+    this.#mainLagMs = mainLagMs
+    this.#membership = new Membership(env, (event) => this.#take(event))
+    this.#watch = new PauseWatch(env.clock, Infinity)
+  }
+
+  async start(config: MembershipConfig): Promise<number> {
+    const port = await this.#membership.start(config)
+    const { clock } = this.#env
+    this.#timing = watchTiming(config.swim.timing.probeTimeoutMs)
+    this.#watch = new PauseWatch(clock, this.#timing.pauseMs)
+    const most: LagStep = this.#mainLagMs === undefined ? slowMs : stuckMs
+    this.#steps = new LagSteps(config.stalledAfterMs, most)
+    this.#arm()
+    return port
+  }
+
+  send(command: MembershipCommand): void {
+    if (command.type === 'validate') this.#validate(command.id)
+    else this.#membership.send(command)
+  }
+
+  close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    this.#timer = undefined
+    return this.#membership.close()
+  }
+
+  /** Takes what the main loop's lag is now, or was. */
+  observe(lagMs: Millis): void {
+    const steps = this.#steps
+    if (steps?.observe(lagMs, this.#env.clock.now())) this.#membership.tellLag(steps.step, steps.stalled)
+  }
+
+  #arm(): void {
+    if (this.#closed) return
+    const { clock } = this.#env
+    const { beatMs } = this.#timing
+    this.#beatDueAt = clock.now() + beatMs
+    this.#timer = clock.setTimer(beatMs, () => this.#beat())
+  }
+
+  #beat(): void {
+    const lateMs = this.#env.clock.now() - this.#beatDueAt
+    this.#look()
+    this.#arm()
+    this.#emit({ type: 'beat' })
+    this.observe(this.#mainLagMs?.() ?? lateMs)
+  }
+
+  #look(): void {
+    const ms = this.#watch.look()
+    if (ms > 0) this.#emit({ type: 'paused', ms })
+  }
+
+  #validate(id: number): void {
+    this.#look()
+    this.#emit({ type: 'validated', id, pausedMs: 0, asked: 0, answered: 0 })
+  }
+
+  #take(event: MembershipEvent): void {
+    this.#emit(event)
+  }
+}
