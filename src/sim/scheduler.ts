@@ -7,11 +7,18 @@ import type { Millis } from '../env.ts'
 /** What happens at one moment. An event is added to one scheduler at a time, and may be added again once it ran. */
 export abstract class SimEvent {
   /** When it runs; `Infinity` while it is not scheduled. Belongs to the scheduler. */
-  at: Millis = Number.POSITIVE_INFINITY
+  at: Millis
   /** Among events of one moment the one added first runs first. Belongs to the scheduler. */
-  order = 0
+  order: number
   /** Place in the heap, -1 while not scheduled. Belongs to the scheduler. */
-  slot = -1
+  slot: number
+
+  // Not where they are declared: that takes a function call for each event.
+  constructor() {
+    this.at = Number.POSITIVE_INFINITY
+    this.order = 0
+    this.slot = -1
+  }
 
   abstract run(): void
 }
