@@ -31,8 +31,10 @@ export class Members implements HeldNodes {
   #count = 0
   #cursor = 0
   #aliveCount = 0
-  /** The image that is known to show this table as it is. */
+  #revision = 0
+  /** The image that showed this table when it was at that revision. */
   #image: TableImage | undefined
+  #imageRevision = -1
   #tombstones: number[] = []
   #tombstonesHead = 0
 
@@ -48,6 +50,11 @@ export class Members implements HeldNodes {
   /** Members that are alive or suspect, us included. */
   get aliveCount(): number {
     return this.#aliveCount
+  }
+
+  /** Grows with every change of a record. */
+  get revision(): number {
+    return this.#revision
   }
 
   get tombstoneCount(): number {
@@ -133,10 +140,16 @@ export class Members implements HeldNodes {
 
   heldTable(): NodeTable | undefined {
     const { registry } = this
-    if (this.#image === undefined || this.#image !== registry.image) {
+    // An image that the registry gave up may speak in ids that mean others now.
+    if (
+      this.#image === undefined ||
+      this.#image !== registry.image ||
+      this.#imageRevision !== this.#revision
+    ) {
       const columns = { states: this.#state, incarnations: this.#incarnation, facets: this.#facet }
       if (registry.image?.shows(columns) !== true) registry.image = new TableImage(columns, this.#records())
       this.#image = registry.image
+      this.#imageRevision = this.#revision
     }
     return this.#image.table
   }
@@ -150,13 +163,13 @@ export class Members implements HeldNodes {
 
   /** Adds a name as dead with incarnation 0 at a random place of the probe list, or revives its tombstone. */
   add(name: string, now: Millis, random: Random): number {
-    this.#image = undefined
     let peer = this.find(name)
     if (peer < 0) {
       peer = this.registry.acquire(name)
       this.#grow(peer)
       this.#incarnation[peer] = 0
     }
+    this.#revision += 1
     this.#state[peer] = state.dead
     this.#facet[peer] = 0
     this.#since[peer] = Math.trunc(now) >>> 0
@@ -174,8 +187,8 @@ export class Members implements HeldNodes {
     vsn: Uint8Array,
     meta: Uint8Array | undefined,
   ): void {
-    this.#image = undefined
     const before = this.#facet[peer]!
+    this.#revision += 1
     const facet = this.registry.acquireFacet(peer, addr, port, vsn, meta)
     if (facet > shortIdMax && this.#facet instanceof Uint16Array) this.#facet = Uint32Array.from(this.#facet)
     this.#facet[peer] = facet
@@ -183,13 +196,13 @@ export class Members implements HeldNodes {
   }
 
   setIncarnation(peer: number, incarnation: number): void {
-    this.#image = undefined
+    this.#revision += 1
     this.#incarnation[peer] = incarnation
   }
 
   setState(peer: number, next: number, now: Millis): void {
-    this.#image = undefined
     const before = this.#state[peer]!
+    this.#revision += 1
     if (before <= state.suspect) this.#aliveCount -= 1
     if (next <= state.suspect) this.#aliveCount += 1
     this.#state[peer] = next
@@ -259,7 +272,7 @@ export class Members implements HeldNodes {
 
   /** Gives all references back, for a machine that ends while its registry lives on. */
   clear(): void {
-    this.#image = undefined
+    this.#revision += 1
     for (let peer = 0; peer < this.#state.length; peer += 1) {
       const value = this.#state[peer]!
       if (value === state.absent) continue
@@ -275,7 +288,6 @@ export class Members implements HeldNodes {
   }
 
   #purge(now: Millis, purge: (peer: number) => boolean): void {
-    this.#image = undefined
     let kept = 0
     for (let place = 0; place < this.#count; place += 1) {
       const peer = this.#order[place]!
@@ -284,6 +296,7 @@ export class Members implements HeldNodes {
         kept += 1
         continue
       }
+      this.#revision += 1
       this.registry.releaseFacet(peer, this.#facet[peer]!)
       this.#facet[peer] = 0
       this.#state[peer] = state.tombstone
