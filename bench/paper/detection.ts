@@ -2,7 +2,7 @@
  * SWIM sections 3 and 4.3, figures 2 and 3: what failure detection costs, how long it takes, and how news spreads. Counts of
  * messages and periods of virtual time.
  */
-import { SwimWorld, type SwimNode } from '../../src/sim/swims.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 import { byScale, type Figure, fitLine, mean, quantile, type Scale } from './figure.ts'
 import { periodMs, settledGroup } from './swim-mode.ts'
 

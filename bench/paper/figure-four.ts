@@ -6,9 +6,9 @@
  * failed is out for good (section 4.2: a Confirm overrides everything), so it is stopped at that moment; the plain
  * protocol tells joins and failures by one datagram to each member, which may be lost like any other.
  */
-import { SwimWorld, type SwimNode } from '../../src/sim/swims.ts'
-import { encodeMessage } from '../../src/wire/message.ts'
+import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 import { packIp } from '../../src/wire/address.ts'
+import { encodeMessage } from '../../src/wire/message.ts'
 import { byScale, type Figure, mean, quantile, type Scale } from './figure.ts'
 import { swimMode } from './swim-mode.ts'
 

@@ -4,7 +4,7 @@
  * cells of ten runs; ours is a sample that is fixed by rule before any result: see `thresholdCells`, `intervalCells`.
  */
 import type { Millis } from '../../src/env.ts'
-import { SwimWorld, type SwimNode, type SwimNodeOptions } from '../../src/sim/swims.ts'
+import { type SwimNode, type SwimNodeOptions, SwimWorld } from '../../src/sim/swims.ts'
 
 export interface Configuration {
   readonly name: string
@@ -81,8 +81,7 @@ function prepare({ options }: Configuration, count: number, seed: number): Anoma
   world.run(quiesceMs)
   const rest = [...nodes]
   const anomalous: SwimNode[] = []
-  while (anomalous.length < count)
-    anomalous.push(...rest.splice(world.random.below(rest.length), 1))
+  while (anomalous.length < count) anomalous.push(...rest.splice(world.random.below(rest.length), 1))
   const failures: Failure[] = []
   const startedAt = world.now
   world.onMember = (observer, change, subject) => {
