@@ -8,7 +8,7 @@ import type { Address, Millis, Random } from '../env.ts'
 import type { Machine } from '../machine.ts'
 import { type Ack, encodeMessage, type PacketMessage, type Ping } from '../wire/message.ts'
 import type { ApproachParts } from './approach.ts'
-import type { SwimConfig } from './config.ts'
+import type { SwimConfig, SwimGauges } from './config.ts'
 import { Core, type SwimCounters } from './core.ts'
 import type { MemberRecord, SwimInput, SwimOutput } from './events.ts'
 import { Evidence } from './evidence.ts'
@@ -22,6 +22,7 @@ import { PeerRegistry } from './peers.ts'
 import { Prober, ProbeSteps } from './probe.ts'
 import { Relays, replyAddress } from './relay.ts'
 import { SerfLayer } from './serf.ts'
+import type { RunningSuspicion } from './suspicion.ts'
 import { Sync } from './sync.ts'
 import { ViewCheck } from './validate.ts'
 
@@ -98,6 +99,35 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
   /** Bytes of the member table's columns; names and Meta are the registry's. */
   get tableBytes(): number {
     return this.#core.members.byteLength
+  }
+
+  /** Grows with every change of the member table, so that whoever watches it need not read it after each input. */
+  get revision(): number {
+    return this.#core.members.revision
+  }
+
+  /** What this machine holds now, by the limit that bounds it. */
+  get gauges(): SwimGauges {
+    const { members, userQueue } = this.#core
+    const { exchanges } = this.#sync
+    const { size, served, servedBytes } = exchanges
+    return {
+      membersMax: members.count,
+      tombstonesMax: members.tombstoneCount,
+      servedStreamsMax: served,
+      servedBytesMax: servedBytes,
+      dialledStreamsMax: size - served,
+      relaysMax: this.#relays.size,
+      evidenceProbesMax: this.#evidence.size,
+      healMembersMax: this.#healing.memberCount,
+      seedsMax: this.#healing.seedCount,
+      userQueueMax: userQueue.size,
+    }
+  }
+
+  /** The suspicion of a member that runs here; `undefined` if it is not suspected. */
+  suspicion(name: string): RunningSuspicion | undefined {
+    return this.#facts.suspicions.of(this.#core.members.find(name))
   }
 
   /** All members in the table, us included, in no particular order. */
