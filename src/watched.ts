@@ -99,8 +99,8 @@ export class WatchedMembership implements MembershipPort {
   #validate(id: number): void {
     this.#look()
     if (this.#checking === 0) this.#emit({ type: 'validated', id, pausedMs: 0, asked: 0, answered: 0 })
-    // Whoever asks again needs no answer to what it asked before.
-    else this.#asker = id
+    // Ids grow, and whoever asks again needs no answer to what it asked before. (That may have happened in `look`.)
+    else this.#asker = Math.max(this.#asker, id)
   }
 
   #take(event: MembershipEvent): void {
