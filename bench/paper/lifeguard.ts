@@ -24,6 +24,8 @@ const quiesceMs = 15_000
  * for one probe interval, then those that fall due wait for the end of the block, and come before what waited outside.
  */
 const loopsMs = 1000
+/** BACKLOG */
+const backlogMs = Number(process.env.BL ?? 0)
 /** Both experiments last about so long, or at most. */
 const runMs = 120_000
 
@@ -83,6 +85,7 @@ function prepare({ options }: Configuration, count: number, seed: number): Anoma
   const anomalous: SwimNode[] = []
   while (anomalous.length < count)
     anomalous.push(...rest.splice(world.random.below(rest.length), 1))
+  for (const node of anomalous) node.backlogMs = backlogMs
   const failures: Failure[] = []
   const startedAt = world.now
   world.onMember = (observer, change, subject) => {

@@ -70,7 +70,13 @@ export class SwimNode {
   /** Its open streams. Belongs to the traffic. */
   readonly streams: Map<number, StreamEnd> = new Map()
   readonly #wake = new Wake(this)
+  /**
+   * How long it takes to handle each datagram or chunk that waited while the process was blocked; what arrives
+   * meanwhile waits behind, and a block that begins before the end leaves the rest waiting. 0: all at once.
+   */
+  backlogMs: Millis = 0
   #heldInputs: SwimInput[] | undefined
+  #backlog: SimEvent | undefined
   #heldPackets = 0
   #heldOutputs: Sending[] | undefined
   #acceptedId = 0
@@ -91,14 +97,15 @@ export class SwimNode {
 
   /** Feeds the machine, or the edge of a process that does not read. */
   input(input: SwimInput): void {
-    if (this.state === 'up') this.#feed(input)
+    if (this.state === 'up' && (this.#backlog === undefined || !isReceived(input))) this.#feed(input)
+    else if (this.state === 'up') this.#hold(input)
     else if (this.state === 'paused' || (this.state === 'blocked' && isReceived(input))) this.#hold(input)
     else if (this.state === 'blocked') this.#feed(input)
   }
 
   /** Takes a datagram from the network. */
   receive(packet: Packet): void {
-    if (this.state === 'up') {
+    if (this.state === 'up' && this.#backlog === undefined) {
       this.#feed(packet)
       this.world.traffic.release(packet)
     } else this.input(packet)
@@ -132,6 +139,8 @@ export class SwimNode {
   block(timersMs: Millis = Number.POSITIVE_INFINITY): void {
     if (this.state !== 'up') return
     this.state = 'blocked'
+    if (this.#backlog !== undefined) this.world.scheduler.remove(this.#backlog)
+    this.#backlog = undefined
     this.#timersUntil = this.world.now + timersMs
   }
 
@@ -144,7 +153,8 @@ export class SwimNode {
     for (const output of outputs) this.#send(output)
     if (this.swim.deadline <= this.world.now) this.#feed(tick)
     else this.#arm()
-    this.#release()
+    if (this.backlogMs > 0) this.#handleBacklog()
+    else this.#release()
   }
 
   /** SIGKILL: the host answers that nobody listens, open streams break. */
@@ -254,6 +264,21 @@ export class SwimNode {
     }
     this.#heldInputs ??= []
     this.#heldInputs.push(input)
+  }
+
+  #handleBacklog(): void {
+    this.#backlog = undefined
+    const input = this.#heldInputs?.shift()
+    if (input === undefined || this.state !== 'up') {
+      this.#heldInputs = undefined
+      return
+    }
+    if (input instanceof Packet) {
+      this.#heldPackets -= 1
+      this.receive(input)
+    } else this.input(input)
+    if (this.state === 'up')
+      this.#backlog = this.world.at(this.world.now + this.backlogMs, () => this.#handleBacklog())
   }
 
   #release(): void {
