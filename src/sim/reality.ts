@@ -22,7 +22,7 @@ export interface Runner {
 /** Simulated code under way, and whom to tell of what it must not do. */
 export interface Inside {
   readonly runner: Runner
-  fail(message: string): Error
+  fail(message: string, cause?: unknown): Error
 }
 
 type Callable = (...args: unknown[]) => unknown
@@ -52,6 +52,7 @@ export function watchReality(): void {
   replaceRandomness()
   // The named imports of these modules follow.
   syncBuiltinESMExports()
+  process.on('unhandledRejection', rejected)
 }
 
 export function releaseReality(): void {
@@ -65,6 +66,17 @@ export function releaseReality(): void {
   }
   patches = []
   syncBuiltinESMExports()
+  process.off('unhandledRejection', rejected)
+}
+
+/** A real process would end over it, and so does the run; what others rejected goes the way it always goes. */
+function rejected(reason: unknown): void {
+  if (inside !== undefined) {
+    const { runner, fail } = inside
+    const why = reason instanceof Error ? reason.message : String(reason)
+    const who = runner.name === undefined ? 'the script' : `"${runner.name}"`
+    fail(`${who} left a rejection unhandled: ${why}`, reason)
+  } else if (process.listenerCount('unhandledRejection') === 1) throw reason
 }
 
 function replace<T>(target: object, key: string, make: (real: T) => unknown): void {
@@ -90,17 +102,21 @@ function watchTimers(): void {
   replace<Callable>(AbortSignal, 'timeout', (real) => forbid('AbortSignal.timeout', real))
 }
 
-/** What works outside and ends the run inside. */
+/** What works outside and ends the run inside; so does its form that returns a promise. */
 function forbid(name: string, real: Callable): Callable {
-  function watched(this: unknown, ...args: unknown[]): unknown {
-    if (inside !== undefined) throw forbidden(name, inside, watched)
-    return Reflect.apply(real, this, args)
-  }
+  const watched = refuse(name, real)
   const { custom } = promisify
   const promised = (real as Callable & { [custom]?: Callable })[custom]
   if (promised !== undefined)
-    Object.defineProperty(watched, custom, { value: forbid(`promisify(${name})`, promised) })
+    Object.defineProperty(watched, custom, { value: refuse(`promisify(${name})`, promised) })
   return watched
+}
+
+function refuse(name: string, real: Callable): Callable {
+  return function watched(this: unknown, ...args: unknown[]): unknown {
+    if (inside !== undefined) throw forbidden(name, inside, watched)
+    return Reflect.apply(real, this, args)
+  }
 }
 
 function forbidden(name: string, { runner, fail }: Inside, below: Callable): Error {

@@ -3,13 +3,14 @@
  * one virtual clock. Everything that happens follows from the seed, so that a failure can be seen again.
  */
 import type { Millis } from '../env.ts'
+import { ShoalError } from '../errors.ts'
 import { SimulationError } from './error.ts'
-import type { LinkOptions } from './links.ts'
-import { type Program, SimProcess } from './process.ts'
+import { checkLink, type LinkOptions } from './links.ts'
+import { type Program, SimProcess, type SpawnOptions } from './process.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type Runner, releaseReality, watchReality } from './reality.ts'
-import { toTicks } from './time.ts'
-import { World } from './world.ts'
+import { isTime, toTicks } from './time.ts'
+import { World, type WorldCounters } from './world.ts'
 
 export interface SimulationOptions {
   /** Everything follows from it. Any integer; its low 32 bits count. Default 1. */
@@ -51,12 +52,15 @@ export class Simulation implements AsyncDisposable {
   /** For the script of a test: what it draws depends on nothing else. */
   readonly random: SeededRandom
   readonly links: SimLinks
+  /** What the kernels of paused processes dropped, since the begin. */
+  readonly counters: Readonly<WorldCounters>
   readonly #world: World
   readonly #startAt: Millis
   readonly #script: Runner
   readonly #processes = new Map<string, SimProcess<unknown>>()
   #isClosed = false
 
+  /** Watches the platform's timers until it is closed. Throws `ERR_SHOAL_OPTION`. */
   constructor(options: SimulationOptions = {}) {
     const {
       seed = 1,
@@ -64,11 +68,13 @@ export class Simulation implements AsyncDisposable {
       startAt = startAtDefault,
       streamTimeoutMs = streamTimeoutMsDefault,
     } = options
+    checkOptions(options)
     this.seed = seed
     this.random = new SeededRandom(seedFrom(`${seed}/script`))
     this.#startAt = startAt
     this.#world = new World(seed, link, streamTimeoutMs)
-    const { links, scheduler } = this.#world
+    const { counters, links, scheduler } = this.#world
+    this.counters = counters
     this.#script = {
       name: undefined,
       clock: { now: () => scheduler.now, wallTime: () => Math.floor(startAt + scheduler.now) },
@@ -76,8 +82,14 @@ export class Simulation implements AsyncDisposable {
     }
     watchReality()
     this.links = {
-      set: (from, to, change) => links.set(this.#ip(from), this.#ip(to), change),
-      setAll: (change) => links.setAll(change),
+      set: (from, to, change) => {
+        checkLink(change)
+        links.set(this.#ip(from), this.#ip(to), change)
+      },
+      setAll: (change) => {
+        checkLink(change)
+        links.setAll(change)
+      },
     }
   }
 
@@ -105,11 +117,11 @@ export class Simulation implements AsyncDisposable {
    * Starts a process on a machine of its own; its program runs once time passes. `self.env` is the world of its nodes,
    * `self.host` the address they bind. Throws for a name that is taken.
    */
-  spawn<T>(name: string, program: Program<T>): SimProcess<T> {
+  spawn<T>(name: string, program: Program<T>, options: SpawnOptions = {}): SimProcess<T> {
     if (this.#processes.has(name)) throw this.#error(`there is a process "${name}" already; restart() it`)
     const world = this.#world
     const number = this.#processes.size + 1
-    const spawned = new SimProcess<T>(world, world.hosts.named(name), number, this.#startAt, program)
+    const spawned = new SimProcess<T>(world, world.hosts.named(name), number, this.#startAt, program, options)
     this.#processes.set(name, spawned)
     return spawned
   }
@@ -139,6 +151,7 @@ export class Simulation implements AsyncDisposable {
 
   /** Calls `fn` at a time `ms` from now: a fault, a step of a script. */
   at(ms: Millis, fn: () => void): void {
+    this.#checkTime(ms)
     const { scheduler, turns } = this.#world
     scheduler.at(scheduler.now + toTicks(ms), () => {
       turns.enter(this.#script)
@@ -147,7 +160,7 @@ export class Simulation implements AsyncDisposable {
   }
 
   /**
-   * Cuts the links between machines, both ways unless told, until `heal`. Without `to`: from all others. Packets under
+   * Cuts the links between machines, both ways unless told, until `heal`. Without `to`: from all others so far. Packets under
    * way still arrive; streams go silent, and try again.
    */
   cut(from: Place | readonly Place[], to?: Place | readonly Place[], options: CutOptions = {}): void {
@@ -189,8 +202,12 @@ export class Simulation implements AsyncDisposable {
   }
 
   #pass(ms: Millis, done: (() => boolean) | undefined): Promise<boolean> {
-    if (!(ms >= 0)) throw this.#error(`time does not pass by ${ms} ms`)
+    this.#checkTime(ms)
     return this.#world.turns.run(this.now + toTicks(ms), done)
+  }
+
+  #checkTime(ms: Millis): void {
+    if (!isTime(ms)) throw this.#error(`expected milliseconds from 0 on, got ${ms}`)
   }
 
   #ip(place: Place): string {
@@ -224,6 +241,22 @@ export class Simulation implements AsyncDisposable {
   #error(message: string): SimulationError {
     return new SimulationError(message, this.#world.turns.moment)
   }
+}
+
+function checkOptions({
+  seed = 1,
+  link = {},
+  startAt = 0,
+  streamTimeoutMs = 0,
+  ...rest
+}: SimulationOptions): void {
+  const wrong = (name: string, range: string, value: unknown): ShoalError =>
+    new ShoalError('ERR_SHOAL_OPTION', `${name}: ${range}, got ${String(value)}`)
+  for (const [name, value] of Object.entries(rest)) throw wrong(name, 'no such option', value)
+  if (!Number.isSafeInteger(seed)) throw wrong('seed', 'an integer', seed)
+  if (!isTime(startAt)) throw wrong('startAt', 'milliseconds from 0 on', startAt)
+  if (!isTime(streamTimeoutMs)) throw wrong('streamTimeoutMs', 'milliseconds from 0 on', streamTimeoutMs)
+  checkLink(link)
 }
 
 function listOf(places: Place | readonly Place[]): readonly Place[] {

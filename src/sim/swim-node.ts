@@ -20,8 +20,8 @@ export interface MemberEvent {
   readonly incarnation: number
 }
 
-/** What becomes of a join or a leave. */
-export type SwimResult = Extract<SwimOutput, { type: 'joined' | 'joinFailed' | 'left' }>
+/** What becomes of a join, a leave or a check of the view. */
+export type SwimResult = Extract<SwimOutput, { type: 'joined' | 'joinFailed' | 'left' | 'validated' }>
 
 /** Datagrams that wait at the edge of a paused or blocked process; further ones are dropped, as a full socket does. */
 export const heldPacketsMax = 4096

@@ -31,6 +31,7 @@ export class Members implements HeldNodes {
   #count = 0
   #cursor = 0
   #aliveCount = 0
+  #revision = 0
   #tombstones: number[] = []
   #tombstonesHead = 0
 
@@ -46,6 +47,11 @@ export class Members implements HeldNodes {
   /** Members that are alive or suspect, us included. */
   get aliveCount(): number {
     return this.#aliveCount
+  }
+
+  /** Grows with every change of a record. */
+  get revision(): number {
+    return this.#revision
   }
 
   get tombstoneCount(): number {
@@ -149,6 +155,7 @@ export class Members implements HeldNodes {
       this.#grow(peer)
       this.#incarnation[peer] = 0
     }
+    this.#revision += 1
     this.#state[peer] = state.dead
     this.#facet[peer] = 0
     this.#since[peer] = Math.trunc(now) >>> 0
@@ -167,6 +174,7 @@ export class Members implements HeldNodes {
     meta: Uint8Array | undefined,
   ): void {
     const before = this.#facet[peer]!
+    this.#revision += 1
     const facet = this.registry.acquireFacet(peer, addr, port, vsn, meta)
     if (facet > shortIdMax && this.#facet instanceof Uint16Array) this.#facet = Uint32Array.from(this.#facet)
     this.#facet[peer] = facet
@@ -174,11 +182,13 @@ export class Members implements HeldNodes {
   }
 
   setIncarnation(peer: number, incarnation: number): void {
+    this.#revision += 1
     this.#incarnation[peer] = incarnation
   }
 
   setState(peer: number, next: number, now: Millis): void {
     const before = this.#state[peer]!
+    this.#revision += 1
     if (before <= state.suspect) this.#aliveCount -= 1
     if (next <= state.suspect) this.#aliveCount += 1
     this.#state[peer] = next
@@ -235,6 +245,7 @@ export class Members implements HeldNodes {
       else states[peer] = state.absent
     }
     this.clear()
+    this.#revision += 1
     this.#state = states
     this.#incarnation = from.#incarnation.slice()
     this.#facet = from.#facet.slice()
@@ -271,6 +282,7 @@ export class Members implements HeldNodes {
         kept += 1
         continue
       }
+      this.#revision += 1
       this.registry.releaseFacet(peer, this.#facet[peer]!)
       this.#facet[peer] = 0
       this.#state[peer] = state.tombstone

@@ -48,6 +48,16 @@ export class Exchanges {
     return this.#streams.size
   }
 
+  /** Of those, accepted ones. */
+  get served(): number {
+    return this.#served
+  }
+
+  /** Bytes held of requests that are not whole yet. */
+  get servedBytes(): number {
+    return this.#servedBytes
+  }
+
   /** Asks and waits for one reply until `deadlineAt`. `done` is called exactly once, never before this returns. */
   ask(
     to: Address,
