@@ -80,8 +80,9 @@ export class SwimNode {
   #heldPackets = 0
   #heldOutputs: Sending[] | undefined
   #acceptedId = 0
-  /** Of a blocked process. */
-  #timersUntil: Millis = Number.POSITIVE_INFINITY
+  #stopsAt: ((sending: Sending) => boolean) | undefined
+  /** Blocked, and its timers stand still. */
+  #isStopped = false
 
   /** Made by `SwimWorld`. */
   constructor(world: SwimWorld, index: number, config: SwimConfig, options: SwimNodeOptions) {
@@ -133,15 +134,16 @@ export class SwimNode {
 
   /**
    * Lifeguard's anomaly (section 5.1 of that paper): every message waits just before it is sent and just after it was
-   * received, while timers go on: for ever, or for `timersMs`. With the latter the process is like one of many threads,
-   * of which each stands still from the first message that it tries to send.
+   * received, while timers go on: for ever, or until a message waits for which `stopsAt` is true. With the latter the
+   * process is like one of many threads, of which each stands still from the first message that it tries to send.
    */
-  block(timersMs: Millis = Number.POSITIVE_INFINITY): void {
+  block(stopsAt?: (sending: Sending) => boolean): void {
     if (this.state !== 'up') return
     this.state = 'blocked'
     if (this.#backlog !== undefined) this.world.scheduler.remove(this.#backlog)
     this.#backlog = undefined
-    this.#timersUntil = this.world.now + timersMs
+    this.#stopsAt = stopsAt
+    this.#isStopped = false
   }
 
   /** All that waited passes now: what goes out, then timers that stood still, then what came in. */
@@ -206,7 +208,7 @@ export class SwimNode {
   /** Its timer is due, or was. */
   wake(): void {
     if (this.state === 'paused' || this.state === 'down') return
-    if (this.state === 'blocked' && this.world.now > this.#timersUntil) return
+    if (this.state === 'blocked' && this.#isStopped) return
     if (this.swim.deadline <= this.world.scheduler.now) this.#feed(tick)
     else this.#arm()
   }
@@ -235,6 +237,7 @@ export class SwimNode {
       if (this.state === 'blocked') {
         this.#heldOutputs ??= []
         this.#heldOutputs.push(output)
+        this.#isStopped ||= this.#stopsAt?.(output) ?? false
       } else this.#send(output)
     } else if (output.type === 'member') {
       const { name, incarnation } = output.member
