@@ -17,6 +17,8 @@ export function disagreement(nodes: readonly ShoalNode[]): string | undefined {
       const member = others.get(name)
       others.delete(name)
       if (member?.state !== 'alive') return `to ${node.name}, ${name} is ${member?.state ?? 'unknown'}`
+      if (member.status === 'joining' || member.status === 'stalled' || member.status === 'draining')
+        return `to ${node.name}, ${name} is ${member.status}`
     }
     for (const { name, state } of others.values()) {
       if (state === 'alive' || state === 'suspect')
