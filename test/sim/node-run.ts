@@ -33,10 +33,10 @@ export interface NodePlan {
 
 /** How long faults go on, and how often a node calls. */
 const timings = [
-  { profile: 'local', forMs: 40_000, callEveryMs: 150 },
-  { profile: 'local', forMs: 40_000, callEveryMs: 150 },
-  { profile: 'local', forMs: 20_000, callEveryMs: 50 },
-  { profile: 'lan', forMs: 80_000, callEveryMs: 300 },
+  { profile: 'local', forMs: 30_000, callEveryMs: 400 },
+  { profile: 'local', forMs: 40_000, callEveryMs: 400 },
+  { profile: 'local', forMs: 10_000, callEveryMs: 50 },
+  { profile: 'lan', forMs: 60_000, callEveryMs: 800 },
 ] as const
 
 /** So small that they are reached. */
@@ -48,11 +48,8 @@ const smallLimits: Partial<NodeLimits> = {
   halfOpenMax: 4,
 }
 
-/** The last fault may end by itself so much later. */
-const aftermathMs = 6_000
-
 export async function runNodes(
-  { seed, nodes, sometimes }: RunOptions,
+  { seed, nodes, sometimes, begun }: RunOptions,
   { name, kinds, faultsPerNode }: NodePlan,
 ): Promise<RunResult> {
   const random = new SeededRandom(seedFrom(`${seed}/${name}`))
@@ -61,6 +58,7 @@ export async function runNodes(
   const limits = random.chance(0.25) ? smallLimits : {}
   const timing = profiles[profile]
   await using simulation = new Simulation({ seed })
+  begun(() => simulation.traceHash)
   const checks: ClusterChecks = new ClusterChecks(simulation, {
     limits,
     checkers: [splitViews(() => checks.running(), sometimes)],
@@ -74,7 +72,10 @@ export async function runNodes(
     thread: random.chance(0.25),
     callEveryMs,
   })
-  const boundMs = (): number => agreementMs(timing, stage.names.length)
+  const boundMs = (): number => {
+    const members = stage.names.length
+    return agreementMs(timing, members, members - stage.up.length)
+  }
   const settled = async (): Promise<number> => {
     const from = simulation.now
     await simulation.until(() => stage.lasting !== undefined, boundMs())
@@ -92,7 +93,7 @@ export async function runNodes(
     forMs,
     lengthMaxMs: forMs,
   })
-  await simulation.run(forMs + aftermathMs)
+  await simulation.run(forMs)
   const agreedMs = await settled()
   healed()
   const lasting = stage.lasting ?? []
@@ -104,7 +105,6 @@ export async function runNodes(
     sometimes,
   )
   return {
-    traceHash: simulation.traceHash,
     virtualMs: simulation.now,
     events: simulation.events,
     calls: checks.calls.counts.made,
