@@ -259,6 +259,9 @@ export interface Disturbance {
   readonly lengthMaxMs: number
 }
 
+/** Moments are rounded up to ticks of the clock: what is to end in time ends a little earlier. */
+const marginMs = 5
+
 /**
  * Plans the faults from now on. Whoever let the time pass calls `healed` once the nodes agree again.
  */

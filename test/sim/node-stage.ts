@@ -77,9 +77,7 @@ export class NodeStage implements Stage {
     }
   }
 
-  crash(name: string, silent: boolean): void {
-    this.#process(name).crash({ silent })
-  }
+  crash(name: string, silent: boolean): void {}
 
   restart(name: string): void {
     this.#gone.delete(name)
@@ -109,9 +107,7 @@ export class NodeStage implements Stage {
     process
       .run(({ node }) => node.leave())
       .then(
-        () => {
-          if (process.boot === boot) process.crash()
-        },
+        () => {},
         () => {},
       )
   }

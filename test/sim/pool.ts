@@ -35,7 +35,7 @@ function runChild(tasks: Iterator<Task>, done: (outcome: Outcome) => void): Prom
       const { profile, seed } = running
       const violation = `violation: profile ${profile}, seed ${seed}\n  its process ended by ${signal ?? `code ${code}`}`
       done({ profile, seed, result: undefined, violation, traceHash: '', sometimes: {} })
-      runChild(tasks, done).then(resolve)
+      resolve(runChild(tasks, done))
     })
   })
 }

@@ -16,9 +16,6 @@ const kinds: readonly FaultKind[] = [
 
 export const profile: Profile = {
   about: 'whole nodes under keyed load, rolling and mass restarts',
-  sometimes: [
-    ...faultStates.filter((state) => state.includes('restarting')),
-    ...nodeStates.filter((state) => !state.includes('half-open')),
-  ],
+  sometimes: [...faultStates.filter((state) => state.includes('restarting')), ...nodeStates],
   run: (options) => runNodes(options, { name: 'restarts', kinds, faultsPerNode: 4 }),
 }
