@@ -8,7 +8,7 @@ export async function stormyRun(seed: number): Promise<{ hash: string; events: n
     seed,
     link: { loss: 0.02, duplicate: 0.02, reorder: 0.05, jitterMs: 2 },
   })
-  const nodes = await startCluster(sim, 5, { profile: 'local' })
+  const nodes = await startCluster(sim, 5, { profile: 'local', ring: { partitions: 1024 } })
   let replies = 0
   for (let i = 0; i < 400; i += 1) {
     sim.at(i * 50, () => {
