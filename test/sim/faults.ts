@@ -282,7 +282,7 @@ export function disturb(
     // Halves that have not given each other up have nothing to heal.
     const lengthMs = Math.min(
       kind === 'halves' ? Math.max(drawnMs, lengthMaxMs / 2) : drawnMs,
-      forMs - startMs,
+      forMs - startMs - marginMs,
     )
     stage.at(startMs, () => {
       const end = faults[kind](script, lengthMs)

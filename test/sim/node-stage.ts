@@ -77,7 +77,9 @@ export class NodeStage implements Stage {
     }
   }
 
-  crash(name: string, silent: boolean): void {}
+  crash(name: string, silent: boolean): void {
+    this.#process(name).crash({ silent })
+  }
 
   restart(name: string): void {
     this.#gone.delete(name)
@@ -107,7 +109,9 @@ export class NodeStage implements Stage {
     process
       .run(({ node }) => node.leave())
       .then(
-        () => {},
+        () => {
+          if (process.boot === boot) process.crash()
+        },
         () => {},
       )
   }
