@@ -11,6 +11,10 @@ export interface Answer {
 }
 
 const keyCount = 24
+/** A call of the load is over by then. */
+export const callMsMax = 5_100
+/** Keys asked for in the end. */
+export const answerKeys: readonly string[] = ['key-0', 'key-1', 'key-2', 'key-3']
 /** A handler that takes time takes up to this. */
 const workMsMax = 400
 
@@ -28,10 +32,16 @@ export function serve(watched: WatchedNode, random: SeededRandom): void {
   watched.handle('seek', (token: number) => late(token), { idempotent: true })
 }
 
-/** Calls on and on, about every `everyMs`, while the node lives. Answers that are not of their call throw. */
-export function load(watched: WatchedNode, random: SeededRandom, everyMs: number): void {
+/** Calls on and on, about every `everyMs`, while the node lives and `goesOn`. Answers that are not of their call throw. */
+export function load(
+  watched: WatchedNode,
+  random: SeededRandom,
+  everyMs: number,
+  goesOn: () => boolean,
+): void {
   const { clock } = watched.node
   const next = (): void => {
+    if (!goesOn()) return
     clock.setTimer(2 * everyMs * random.fraction(), next)
     const token = random.u32()
     const request = {
@@ -55,7 +65,7 @@ export function load(watched: WatchedNode, random: SeededRandom, everyMs: number
 
 /** Calls from each node for some keys, one key after the other; all must be answered by the owner. What went wrong. */
 export async function answers(nodes: readonly WatchedNode[], timeoutMs: number): Promise<string | undefined> {
-  for (const key of ['key-0', 'key-1', 'key-2', 'key-3']) {
+  for (const key of answerKeys) {
     const wrong = await Promise.all(nodes.map((watched) => answer(watched, key, timeoutMs)))
     const first = wrong.find((one) => one !== undefined)
     if (first !== undefined) return first

@@ -26,6 +26,8 @@ const retryMs = 1_000
 export class NodeStage implements Stage {
   readonly probeIntervalMs: number
   readonly sometimes: Sometimes
+  /** No further calls are made. */
+  isQuiet = false
   readonly #options: NodeStageOptions
   readonly #processes = new Map<string, SimProcess<WatchedNode>>()
   readonly #gone = new Set<string>()
@@ -156,7 +158,7 @@ export class NodeStage implements Stage {
       serve(watched, random)
       try {
         await node.start()
-        if (callEveryMs > 0) load(watched, random, callEveryMs)
+        if (callEveryMs > 0) load(watched, random, callEveryMs, () => !this.isQuiet)
         return watched
       } catch {
         await new Promise<void>((resolve) => {
