@@ -7,12 +7,14 @@
  */
 import { detectionFigures, disseminationFigures, gapFigures, loadFigures } from './paper/detection.ts'
 import type { Figure, Scale } from './paper/figure.ts'
+import { figureFour } from './paper/figure-four.ts'
 
 const experiments: Readonly<Record<string, (scale: Scale) => Figure[]>> = {
   'swim.first-detection': detectionFigures,
   'swim.load': loadFigures,
   'swim.probe-gap': gapFigures,
   'swim.dissemination': disseminationFigures,
+  'swim.figure-4': figureFour,
 }
 
 const args = process.argv.slice(2)

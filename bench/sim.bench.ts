@@ -28,11 +28,13 @@ const packets = world.packets
 const bytes = (): number => nodes.reduce((sum, node) => sum + node.bytesOut + node.streamBytesOut, 0)
 const bytesBefore = bytes()
 const took: number[] = []
+const cpuBefore = process.cpuUsage()
 for (let i = 0; i < runs; i += 1) {
   const from = now()
   world.run(seconds * 1000)
   took.push(now() - from)
 }
+const cpu = process.cpuUsage(cpuBefore)
 took.sort((a, b) => a - b)
 const nodeSeconds = members * seconds
 const rate = (t: number | undefined): number => Math.round(nodeSeconds / (t ?? 0))
@@ -48,6 +50,7 @@ console.log(
       slowest: rate(took[runs - 1]),
       fastest: rate(took[0]),
     },
+    nodeSecondsPerCpuSecond: Math.round((nodeSeconds * runs * 1e6) / (cpu.user + cpu.system)),
     inputsPerNodeSecond: per(world.inputs - inputs),
     packetsPerNodeSecond: per(world.packets - packets),
     bytesPerNodeSecond: per(bytes() - bytesBefore),

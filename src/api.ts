@@ -35,8 +35,16 @@ export interface NodeStats {
   readonly router: RouterCounters & {
     /** Calls of this node that wait for an owner or their next attempt, now. */
     readonly waiting: number
+    /** Calls of peers that wait for the gate, now. */
+    readonly held: number
     /** Handlers that run now. */
     readonly running: number
+  }
+  /** Shut after a pause of this process: keyed calls wait until the view is checked. */
+  readonly gate: {
+    readonly open: boolean
+    /** How often it was shut. */
+    readonly shuts: number
   }
   readonly rpc: RpcStats & Readonly<RpcCounters>
   readonly membership: MembershipStats
@@ -62,6 +70,12 @@ export interface RequestOptions<Body, Reply> extends WaitOptions {
    * has its reply; after a timeout or an abort, not at all.
    */
   readonly body?: Body
+  /**
+   * What becomes of a keyed call whose owner is known to have a stuck event loop (`lag` 1000). `wait`: it is not sent
+   * before the owner runs again or another one has the key; at the deadline it fails with `ERR_SHOAL_OVERLOADED`.
+   * `fail`: it fails so at once. Nothing ran either way. Default `wait`.
+   */
+  readonly whenStalled?: 'wait' | 'fail'
   /** The call may run twice. Default: as the method was registered on this node, else false. */
   readonly idempotent?: boolean
   /** W3C `traceparent`, handed to the handler. */

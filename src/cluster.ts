@@ -9,9 +9,11 @@ import { RemoteMembership } from './border.ts'
 import { describe } from './describe.ts'
 import type { Address, Env, Millis } from './env.ts'
 import { isShoalError } from './errors.ts'
+import { Gate } from './gate.ts'
 import { joinCluster } from './join.ts'
 import type { MemberChange, MembershipEvent, MembershipPort, MembershipStats } from './membership.ts'
 import type { NodeConfig } from './options.ts'
+import { watchTiming } from './pause.ts'
 import { Replies } from './replies.ts'
 import { paramsDigest, type RingTable } from './ring/ring.ts'
 import { type Member, Roster } from './roster.ts'
@@ -23,6 +25,8 @@ import { WatchedMembership } from './watched.ts'
 export interface ClusterHandler {
   /** Members or ring may have changed; said once for all that came in one turn. */
   changed(roster: Roster): void
+  /** Other members' loops got stuck or run again, or this node may answer for its keys again: calls may wait for that. */
+  unblocked(): void
   ownership(change: OwnershipChange): void
   member(change: MemberChange, member: Member): void
   notice(
@@ -61,6 +65,8 @@ export class Cluster {
   readonly #roster: Roster
   readonly #view: RingView
   readonly #membership: MembershipPort
+  readonly gate: Gate
+  #stuck: ReadonlySet<string> = new Set()
   #status: 'joining' | 'ready' | 'draining' = 'joining'
   #rpcPort = 0
   #own: Address = ''
@@ -76,6 +82,11 @@ export class Cluster {
     this.#ringDigest = paramsDigest(config.ring)
     this.#roster = new Roster(identity.name, this.#ringDigest)
     this.#view = new RingView(identity.name, config.ring)
+    this.gate = new Gate(env.clock, watchTiming(config.swim.probeTimeoutMs).pauseMs, {
+      validate: (id) => this.#membership.send({ type: 'validate', id }),
+      opened: () => handler.unblocked(),
+      notice: (level, code, message, detail) => handler.notice(level, code, message, detail),
+    })
     const { startThread } = env
     const take = (event: MembershipEvent): void => this.#take(event)
     this.#membership =
@@ -90,6 +101,11 @@ export class Cluster {
 
   get table(): RingTable {
     return this.#view.table
+  }
+
+  /** Other members whose event loop is known to be stuck. */
+  get stuck(): ReadonlySet<string> {
+    return this.#stuck
   }
 
   /** Binds the gossip sockets and announces the node as joining; its addresses as others see them. */
@@ -120,6 +136,7 @@ export class Cluster {
         if (this.#closed !== undefined) throw this.#closed.reason
         throw isShoalError(cause) ? cause : cannotBind('port', bind, cause)
       })
+    this.gate.start()
     this.#own = joinAddress(ip, advertise.port ?? gossipPort)
     return { gossip: this.#own, rpc: joinAddress(ip, rpcPort) }
   }
@@ -200,8 +217,15 @@ export class Cluster {
         this.#handler.notice(event.level, event.code, event.message, event.detail)
         break
       case 'beat':
+        this.gate.beat()
+        break
       case 'paused':
+        this.gate.paused(event.ms)
+        break
       case 'validated':
+        // Whatever runs when the gate opens runs by the table that membership has told.
+        this.#settleNow()
+        this.gate.validated(event.id, event)
         break
       case 'failed':
         this.#handler.notice('warn', 'threadFailed', `${event.message}; the node is closed`, {})
@@ -223,15 +247,22 @@ export class Cluster {
   #settle(): void {
     if (this.#settling) return
     this.#settling = true
-    this.#env.clock.defer(() => {
-      this.#settling = false
-      if (this.#closed !== undefined) return
-      const change = this.#view.update(this.#roster.ringMembers())
-      this.#handler.changed(this.#roster)
-      if (change === undefined) return
+    this.#env.clock.defer(() => this.#settleNow())
+  }
+
+  #settleNow(): void {
+    if (!this.#settling) return
+    this.#settling = false
+    if (this.#closed !== undefined) return
+    const change = this.#view.update(this.#roster.ringMembers())
+    const stuck = this.#roster.stuck()
+    const unblocked = stuck.size !== this.#stuck.size || [...stuck].some((name) => !this.#stuck.has(name))
+    this.#stuck = stuck
+    this.#handler.changed(this.#roster)
+    if (change !== undefined) {
       const { gained, lost, table } = change
       this.#handler.ownership({ gained, lost, digest: hexDigest(table) })
-    })
+    } else if (unblocked) this.#handler.unblocked()
   }
 }
 

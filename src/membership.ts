@@ -94,6 +94,7 @@ export type MembershipEvent =
   | { readonly type: 'beat' }
   /** It did not run for so long: the view may be old until it is `validated`. */
   | { readonly type: 'paused'; readonly ms: Millis }
+  /** It is; with id 0 by itself, with another as asked. */
   | ({ readonly type: 'validated'; readonly id: number } & Validation)
   /** Membership has ended by itself; nothing follows. */
   | { readonly type: 'failed'; readonly message: string }
@@ -179,6 +180,21 @@ export class Membership {
     this.#lag = lag
     this.#stalled = stalled
     if (withLag(this.#tags, lag, stalled) !== before) this.#describe()
+  }
+
+  /**
+   * This loop did not run for so long. Nobody is accused for it, and the view is checked with others; `validated` with
+   * this id tells when that is done.
+   */
+  woke(pausedMs: Millis, id: number): void {
+    const machine = this.#machine
+    const driver = this.#driver
+    if (machine === undefined || driver === undefined) return
+    const { stalls } = machine.counters
+    // The machine sees for itself that it slept, if monotonic time went on and a timer is late.
+    driver.feed(tick)
+    if (machine.counters.stalls === stalls) driver.feed({ type: 'stalled', ms: pausedMs })
+    driver.feed({ type: 'validate', id })
   }
 
   #describe(): void {
@@ -278,6 +294,10 @@ export class Membership {
       case 'notice':
         this.#flush()
         this.#emit(output)
+        break
+      case 'validated':
+        this.#flush()
+        this.#emit({ ...output, pausedMs: 0 })
         break
       default:
         output satisfies never

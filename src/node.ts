@@ -59,6 +59,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, clock)
     this.#cluster = new Cluster({ name, boot }, config, env, {
       changed: (roster) => this.#peers.update(roster.peers()),
+      unblocked: () => this.#router.unblocked(),
       ownership: (change) => {
         this.#router.viewChanged()
         this.#emit('ownership', change)
@@ -80,6 +81,8 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
         clock,
         random,
         table: () => this.#cluster.table,
+        mayRun: () => this.#cluster.gate.pass(),
+        stuck: () => this.#cluster.stuck,
         send: (peer, request, sink) => this.#peers.call(peer, request, sink),
         run: (request, caller, sink) => this.#methods.run(request, caller, sink),
       },
@@ -119,9 +122,11 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     const runs = this.#state === 'running' || this.#state === 'leaving'
     const membership = runs ? await this.#cluster.stats() : undefined
     if (membership === undefined) throw this.#wrongState('stats() needs a running node')
-    const { counters, waiting } = this.#router
+    const { counters, waiting, held } = this.#router
+    const { open, shuts } = this.#cluster.gate
     return {
-      router: { ...counters, waiting, running: this.#methods.running },
+      router: { ...counters, waiting, held, running: this.#methods.running },
+      gate: { open, shuts },
       rpc: { ...this.#peers.stats, ...this.#peers.counters },
       membership,
     }
@@ -237,6 +242,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
           to,
           body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax),
           idempotent: options.idempotent ?? declared,
+          waits: options.whenStalled !== 'fail',
           deadline: this.#env.clock.now() + checkTimeout('timeoutMs', timeoutMs),
           trace: options.traceparent,
         },

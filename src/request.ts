@@ -15,7 +15,7 @@ const headerBytesMax = 1024
 
 /** The name of the method; throws `ERR_SHOAL_OPTION`, and `ERR_SHOAL_TOO_LARGE` for a key that is too long. */
 export function checkRequest<Body, Reply>(
-  { method, key, to, traceparent }: RequestOptions<Body, Reply>,
+  { method, key, to, traceparent, whenStalled }: RequestOptions<Body, Reply>,
   keyBytesMax: number,
 ): string {
   const name: unknown = typeof method === 'string' ? method : method?.name
@@ -23,6 +23,9 @@ export function checkRequest<Body, Reply>(
   if ((key === undefined) === (to === undefined)) throw wrong('exactly one of key and to')
   if (key !== undefined) checkKey(key, keyBytesMax)
   else if (typeof to !== 'string') throw wrong(`to: expected the name of a member, got ${typeof to}`)
+  if (whenStalled !== undefined && whenStalled !== 'wait' && whenStalled !== 'fail') {
+    throw wrong(`whenStalled: expected 'wait' or 'fail'`)
+  }
   if (traceparent !== undefined && !isText(traceparent, traceBytesMax)) {
     throw wrong(`traceparent: expected text of at most ${traceBytesMax} bytes`)
   }

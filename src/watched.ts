@@ -25,6 +25,12 @@ export class WatchedMembership implements MembershipPort {
   #timer: Timer | undefined
   #beatDueAt: Millis = 0
   #closed = false
+  /** The check of the view that is under way; 0 if none is. */
+  #checking = 0
+  #checks = 0
+  #pausedMs: Millis = 0
+  /** The last question about the view that waits for the check; 0 if none does. */
+  #asker = 0
 
   /** `mainLagMs`: how long the main loop has not answered; absent in the main loop itself. */
   constructor(env: Env, emit: (event: MembershipEvent) => void, mainLagMs?: () => Millis) {
@@ -80,17 +86,37 @@ export class WatchedMembership implements MembershipPort {
     this.observe(this.#mainLagMs?.() ?? lateMs)
   }
 
+  /** Whoever may act on an old view looks first. */
   #look(): void {
     const ms = this.#watch.look()
-    if (ms > 0) this.#emit({ type: 'paused', ms })
+    if (ms === 0) return
+    this.#pausedMs += ms
+    this.#checking = ++this.#checks
+    this.#emit({ type: 'paused', ms })
+    this.#membership.woke(ms, this.#checking)
   }
 
   #validate(id: number): void {
     this.#look()
-    this.#emit({ type: 'validated', id, pausedMs: 0, asked: 0, answered: 0 })
+    if (this.#checking === 0) this.#emit({ type: 'validated', id, pausedMs: 0, asked: 0, answered: 0 })
+    // Whoever asks again needs no answer to what it asked before.
+    else this.#asker = id
   }
 
   #take(event: MembershipEvent): void {
-    this.#emit(event)
+    if (event.type !== 'validated') {
+      this.#emit(event)
+      return
+    }
+    // The answer to a check that another pause has overtaken.
+    if (event.id !== this.#checking) return
+    const { asked, answered } = event
+    const validation = { pausedMs: this.#pausedMs, asked, answered }
+    const asker = this.#asker
+    this.#checking = 0
+    this.#asker = 0
+    this.#pausedMs = 0
+    this.#emit({ type: 'validated', id: 0, ...validation })
+    if (asker !== 0) this.#emit({ type: 'validated', id: asker, ...validation })
   }
 }

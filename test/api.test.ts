@@ -7,6 +7,7 @@ import { retryableByNature, type ShoalErrorCode } from '../src/errors.ts'
 import * as api from '../src/index.ts'
 import { checkOptions, reservedTags } from '../src/options.ts'
 import { ringDefaults } from '../src/ring/ring.ts'
+import * as simApi from '../src/sim/index.ts'
 import { defaultLimits, profiles } from '../src/swim/config.ts'
 import { goawayCodes } from '../src/wire/frame.ts'
 import { codeIn, readDocument, root, tableUnder } from './support/markdown.ts'
@@ -42,20 +43,41 @@ function numberIn(text: string): number {
   return base ** exponent
 }
 
+/** The names an index.ts exports as types alone. */
+function typesOf(path: string, values: readonly string[]): string[] {
+  return [...source(path).matchAll(/\{([^}]*)\}/g)]
+    .flatMap(([, names = '']) => names.split(',').map((name) => name.trim().replace(/^type /, '')))
+    .filter((name) => name !== '' && !values.includes(name))
+    .sort()
+}
+
+/** What an object of the class has: methods and getters, and the fields that are named. */
+function membersOfClass(of: { prototype: object }, ...fields: string[]): string[] {
+  const own = Object.getOwnPropertyNames(of.prototype).filter((name) => name !== 'constructor')
+  return [...own, ...fields].sort()
+}
+
 test('docs/api.md lists the public names, values apart from types', () => {
-  const types = [...source('src/index.ts').matchAll(/\{([^}]*)\}/g)].flatMap(([, names = '']) =>
-    names.split(',').map((name) => name.trim().replace(/^type /, '')),
-  )
   const values = Object.keys(api).sort()
   assert.deepEqual(listed(tableUnder(apiPage, 'Values')), values)
-  const onlyTypes = types.filter((name) => name !== '' && !values.includes(name))
-  assert.deepEqual(listed(tableUnder(apiPage, 'Types')), onlyTypes.sort())
+  assert.deepEqual(listed(tableUnder(apiPage, 'Types')), typesOf('src/index.ts', values))
+  const simValues = Object.keys(simApi).sort()
+  assert.deepEqual(listed(tableUnder(apiPage, 'Values of shoal/sim')), simValues)
+  assert.deepEqual(listed(tableUnder(apiPage, 'Types of shoal/sim')), typesOf('src/sim/index.ts', simValues))
 })
 
-test('docs/api.md lists the members of a node', () => {
-  const own = Object.getOwnPropertyNames(api.ShoalNode.prototype).filter((name) => name !== 'constructor')
-  const expected = [...own, 'name', '[Symbol.asyncDispose]'].sort()
-  assert.deepEqual(listed(tableUnder(apiPage, 'Members of a node')), expected)
+test('docs/api.md lists the members of a node, of a simulation and of its processes', () => {
+  const dispose = '[Symbol.asyncDispose]'
+  const tables: [string, string[]][] = [
+    ['Members of a node', membersOfClass(api.ShoalNode, 'name', dispose)],
+    [
+      'Members of a simulation',
+      membersOfClass(simApi.Simulation, 'seed', 'random', 'links', 'counters', dispose),
+    ],
+    ['Members of a simulated process', membersOfClass(simApi.SimProcess, 'name', 'host')],
+  ]
+  for (const [heading, members] of tables)
+    assert.deepEqual(listed(tableUnder(apiPage, heading)), members, heading)
 })
 
 test('docs/options.md lists every option of a node, with its default', () => {

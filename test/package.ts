@@ -32,6 +32,19 @@ await node.request({ method: 'none', key: 'k' }).catch((error) => console.log(is
 await node.leave()
 `
 
+const simulateIt = `
+import { createNode } from 'shoal'
+import { Simulation } from 'shoal/sim'
+const sim = new Simulation({ seed: 1 })
+const one = sim.spawn('one', async ({ name, host, env }) => {
+  const node = createNode({ name, host, env })
+  await node.start()
+  return node
+})
+console.log((await sim.settle(one.started, 1_000)).name)
+await sim.close()
+`
+
 async function main(folder: string): Promise<void> {
   const [packed] = JSON.parse(
     await run(root, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', folder),
@@ -47,6 +60,8 @@ async function main(folder: string): Promise<void> {
   await run(folder, 'npm', 'install', `./${packed.filename}`, '--prefer-offline', '--no-audit', '--no-fund')
   await writeFile(join(folder, 'use.mjs'), useIt)
   assert.equal(await run(folder, process.execPath, 'use.mjs'), '42\ntrue\n')
+  await writeFile(join(folder, 'simulate.mjs'), simulateIt)
+  assert.equal(await run(folder, process.execPath, 'simulate.mjs'), 'one\n')
   await writeFile(join(folder, 'use.cjs'), `console.log(typeof require('shoal').createNode)`)
   assert.equal(await run(folder, process.execPath, 'use.cjs'), 'function\n')
   assert.match(await run(folder, 'npx', '--no-install', 'shoal', '--help'), /^shoal COMMAND \[flags\]/)

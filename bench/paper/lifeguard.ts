@@ -17,6 +17,13 @@ export const intervalsMs = [1, 4, 16, 64, 256, 1024, 4096, 16_384] as const
 
 const members = 128
 const quiesceMs = 15_000
+/**
+ * memberlist is many threads, each of which stands still at the first message it tries to send or has received. So a
+ * blocked member pings once more (a probe begins in each interval), and that probe fails when it wakes; it does not go on
+ * to probe, or to gossip, while it is blocked, but its suspicions expire. Our machine is one thread; its timers run
+ * for one probe interval, then those that fall due wait for the end of the block, and come before what waited outside.
+ */
+const loopsMs = 1000
 /** Both experiments last about so long, or at most. */
 const runMs = 120_000
 
@@ -101,7 +108,7 @@ export interface ThresholdResult {
 export function runThreshold(configuration: Configuration, cell: ThresholdCell): ThresholdResult {
   const { world, nodes, anomalous, failures } = prepare(configuration, cell.count, cell.seed)
   const startedAt = world.now
-  for (const node of anomalous) node.block()
+  for (const node of anomalous) node.block(loopsMs)
   world.run(cell.durationMs)
   for (const node of anomalous) node.unblock()
   while (world.now < startedAt + runMs) {
@@ -144,7 +151,7 @@ export function runInterval(configuration: Configuration, cell: IntervalCell): I
   const startedAt = world.now
   const sentBefore = nodes.reduce((sum, node) => sum + node.packetsOut, 0)
   for (;;) {
-    for (const node of anomalous) node.block()
+    for (const node of anomalous) node.block(loopsMs)
     world.run(cell.durationMs)
     for (const node of anomalous) node.unblock()
     if (world.now >= startedAt + runMs) break

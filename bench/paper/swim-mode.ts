@@ -14,6 +14,8 @@ export interface SwimModeOptions {
   readonly roundRobin?: boolean
   /** Section 4.2. Off: a member that fails a probe is declared failed at once. */
   readonly suspicion?: boolean
+  /** For how many periods a suspect may refute. 3 ceil(ln(N + 1)). */
+  readonly suspicionPeriods?: number
   /** Section 4.1. Off: the machine spreads nothing. */
   readonly infection?: boolean
 }
@@ -24,6 +26,7 @@ const sixUpdatesBytes = 400
 export function swimMode(options: SwimModeOptions): SwimNodeOptions {
   const { members, roundRobin = true, suspicion = false, infection = true } = options
   const rounds = 3 * Math.ceil(Math.log(members + 1))
+  const { suspicionPeriods = rounds } = options
   return {
     envelope: { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false },
     extensions: { roundRobin, buddySystem: false, ours: false },
@@ -37,7 +40,7 @@ export function swimMode(options: SwimModeOptions): SwimNodeOptions {
       retransmitMult: 0,
       retransmitMin: rounds,
       // Our window is this x log10(n) x period.
-      suspicionMult: suspicion ? rounds / Math.max(1, Math.log10(members)) : 0,
+      suspicionMult: suspicion ? suspicionPeriods / Math.max(1, Math.log10(members)) : 0,
       suspicionMaxTimeoutMult: 1,
       awarenessMaxMultiplier: 1,
       packetBytesMax: infection ? sixUpdatesBytes : 1,

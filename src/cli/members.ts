@@ -9,7 +9,7 @@ import { paint, percent, print, printJson, table } from './output.ts'
 
 export const members: Command = {
   name: 'members',
-  summary: 'Lists the members of a cluster: address, state, status, tags, share of the partitions.',
+  summary: 'Lists the members of a cluster: address, state, status, lag, share, tags.',
   operands: '',
   flags: toolFlags,
   run: (input) =>
@@ -27,16 +27,17 @@ function shareOf(node: ShoalNode, { name }: Member): number {
 }
 
 function memberTable(rows: readonly { readonly member: Member; readonly share: number }[]): string[] {
-  const cells = rows.map(({ member: { name, address, state, status, tags }, share }) => [
+  const cells = rows.map(({ member: { name, address, state, status, lag, tags }, share }) => [
     name,
     address,
     state,
     status,
+    lag === 0 ? '-' : `>=${lag} ms`,
     `${share.toFixed(1)}%`,
     Object.entries(tags)
       .map(([tag, value]) => `${tag}=${value}`)
       .join(','),
   ])
-  const [head = '', ...lines] = table(['name', 'address', 'state', 'status', '>share', 'tags'], cells)
+  const [head = '', ...lines] = table(['name', 'address', 'state', 'status', '>lag', '>share', 'tags'], cells)
   return [paint('bold', head), ...lines]
 }

@@ -4,17 +4,22 @@
  * never circles. What cannot have run, or may run twice, is tried again until its deadline; everything else
  * fails with `mayHaveRun`.
  */
-import type { Clock, Millis, Random, Timer } from '../env.ts'
+import type { Clock, Millis, Random } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
 import { RetryBudget } from './budget.ts'
-import { Deadlines, type Expiring } from './deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 import { ForwardedCall } from './forward.ts'
+import { HeldCalls } from './held.ts'
 import { type Cancellable, failure } from './methods.ts'
+import { RoutedCall, unsure } from './routed.ts'
 
 export interface RouterLimits {
-  /** Calls of this node that wait for an owner or for their next attempt. Beyond: `ERR_SHOAL_OVERLOADED`. */
+  /**
+   * Calls of this node that wait for an owner or for their next attempt, and calls of peers that wait for this node to
+   * be sure of its view. Beyond: `ERR_SHOAL_OVERLOADED`.
+   */
   readonly waitingCallsMax: number
   /** Retries of idempotent calls that may have run, earned by each call: 0 to 1. */
   readonly retryRatio: number
@@ -36,6 +41,10 @@ export interface RouterCounters {
   notOwner: number
   /** Further attempts of this node's calls. */
   retried: number
+  /** Keyed calls that had to wait because this process had paused. */
+  gated: number
+  /** This node's calls that were not sent because their owner's event loop is stuck. */
+  heldBack: number
 }
 
 /** What the router asks of its node. */
@@ -44,6 +53,10 @@ export interface RouterPorts {
   readonly clock: Clock
   readonly random: Random
   table(): RingTable
+  /** Whether a keyed call may run here now; asked just before it would. */
+  mayRun(): boolean
+  /** Peers whose event loop is known to be stuck. */
+  stuck(): ReadonlySet<string>
   /** Sends to a named peer. */
   send(peer: string, request: CallRequest, sink: CallSink): Cancellable
   /** Runs the handler in this process. */
@@ -57,15 +70,14 @@ export interface Route {
   readonly to: string | undefined
   readonly body: Body
   readonly idempotent: boolean
+  /** Wait for an owner whose event loop is stuck, rather than fail. */
+  readonly waits: boolean
   readonly deadline: Millis
   readonly trace: string | undefined
 }
 
 /** How often a call may be passed on by nodes that do not own its key. */
 const forwardsMax = 1
-/** How many hints of other nodes are followed without a pause. */
-const hintsMax = 2
-const backoffMs = { first: 10, max: 250 }
 
 export class Router {
   readonly ports: RouterPorts
@@ -74,6 +86,8 @@ export class Router {
   /** Calls of this node that run on this node. */
   readonly here: Deadlines
   readonly #waiting = new Set<RoutedCall>()
+  /** Calls of peers that would run here once the gate opens. */
+  readonly #held: HeldCalls
   #closed = false
   readonly counters: RouterCounters = {
     routed: 0,
@@ -82,6 +96,8 @@ export class Router {
     forwarded: 0,
     notOwner: 0,
     retried: 0,
+    gated: 0,
+    heldBack: 0,
   }
 
   constructor(ports: RouterPorts, limits: RouterLimits) {
@@ -89,11 +105,17 @@ export class Router {
     this.limits = limits
     this.budget = new RetryBudget(limits.retryRatio, limits.retryReserve)
     this.here = new Deadlines(ports.clock)
+    this.#held = new HeldCalls(ports.clock)
   }
 
   /** Calls that wait for an owner or for their next attempt. */
   get waiting(): number {
     return this.#waiting.size
+  }
+
+  /** Calls of peers that wait until this node is sure of its view. */
+  get held(): number {
+    return this.#held.size
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
@@ -108,6 +130,10 @@ export class Router {
   /** Takes a call that a peer sent here. */
   receive(incoming: IncomingCall): void {
     this.counters.received++
+    this.#route(incoming)
+  }
+
+  #route(incoming: IncomingCall): void {
     if (incoming.key === undefined) {
       this.#run(incoming)
       return
@@ -116,8 +142,9 @@ export class Router {
     const partition = incoming.digest === table.digest ? incoming.partition : table.partitionOf(incoming.key)
     const owner = table.ownerOf(partition)
     if (owner === this.ports.self) {
-      this.#run(incoming)
-    } else if (owner !== undefined && incoming.hops < forwardsMax) {
+      if (this.ports.mayRun()) this.#run(incoming)
+      else this.#hold(incoming)
+    } else if (owner !== undefined && incoming.hops < forwardsMax && !this.ports.stuck().has(owner)) {
       this.counters.forwarded++
       new ForwardedCall(incoming, partition, table.digest).start(this.ports, owner)
     } else {
@@ -128,7 +155,13 @@ export class Router {
 
   /** The view changed: whoever waits for an owner may find one now. */
   viewChanged(): void {
+    this.unblocked()
+  }
+
+  /** What calls wait for may have come: an owner that runs again, or the right to answer here. All are routed anew. */
+  unblocked(): void {
     for (const call of [...this.#waiting]) call.startOver()
+    for (const incoming of this.#held.takeAll()) this.#route(incoming)
   }
 
   /** The node is closed: no call is tried again. */
@@ -139,19 +172,32 @@ export class Router {
   /** Fails every call that still waits; those under way fail with their present attempt. */
   close(message: string): void {
     this.#closed = true
-    for (const call of [...this.#waiting])
-      call.failed(failure('ERR_SHOAL_DISCONNECTED', message, false), true)
+    const error = failure('ERR_SHOAL_DISCONNECTED', message, false)
+    for (const call of [...this.#waiting]) call.failed(error, true)
+    for (const incoming of this.#held.takeAll()) incoming.fail(error)
   }
 
   /** Puts a call aside; false when too many wait. */
   park(call: RoutedCall): boolean {
-    if (this.#waiting.size >= this.limits.waitingCallsMax) return false
+    if (this.#full) return false
     this.#waiting.add(call)
     return true
   }
 
   unpark(call: RoutedCall): void {
     this.#waiting.delete(call)
+  }
+
+  get #full(): boolean {
+    return this.#waiting.size + this.#held.size >= this.limits.waitingCallsMax
+  }
+
+  #hold(incoming: IncomingCall): void {
+    this.counters.gated++
+    if (this.#full) {
+      const message = `${this.limits.waitingCallsMax} calls wait already until "${this.ports.self}" has checked its view`
+      incoming.fail(failure('ERR_SHOAL_OVERLOADED', message, false))
+    } else this.#held.add(incoming, unsure(this.ports.self))
   }
 
   #run(incoming: IncomingCall): void {
@@ -161,195 +207,6 @@ export class Router {
       failed: (error) => incoming.fail(error),
     })
     incoming.onCancel = () => handle.cancel()
-  }
-}
-
-/** A call of this node, over all its attempts. It is the request that travels and the sink of each attempt. */
-class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
-  readonly method: string
-  readonly key: string | undefined
-  readonly body: Body
-  readonly idempotent: boolean
-  readonly deadline: Millis
-  readonly trace: string | undefined
-  readonly hops = 0
-  partition: number
-  digest = 0
-  readonly #router: Router
-  readonly #to: string | undefined
-  readonly #sink: CallSink
-  #target = ''
-  #hint: string | undefined
-  #hints = 0
-  #waits = 0
-  #timer: Timer | undefined
-  #handle: Cancellable | undefined
-  #last: CallFailure | undefined
-  #mayHaveRun = false
-  #runsHere = false
-  #settled = false
-
-  constructor(router: Router, route: Route, sink: CallSink) {
-    this.#router = router
-    this.#sink = sink
-    this.method = route.method
-    this.key = route.key
-    this.#to = route.to
-    this.body = route.body
-    this.idempotent = route.idempotent
-    this.deadline = route.deadline
-    this.trace = route.trace
-    this.partition = route.key === undefined ? 0 : router.ports.table().partitionOf(route.key)
-  }
-
-  attempt(): void {
-    this.#stopWaiting()
-    const { ports } = this.#router
-    const table = ports.table()
-    const owner = this.#to ?? this.#hint ?? table.ownerOf(this.partition)
-    this.#hint = undefined
-    this.digest = table.digest
-    if (owner === undefined) {
-      this.#wait(
-        failure('ERR_SHOAL_NO_OWNER', 'no member of the ring is ready: no node owns anything', false),
-      )
-      return
-    }
-    this.#target = owner
-    if (owner === ports.self) {
-      this.#runHere()
-    } else {
-      this.#handle = ports.send(owner, this, this)
-    }
-  }
-
-  /**
-   * Tries anew in a new view. What went wrong in the old one says nothing of it: the new owner may need a moment to
-   * learn that it is, and the pauses that grew while nobody could answer would be too long for that.
-   */
-  startOver(): void {
-    this.#waits = 0
-    this.#hints = 0
-    this.attempt()
-  }
-
-  replied(body: Body): void {
-    if (this.#settled) return
-    this.#settled = true
-    this.#leaveHere()
-    this.#sink.replied(body)
-  }
-
-  /** The deadline passed while the handler ran in this process. */
-  expire(): void {
-    this.#handle?.cancel()
-    const message = `no reply from ${this.method} on this node within its deadline`
-    this.failed(failure('ERR_SHOAL_TIMEOUT', message, true), true)
-  }
-
-  /** One attempt failed. `final`: no other will be made. */
-  failed(error: CallFailure, final = false): void {
-    if (this.#settled) return
-    this.#leaveHere()
-    this.#mayHaveRun ||= error.mayHaveRun
-    if (final || !this.#mayRepeat(error)) {
-      this.#settle(error)
-      return
-    }
-    if (error.code === 'ERR_SHOAL_NOT_OWNER' && this.#follow(error)) return
-    this.#wait(error)
-  }
-
-  cancel(): void {
-    if (this.#settled) return
-    this.#settled = true
-    this.#stopWaiting()
-    this.#leaveHere()
-    this.#handle?.cancel()
-  }
-
-  #runHere(): void {
-    const { ports, counters, here } = this.#router
-    counters.ranHere++
-    this.#handle = ports.run(this, ports.self, this)
-    if (this.#settled || this.#timer !== undefined) return
-    this.#runsHere = true
-    here.add(this)
-  }
-
-  #leaveHere(): void {
-    if (!this.#runsHere) return
-    this.#runsHere = false
-    this.#router.here.remove(this)
-  }
-
-  #mayRepeat(error: CallFailure): boolean {
-    if (
-      this.#router.closed ||
-      this.#to !== undefined ||
-      !error.retryable ||
-      error.code === 'ERR_SHOAL_TIMEOUT'
-    )
-      return false
-    if (!error.mayHaveRun) return true
-    return this.idempotent && this.#router.budget.spend()
-  }
-
-  /** Goes straight to the owner that the other node named, a few times. */
-  #follow(error: CallFailure): boolean {
-    if (error.owner === undefined || error.owner === this.#target || this.#hints >= hintsMax) return false
-    if (error.owner === this.#router.ports.self) return false
-    this.#hints++
-    this.#hint = error.owner
-    this.#router.counters.retried++
-    this.attempt()
-    return true
-  }
-
-  /** Waits for a change of view or for a growing, jittered pause, whichever comes first. */
-  #wait(error: CallFailure): void {
-    const { clock, random } = this.#router.ports
-    const remaining = this.deadline - clock.now()
-    if (remaining <= 0) {
-      this.#settle(error)
-      return
-    }
-    if (!this.#router.park(this)) {
-      const limit = this.#router.limits.waitingCallsMax
-      this.#settle(
-        failure('ERR_SHOAL_OVERLOADED', `${limit} calls wait for an owner already`, this.#mayHaveRun),
-      )
-      return
-    }
-    this.#last = error
-    const pause = Math.min(backoffMs.first * 2 ** this.#waits++, backoffMs.max)
-    const jittered = pause * (0.5 + random.u32() / 2 ** 33)
-    this.#timer = clock.setTimer(Math.min(jittered, remaining), () => this.#retry())
-  }
-
-  #retry(): void {
-    if (this.deadline <= this.#router.ports.clock.now()) {
-      this.#stopWaiting()
-      this.#settle(this.#last as CallFailure)
-      return
-    }
-    this.#router.counters.retried++
-    this.attempt()
-  }
-
-  #stopWaiting(): void {
-    if (this.#timer === undefined) return
-    this.#timer.cancel()
-    this.#timer = undefined
-    this.#router.unpark(this)
-  }
-
-  #settle(error: CallFailure): void {
-    this.#settled = true
-    this.#stopWaiting()
-    this.#sink.failed(
-      this.#mayHaveRun === error.mayHaveRun ? error : { ...error, mayHaveRun: this.#mayHaveRun },
-    )
   }
 }
 

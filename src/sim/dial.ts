@@ -92,10 +92,7 @@ class Dial {
     stream.established(pipe)
     pipe.send('open')
     stream.pull()
-    if (loop.isFree) {
-      loop.enter(traceKind.connected)
-      stream.tellConnected()
-    } else loop.soon(traceKind.connected, () => stream.tellConnected())
+    loop.now(traceKind.connected, () => stream.tellConnected())
   }
 
   /** One packet of the handshake; nobody hears of one that does not pass. */

@@ -6,6 +6,7 @@ import { splitAddress } from '../address.ts'
 import type { Address } from '../env.ts'
 import type { Datagrams } from './datagrams.ts'
 import type { SimListener } from './listener.ts'
+import type { Loop } from './loop.ts'
 import type { SimStream } from './stream.ts'
 
 /** Machines of one world; their addresses are 10.0.0.0/8. */
@@ -18,7 +19,7 @@ const parsedMax = 4_096
 /** Which of a machine's addresses is meant. */
 export type Scope = 'own' | 'loopback' | 'any'
 
-class Ports<T> {
+class Ports<T extends { readonly loop: Loop }> {
   readonly #scopes: Readonly<Record<Scope, Map<number, T>>> = {
     own: new Map(),
     loopback: new Map(),
@@ -44,13 +45,11 @@ class Ports<T> {
     if (this.#scopes[scope].get(port) === owner) this.#scopes[scope].delete(port)
   }
 
-  clear(): void {
-    for (const ports of Object.values(this.#scopes)) ports.clear()
-  }
-
-  get size(): number {
-    const { own, loopback, any } = this.#scopes
-    return own.size + loopback.size + any.size
+  /** Frees the ports of a loop that is gone. */
+  releaseAll(loop: Loop): void {
+    for (const ports of Object.values(this.#scopes)) {
+      for (const [port, owner] of ports) if (owner.loop === loop) ports.delete(port)
+    }
   }
 }
 
@@ -79,8 +78,15 @@ export class Host {
     return isLoopback(ip) ? 'loopback' : undefined
   }
 
+  /** Closes what a loop had opened: its ports are free, each of its connections ends as `end` says. */
+  releaseAll(loop: Loop, end: (stream: SimStream) => void): void {
+    this.datagrams.releaseAll(loop)
+    this.listeners.releaseAll(loop)
+    for (const stream of [...this.streams]) if (stream.loop === loop) end(stream)
+  }
+
   /** A port that nobody has. */
-  freePort(ports: Ports<unknown>, scope: Scope): number | undefined {
+  freePort(ports: { isTaken(scope: Scope, port: number): boolean }, scope: Scope): number | undefined {
     const range = freePorts.to - freePorts.from + 1
     for (let tried = 0; tried < range; tried += 1) {
       const port = this.outPort()

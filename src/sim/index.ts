@@ -1,7 +1,13 @@
 /** The public list of `shoal/sim`: what is not here is not API. */
 export { SimulationError, type SimulationMoment } from './error.ts'
 export { type LinkOptions, linkDefaults } from './links.ts'
-export { type CrashOptions, type ProcessState, type Program, SimProcess } from './process.ts'
+export {
+  type CrashOptions,
+  type ProcessState,
+  type Program,
+  SimProcess,
+  type SpawnOptions,
+} from './process.ts'
 export { SeededRandom } from './random.ts'
 export {
   type CutOptions,
@@ -10,3 +16,4 @@ export {
   Simulation,
   type SimulationOptions,
 } from './simulation.ts'
+export type { WorldCounters } from './world.ts'

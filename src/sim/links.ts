@@ -52,10 +52,13 @@ export class Links {
   readonly #random: SeededRandom
   readonly #links = new Map<string, Map<string, Link>>()
   #defaults: LinkOptions
+  /** Stands for all links that nobody has asked for or changed. */
+  readonly #common: Link
 
   constructor(random: SeededRandom, defaults: Partial<LinkOptions> = {}) {
     this.#random = random
     this.#defaults = { ...linkDefaults, ...defaults }
+    this.#common = { options: this.#defaults, freeAt: 0 }
   }
 
   /** The link from one IP to another. */
@@ -73,6 +76,17 @@ export class Links {
     return link
   }
 
+  /**
+   * The link from one IP to another for one use, not to be kept: where nothing sets links apart they are one, so that
+   * 10,000 hosts do not need 100,000,000 of them.
+   */
+  passing(from: string, to: string): Link {
+    // A limited link knows what queues in it.
+    if (this.#defaults.bytesPerSecond !== Number.POSITIVE_INFINITY) return this.between(from, to)
+    if (this.#links.size === 0) return this.#common
+    return this.#links.get(from)?.get(to) ?? this.#common
+  }
+
   /** Changes one direction. */
   set(from: string, to: string, change: Partial<LinkOptions>): void {
     const link = this.between(from, to)
@@ -82,6 +96,7 @@ export class Links {
   /** Changes all links, those that nobody used yet as well. */
   setAll(change: Partial<LinkOptions>): void {
     this.#defaults = { ...this.#defaults, ...change }
+    this.#common.options = this.#defaults
     for (const row of this.#links.values())
       for (const link of row.values()) link.options = { ...link.options, ...change }
   }
@@ -93,13 +108,16 @@ export class Links {
   datagram(link: Link, bytes: number, now: Millis, delays: Millis[]): void {
     const random = this.#random
     const { options } = link
-    delays.length = 0
-    if (options.cut !== 'none' || random.chance(options.loss)) return
+    if (options.cut !== 'none' || random.chance(options.loss)) {
+      delays.length = 0
+      return
+    }
     const queued = this.#enter(link, bytes, now)
-    delays.push(queued + this.#delay(options))
+    // Emptying an array throws its memory away; nearly always the one place is used again.
+    delays[0] = queued + this.#delay(options)
+    if (delays.length > 1) delays.length = 1
     if (random.chance(options.duplicate)) delays.push(queued + this.#delay(options))
-    if (random.chance(options.reorder))
-      delays[0] = (delays[0] as number) + random.fraction() * options.reorderMs
+    if (random.chance(options.reorder)) delays[0] += random.fraction() * options.reorderMs
   }
 
   /** How long a chunk of a stream takes; `undefined` when nothing passes. The caller keeps the order of chunks. */

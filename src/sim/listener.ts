@@ -12,9 +12,9 @@ export const backlogMax = 511
 
 export class SimListener implements Listener {
   readonly local: Address
+  readonly loop: Loop
   readonly #world: World
   readonly #host: Host
-  readonly #loop: Loop
   readonly #scope: Scope
   readonly #port: number
   readonly #accept: (stream: ByteStream) => void
@@ -32,7 +32,7 @@ export class SimListener implements Listener {
     const { ip, port } = world.hosts.parse(bind)
     this.#world = world
     this.#host = host
-    this.#loop = loop
+    this.loop = loop
     this.#scope = scope
     this.#port = port
     this.#accept = accept
@@ -53,7 +53,7 @@ export class SimListener implements Listener {
 
   /** A connection stands. `from` is how the dialler's address looks from here. */
   connected(dialler: SimStream, from: Address): void {
-    const stream = new SimStream(this.#world, this.#host, this.#loop, from)
+    const stream = new SimStream(this.#world, this.#host, this.loop, from)
     const { host } = dialler
     stream.established(new Pipe(this.#world, this.#host, host, stream, (item) => dialler.receive(item)))
     stream.peer = dialler
@@ -63,13 +63,13 @@ export class SimListener implements Listener {
       stream.kill(false)
       return
     }
-    if (this.#loop.isFree) {
-      this.#loop.enter(traceKind.accepted)
+    if (this.loop.isFree) {
+      this.loop.enter(traceKind.accepted)
       stream.introduce(() => this.#accept(stream))
       return
     }
     this.#waiting += 1
-    this.#loop.soon(traceKind.accepted, () => {
+    this.loop.soon(traceKind.accepted, () => {
       this.#waiting -= 1
       if (this.#isOpen) stream.introduce(() => this.#accept(stream))
       else stream.kill(false)

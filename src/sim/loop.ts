@@ -160,6 +160,17 @@ export class Loop {
     this.input(new Callback(this, kind, fn))
   }
 
+  /** Runs a callback in this event if the loop is free, else in a turn of its own. */
+  now(kind: TraceKind, fn: () => void): void {
+    if (this.dead) return
+    if (!this.isFree) {
+      this.soon(kind, fn)
+      return
+    }
+    this.enter(kind)
+    fn()
+  }
+
   /** Runs a turn whose moment has come, or keeps it until the loop goes on. */
   take(turn: Turn): void {
     const isTimer = turn instanceof LoopTimer

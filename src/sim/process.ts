@@ -8,13 +8,17 @@ import type { Host } from './hosts.ts'
 import { Loop, traceKind } from './loop.ts'
 import { makeNetwork } from './network.ts'
 import { SeededRandom, seedFrom } from './random.ts'
+import { type SecondLoop, startThread } from './thread.ts'
 import { toTicks } from './time.ts'
 import type { World } from './world.ts'
+
+/** Loops of one process, those of threads that ended included. */
+const loopsMax = 64
 
 export type ProcessState = 'running' | 'paused' | 'crashed'
 
 /** What a process runs; called again, with the same process, each time it is restarted. */
-export type Program<T> = (self: SimProcess<T>) => T | Promise<T>
+export type Program<T> = (self: SimProcess) => T | Promise<T>
 
 /** How a process ends at once. */
 export interface CrashOptions {
@@ -25,12 +29,25 @@ export interface CrashOptions {
   readonly silent?: boolean
 }
 
+/** How a process is made. */
+export interface SpawnOptions {
+  /**
+   * Its nodes find a second event loop, and run membership there as they do in production: `stall` does not stop it.
+   * Default true. False: one loop for all; runs are faster.
+   */
+  readonly thread?: boolean
+}
+
 class Boot<T> {
   readonly loop: Loop
+  /** The main loop and those of its threads. */
+  readonly loops: Set<Loop>
   readonly env: Env
   value: T | undefined
   /** Its program has returned or failed, or will never do either. */
   isOver = false
+  /** Threads started so far. */
+  threads = 0
   /** Somebody holds `started`. */
   isAsked = false
   readonly started: Promise<T>
@@ -38,6 +55,7 @@ class Boot<T> {
 
   constructor(loop: Loop, env: Env) {
     this.loop = loop
+    this.loops = new Set([loop])
     this.env = env
     this.started = new Promise<T>((resolve, reject) => {
       this.#settle = { resolve, reject }
@@ -71,20 +89,29 @@ export class SimProcess<T = unknown> {
   readonly #machine: Host
   readonly #program: () => T | Promise<T>
   readonly #number: number
-  readonly #startedAt: Millis
+  readonly #wallTime: () => Millis
+  readonly #hasThread: boolean
   #boot = 0
   #current: Boot<T>
   #state: ProcessState = 'running'
   #skewMs: Millis = 0
 
   /** Use `simulation.spawn`. */
-  constructor(world: World, machine: Host, number: number, wallTimeAtZero: Millis, program: Program<T>) {
+  constructor(
+    world: World,
+    machine: Host,
+    number: number,
+    wallTimeAtZero: Millis,
+    program: Program<T>,
+    options: SpawnOptions,
+  ) {
     this.name = machine.name
     this.host = machine.ip
     this.#world = world
     this.#machine = machine
     this.#number = number
-    this.#startedAt = wallTimeAtZero
+    this.#wallTime = () => wallTimeAtZero + world.scheduler.now + this.#skewMs
+    this.#hasThread = options.thread ?? true
     this.#program = () => program(this)
     this.#current = this.#start()
   }
@@ -119,7 +146,23 @@ export class SimProcess<T = unknown> {
 
   /** Timers that are set, for tests that look for leaks. */
   get timers(): number {
-    return this.#current.loop.timers
+    let timers = 0
+    for (const loop of this.#current.loops) timers += loop.timers
+    return timers
+  }
+
+  /**
+   * Runs `fn` as code of this process, in a turn of its own; a paused process runs it when it goes on. Settles as `fn`
+   * does, never if the process crashes first. Rejects at once for a process whose program has not returned.
+   */
+  run<R>(fn: (value: T) => R | Promise<R>): Promise<R> {
+    const { value, loop } = this.#current
+    if (value === undefined) return Promise.reject(this.#error(`"${this.name}" has nothing to run on yet`))
+    return new Promise<R>((resolve, reject) => {
+      loop.soon(traceKind.program, () => {
+        new Promise<R>((settle) => settle(fn(value))).then(resolve, reject)
+      })
+    })
   }
 
   /** Ends it at once, paused or not. Nothing it left behind ever runs again. Does nothing if it has crashed. */
@@ -128,15 +171,12 @@ export class SimProcess<T = unknown> {
     if (this.#state === 'crashed') return
     this.#state = 'crashed'
     const boot = this.#current
-    const machine = this.#machine
-    boot.loop.kill()
-    machine.datagrams.clear()
-    machine.listeners.clear()
-    for (const stream of [...machine.streams]) stream.kill(silent)
+    for (const loop of boot.loops) {
+      loop.kill()
+      this.#machine.releaseAll(loop, (stream) => stream.kill(silent))
+    }
     boot.value = undefined
-    boot.failed(
-      new SimulationError(`"${this.name}" crashed before its program had returned`, this.#world.turns.moment),
-    )
+    boot.failed(this.#error(`"${this.name}" crashed before its program had returned`))
   }
 
   /** Runs the program again under the same name and address; a process that still runs is killed first. */
@@ -154,7 +194,7 @@ export class SimProcess<T = unknown> {
     this.#mustLive('pause')
     if (this.#state === 'paused') return
     this.#state = 'paused'
-    this.#current.loop.block()
+    for (const loop of this.#current.loops) loop.block()
   }
 
   /** SIGCONT: what arrived is delivered, then the timers that fell due meanwhile. Does nothing if it runs. */
@@ -162,11 +202,11 @@ export class SimProcess<T = unknown> {
     this.#mustLive('resume')
     if (this.#state === 'running') return
     this.#state = 'running'
-    this.#current.loop.unblock()
+    for (const loop of this.#current.loops) loop.unblock()
   }
 
   /**
-   * Blocks the main event loop, as a long computation does. Called by the process's own code it takes effect when that
+   * Blocks the main event loop, as a long computation does; membership in its thread goes on. Called by the process's own code it takes effect when that
    * turn is over; what the turn still sends leaves at its end.
    */
   stall(ms: Millis): void {
@@ -183,17 +223,44 @@ export class SimProcess<T = unknown> {
   }
 
   #start(): Boot<T> {
-    const world = this.#world
     this.#boot += 1
     this.#machine.isUp = true
     this.#machine.isKnown = true
-    const random = new SeededRandom(seedFrom(`${world.seed}/${this.name}/${this.#boot}`))
-    const wallTime = (): Millis => this.#startedAt + world.scheduler.now + this.#skewMs
-    const loop = new Loop(world, this.name, this.#number, random, wallTime)
-    const network = makeNetwork(world, this.#machine, loop)
-    const boot = new Boot<T>(loop, Object.freeze({ clock: loop.clock, random, network }))
+    const loop = this.#makeLoop(this.name, 0)
+    const env: Env = this.#makeEnv(loop)
+    const start: Env['startThread'] = (handlers) => startThread(loop, this.#secondLoop(boot), handlers)
+    const boot = new Boot<T>(loop, Object.freeze(this.#hasThread ? { ...env, startThread: start } : env))
     loop.soon(traceKind.program, () => this.#run(boot))
     return boot
+  }
+
+  /** `thread`: 0 for the main loop. */
+  #makeLoop(name: string, thread: number): Loop {
+    const world = this.#world
+    const random = new SeededRandom(seedFrom(`${world.seed}/${this.name}/${this.#boot}/${thread}`))
+    return new Loop(world, name, this.#number * loopsMax + thread, random, this.#wallTime)
+  }
+
+  #makeEnv(loop: Loop): Env {
+    return {
+      clock: loop.clock,
+      random: loop.random,
+      network: makeNetwork(this.#world, this.#machine, loop),
+    }
+  }
+
+  #secondLoop(boot: Boot<T>): SecondLoop {
+    if (boot.threads === loopsMax - 1) throw this.#error(`"${this.name}" has ${loopsMax} loops`)
+    boot.threads += 1
+    const loop = this.#makeLoop(`${this.name} (thread)`, boot.threads)
+    boot.loops.add(loop)
+    if (this.#state === 'paused') loop.block()
+    const end = (): void => {
+      loop.kill()
+      boot.loops.delete(loop)
+      this.#machine.releaseAll(loop, (stream) => stream.destroy())
+    }
+    return { loop, env: this.#makeEnv(loop), end }
   }
 
   #run(boot: Boot<T>): void {
@@ -213,7 +280,10 @@ export class SimProcess<T = unknown> {
   }
 
   #mustLive(what: string): void {
-    if (this.#state !== 'crashed') return
-    throw new SimulationError(`cannot ${what} "${this.name}": it has crashed`, this.#world.turns.moment)
+    if (this.#state === 'crashed') throw this.#error(`cannot ${what} "${this.name}": it has crashed`)
+  }
+
+  #error(message: string): SimulationError {
+    return new SimulationError(message, this.#world.turns.moment)
   }
 }

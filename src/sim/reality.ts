@@ -90,17 +90,21 @@ function watchTimers(): void {
   replace<Callable>(AbortSignal, 'timeout', (real) => forbid('AbortSignal.timeout', real))
 }
 
-/** What works outside and ends the run inside. */
+/** What works outside and ends the run inside; so does its form that returns a promise. */
 function forbid(name: string, real: Callable): Callable {
-  function watched(this: unknown, ...args: unknown[]): unknown {
-    if (inside !== undefined) throw forbidden(name, inside, watched)
-    return Reflect.apply(real, this, args)
-  }
+  const watched = refuse(name, real)
   const { custom } = promisify
   const promised = (real as Callable & { [custom]?: Callable })[custom]
   if (promised !== undefined)
-    Object.defineProperty(watched, custom, { value: forbid(`promisify(${name})`, promised) })
+    Object.defineProperty(watched, custom, { value: refuse(`promisify(${name})`, promised) })
   return watched
+}
+
+function refuse(name: string, real: Callable): Callable {
+  return function watched(this: unknown, ...args: unknown[]): unknown {
+    if (inside !== undefined) throw forbidden(name, inside, watched)
+    return Reflect.apply(real, this, args)
+  }
 }
 
 function forbidden(name: string, { runner, fail }: Inside, below: Callable): Error {

@@ -1,6 +1,9 @@
 /**
- * Virtual time: a heap of events, run one after the other. Time stands still while an event runs and jumps to the next
- * one; events of one moment run in the order they were added, so a run follows from its inputs alone.
+ * Virtual time: events, run one after the other. Time stands still while an event runs and jumps to the next one; events
+ * of one moment run in the order they were added, so a run follows from its inputs alone.
+ *
+ * What is due soon waits apart from what is due later: packets fly for a fraction of a millisecond past thousands of
+ * timers that wait for seconds, and need not be sorted in between them.
  */
 import type { Millis } from '../env.ts'
 
@@ -10,8 +13,10 @@ export abstract class SimEvent {
   at: Millis = Number.POSITIVE_INFINITY
   /** Among events of one moment the one added first runs first. Belongs to the scheduler. */
   order = 0
-  /** Place in the heap, -1 while not scheduled. Belongs to the scheduler. */
+  /** Place in its heap, -1 while not scheduled. Belongs to the scheduler. */
   slot = -1
+  /** Which heap it waits in. Belongs to the scheduler. */
+  isNear = false
 
   abstract run(): void
 }
@@ -29,12 +34,16 @@ class Callback extends SimEvent {
   }
 }
 
+/** What is due within this time when it is added is near. Any value gives the same run. */
+const nearMs = 4
+
 export class Scheduler {
   /** The present moment; never goes back. */
   now: Millis
   /** Events run so far. */
   ran = 0
-  readonly #heap: SimEvent[] = []
+  readonly #near = new Heap()
+  readonly #far = new Heap()
   #order = 0
 
   constructor(startAt: Millis) {
@@ -43,12 +52,12 @@ export class Scheduler {
 
   /** Events that wait. */
   get size(): number {
-    return this.#heap.length
+    return this.#near.events.length + this.#far.events.length
   }
 
   /** When the next event is due; `Infinity` when none waits. */
   get next(): Millis {
-    return this.#heap[0]?.at ?? Number.POSITIVE_INFINITY
+    return this.#first()?.at ?? Number.POSITIVE_INFINITY
   }
 
   /** Runs `fn` at that moment, or now if it has passed. */
@@ -60,32 +69,29 @@ export class Scheduler {
 
   /** Schedules an event, anew if it waits already. */
   add(event: SimEvent, at: Millis): void {
-    if (event.slot >= 0) this.remove(event)
+    const isNear = at - this.now <= nearMs
+    if (event.slot >= 0 && event.isNear !== isNear) this.remove(event)
+    const before = event.at
     event.at = Math.max(at, this.now)
     event.order = ++this.#order
-    event.slot = this.#heap.length
-    this.#heap.push(event)
-    this.#up(event)
+    event.isNear = isNear
+    const heap = isNear ? this.#near : this.#far
+    if (event.slot < 0) heap.push(event)
+    else if (event.at < before) heap.up(event, event.slot)
+    else heap.down(event, event.slot)
   }
 
   /** Takes an event out; does nothing if it does not wait. */
   remove(event: SimEvent): void {
-    const { slot } = event
-    if (slot < 0) return
-    const last = this.#heap.pop() as SimEvent
-    if (last !== event) {
-      last.slot = slot
-      this.#heap[slot] = last
-      this.#up(last)
-      this.#down(last)
-    }
-    event.slot = -1
+    if (event.slot < 0) return
+    if (event.isNear) this.#near.remove(event)
+    else this.#far.remove(event)
     event.at = Number.POSITIVE_INFINITY
   }
 
   /** Runs the next event if it is due by `until`. */
   step(until: Millis = Number.POSITIVE_INFINITY): boolean {
-    const event = this.#heap[0]
+    const event = this.#first()
     if (event === undefined || event.at > until) return false
     this.now = event.at
     this.remove(event)
@@ -94,41 +100,98 @@ export class Scheduler {
     return true
   }
 
-  #up(event: SimEvent): void {
-    const heap = this.#heap
-    let { slot } = event
-    while (slot > 0) {
-      const parentSlot = (slot - 1) >> 1
-      const parent = heap[parentSlot] as SimEvent
-      if (!before(event, parent)) break
-      heap[slot] = parent
-      parent.slot = slot
-      slot = parentSlot
-    }
-    heap[slot] = event
-    event.slot = slot
-  }
-
-  #down(event: SimEvent): void {
-    const heap = this.#heap
-    const size = heap.length
-    let { slot } = event
-    for (;;) {
-      let childSlot = 2 * slot + 1
-      if (childSlot >= size) break
-      if (childSlot + 1 < size && before(heap[childSlot + 1] as SimEvent, heap[childSlot] as SimEvent))
-        childSlot += 1
-      const child = heap[childSlot] as SimEvent
-      if (!before(child, event)) break
-      heap[slot] = child
-      child.slot = slot
-      slot = childSlot
-    }
-    heap[slot] = event
-    event.slot = slot
+  #first(): SimEvent | undefined {
+    const near = this.#near.events[0]
+    const far = this.#far.events[0]
+    if (near === undefined) return far
+    return far === undefined || isBefore(near, far) ? near : far
   }
 }
 
-function before(a: SimEvent, b: SimEvent): boolean {
+/** A binary heap whose events know their places. Times lie apart from the events: comparing them is most of the work. */
+class Heap {
+  readonly events: SimEvent[] = []
+  #times = new Float64Array(64)
+  #orders = new Float64Array(64)
+
+  push(event: SimEvent): void {
+    const slot = this.events.length
+    if (slot === this.#times.length) this.#grow()
+    this.events.push(event)
+    this.up(event, slot)
+  }
+
+  remove(event: SimEvent): void {
+    const { slot } = event
+    const last = this.events.pop() as SimEvent
+    event.slot = -1
+    if (last === event) return
+    // The hole goes where the last one fits.
+    if (slot > 0 && this.#isBefore(last.at, last.order, (slot - 1) >> 1)) this.up(last, slot)
+    else this.down(last, slot)
+  }
+
+  /** Puts the event at this place or, past later ones, above it. */
+  up(event: SimEvent, from: number): void {
+    const { at, order } = event
+    let slot = from
+    while (slot > 0) {
+      const parent = (slot - 1) >> 1
+      if (!this.#isBefore(at, order, parent)) break
+      this.#move(parent, slot)
+      slot = parent
+    }
+    this.#place(event, at, order, slot)
+  }
+
+  /** Puts the event at this place or, past earlier ones, below it. */
+  down(event: SimEvent, from: number): void {
+    const { at, order } = event
+    const times = this.#times
+    const size = this.events.length
+    let slot = from
+    for (;;) {
+      let child = 2 * slot + 1
+      if (child >= size) break
+      const right = child + 1
+      if (right < size && this.#isBefore(times[right]!, this.#orders[right]!, child)) child = right
+      if (this.#isBefore(at, order, child)) break
+      this.#move(child, slot)
+      slot = child
+    }
+    this.#place(event, at, order, slot)
+  }
+
+  #isBefore(at: Millis, order: number, slot: number): boolean {
+    const other = this.#times[slot]!
+    return at < other || (at === other && order < this.#orders[slot]!)
+  }
+
+  #move(from: number, to: number): void {
+    const event = this.events[from] as SimEvent
+    this.events[to] = event
+    event.slot = to
+    this.#times[to] = this.#times[from]!
+    this.#orders[to] = this.#orders[from]!
+  }
+
+  #place(event: SimEvent, at: Millis, order: number, slot: number): void {
+    this.events[slot] = event
+    event.slot = slot
+    this.#times[slot] = at
+    this.#orders[slot] = order
+  }
+
+  #grow(): void {
+    const times = new Float64Array(this.#times.length * 2)
+    const orders = new Float64Array(times.length)
+    times.set(this.#times)
+    orders.set(this.#orders)
+    this.#times = times
+    this.#orders = orders
+  }
+}
+
+function isBefore(a: SimEvent, b: SimEvent): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order)
 }

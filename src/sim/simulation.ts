@@ -5,11 +5,11 @@
 import type { Millis } from '../env.ts'
 import { SimulationError } from './error.ts'
 import type { LinkOptions } from './links.ts'
-import { type Program, SimProcess } from './process.ts'
+import { type Program, SimProcess, type SpawnOptions } from './process.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type Runner, releaseReality, watchReality } from './reality.ts'
 import { toTicks } from './time.ts'
-import { World } from './world.ts'
+import { World, type WorldCounters } from './world.ts'
 
 export interface SimulationOptions {
   /** Everything follows from it. Any integer; its low 32 bits count. Default 1. */
@@ -51,6 +51,8 @@ export class Simulation implements AsyncDisposable {
   /** For the script of a test: what it draws depends on nothing else. */
   readonly random: SeededRandom
   readonly links: SimLinks
+  /** What the kernels of paused processes dropped, since the begin. */
+  readonly counters: Readonly<WorldCounters>
   readonly #world: World
   readonly #startAt: Millis
   readonly #script: Runner
@@ -68,7 +70,8 @@ export class Simulation implements AsyncDisposable {
     this.random = new SeededRandom(seedFrom(`${seed}/script`))
     this.#startAt = startAt
     this.#world = new World(seed, link, streamTimeoutMs)
-    const { links, scheduler } = this.#world
+    const { counters, links, scheduler } = this.#world
+    this.counters = counters
     this.#script = {
       name: undefined,
       clock: { now: () => scheduler.now, wallTime: () => Math.floor(startAt + scheduler.now) },
@@ -105,11 +108,11 @@ export class Simulation implements AsyncDisposable {
    * Starts a process on a machine of its own; its program runs once time passes. `self.env` is the world of its nodes,
    * `self.host` the address they bind. Throws for a name that is taken.
    */
-  spawn<T>(name: string, program: Program<T>): SimProcess<T> {
+  spawn<T>(name: string, program: Program<T>, options: SpawnOptions = {}): SimProcess<T> {
     if (this.#processes.has(name)) throw this.#error(`there is a process "${name}" already; restart() it`)
     const world = this.#world
     const number = this.#processes.size + 1
-    const spawned = new SimProcess<T>(world, world.hosts.named(name), number, this.#startAt, program)
+    const spawned = new SimProcess<T>(world, world.hosts.named(name), number, this.#startAt, program, options)
     this.#processes.set(name, spawned)
     return spawned
   }

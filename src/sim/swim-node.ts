@@ -20,8 +20,8 @@ export interface MemberEvent {
   readonly incarnation: number
 }
 
-/** What becomes of a join or a leave. */
-export type SwimResult = Extract<SwimOutput, { type: 'joined' | 'joinFailed' | 'left' }>
+/** What becomes of a join, a leave or a check of the view. */
+export type SwimResult = Extract<SwimOutput, { type: 'joined' | 'joinFailed' | 'left' | 'validated' }>
 
 /** Datagrams that wait at the edge of a paused or blocked process; further ones are dropped, as a full socket does. */
 export const heldPacketsMax = 4096
@@ -74,6 +74,8 @@ export class SwimNode {
   #heldPackets = 0
   #heldOutputs: Sending[] | undefined
   #acceptedId = 0
+  /** Of a blocked process. */
+  #timersUntil: Millis = Number.POSITIVE_INFINITY
 
   /** Made by `SwimWorld`. */
   constructor(world: SwimWorld, index: number, config: SwimConfig, options: SwimNodeOptions) {
@@ -124,19 +126,24 @@ export class SwimNode {
 
   /**
    * Lifeguard's anomaly (section 5.1 of that paper): every message waits just before it is sent and just after it was
-   * received, while timers go on.
+   * received, while timers go on: for ever, or for `timersMs`. With the latter the process is like one of many threads,
+   * of which each stands still from the first message that it tries to send.
    */
-  block(): void {
-    if (this.state === 'up') this.state = 'blocked'
+  block(timersMs: Millis = Number.POSITIVE_INFINITY): void {
+    if (this.state !== 'up') return
+    this.state = 'blocked'
+    this.#timersUntil = this.world.now + timersMs
   }
 
-  /** All that waited passes now, what goes out first. */
+  /** All that waited passes now: what goes out, then timers that stood still, then what came in. */
   unblock(): void {
     if (this.state !== 'blocked') return
     this.state = 'up'
     const outputs = this.#heldOutputs ?? []
     this.#heldOutputs = undefined
     for (const output of outputs) this.#send(output)
+    if (this.swim.deadline <= this.world.now) this.#feed(tick)
+    else this.#arm()
     this.#release()
   }
 
@@ -189,6 +196,7 @@ export class SwimNode {
   /** Its timer is due, or was. */
   wake(): void {
     if (this.state === 'paused' || this.state === 'down') return
+    if (this.state === 'blocked' && this.world.now > this.#timersUntil) return
     if (this.swim.deadline <= this.world.scheduler.now) this.#feed(tick)
     else this.#arm()
   }
@@ -202,10 +210,11 @@ export class SwimNode {
     world.onEvent?.(this, input)
   }
 
-  /** A wake-up that comes too early costs one look; moving it on every input costs more. */
   #arm(): void {
     const { deadline } = this.swim
-    if (deadline < this.#wake.at && this.state !== 'down') this.world.scheduler.add(this.#wake, deadline)
+    if (deadline === this.#wake.at || this.state === 'down') return
+    if (deadline === Number.POSITIVE_INFINITY) this.world.scheduler.remove(this.#wake)
+    else this.world.scheduler.add(this.#wake, deadline)
   }
 
   #perform(output: SwimOutput): void {

@@ -114,7 +114,7 @@ export class Traffic {
     if (node === undefined) return
     const delays = this.#delays
     const { now } = this.#scheduler
-    this.links.datagram(this.links.between(from.ip, node.ip), bytes.length, now, delays)
+    this.links.datagram(this.links.passing(from.ip, node.ip), bytes.length, now, delays)
     for (let i = 0; i < delays.length; i += 1) {
       const packet = this.#pool.pop() ?? new Packet(this)
       packet.bytes = bytes
@@ -167,7 +167,7 @@ export class Traffic {
     const to = other.node
     const isPassed = this.passes === undefined || this.passes(node.address, to.address, 'stream')
     const delay = isPassed
-      ? this.links.chunk(this.links.between(node.ip, to.ip), size, this.#scheduler.now)
+      ? this.links.chunk(this.links.passing(node.ip, to.ip), size, this.#scheduler.now)
       : undefined
     if (delay === undefined) {
       end.isBroken = true
@@ -192,7 +192,7 @@ export class Traffic {
 
   #link(from: SwimNode | Address, to: Address): Link {
     const fromIp = typeof from === 'string' ? ipOf(from) : from.ip
-    return this.links.between(fromIp, this.nodes.get(to)?.ip ?? ipOf(to))
+    return this.links.passing(fromIp, this.nodes.get(to)?.ip ?? ipOf(to))
   }
 }
 

@@ -86,6 +86,14 @@ export interface SwimLimits {
   readonly userQueueMax: number
 }
 
+/** How much is held of what `SwimLimits` bounds, under the names of the limits. */
+export type SwimGauges = Readonly<
+  Record<
+    Exclude<keyof SwimLimits, 'nameCharsMax' | 'metaBytesMax' | 'accusationsMax' | 'joinParallelMax'>,
+    number
+  >
+>
+
 /**
  * What the machine does beyond SWIM and can stop doing, so that it can be held against the papers (bench/paper). The
  * rest of plain SWIM and of memberlist are values of `SwimTiming`: `gossipNodes` 0 (gossip rides on probes alone),

@@ -26,6 +26,8 @@ export type SwimInput =
   | { readonly type: 'keys'; readonly op: 'add' | 'use' | 'remove'; readonly key: Uint8Array }
   /** The process as a whole did not run for that long. */
   | { readonly type: 'stalled'; readonly ms: number }
+  /** Check with others that our view is theirs; answered by `validated`. A later one takes the place of an earlier. */
+  | { readonly type: 'validate'; readonly id: number }
   | { readonly type: 'tick' }
 
 export type MemberState = 'alive' | 'suspect' | 'dead' | 'left'
@@ -92,6 +94,8 @@ export type SwimOutput =
     }
   | { readonly type: 'joinFailed'; readonly id: number; readonly failures: readonly SeedFailure[] }
   | { readonly type: 'left'; readonly id: number }
+  /** The view was checked: so many were asked, so many answers count. None: we are alone, or nobody answers. */
+  | { readonly type: 'validated'; readonly id: number; readonly asked: number; readonly answered: number }
   | Notice
 
 /** Something an operator may want to read; codes are stable, at most one per code in 10 s. */

@@ -36,9 +36,13 @@ export class Healing {
     this.#parts = parts
   }
 
-  /** Addresses remembered. */
-  get size(): number {
-    return this.#places.length
+  /** Addresses remembered of members that failed. */
+  get memberCount(): number {
+    return this.#places.length - this.seedCount
+  }
+
+  get seedCount(): number {
+    return this.#places.filter(({ isSeed }) => isSeed).length
   }
 
   rememberSeeds(seeds: readonly Address[]): void {

@@ -1,31 +1,37 @@
 /**
- * The member table of one machine: columns of numbers indexed by the peer ids of a `PeerRegistry`, 17 bytes a
- * member. It holds facts and answers questions; the rules of who believes what are in facts.ts. The probe
+ * The member table of one machine: columns of numbers indexed by the peer ids of a `PeerRegistry`, 13 bytes a
+ * member, 17 in registries with ids over 65,535. It holds facts and answers questions; the rules of who believes what are in facts.ts. The probe
  * list (memberlist's `nodes` slice) is a column too: a shuffled permutation with a cursor.
  */
 import type { Millis, Random } from '../env.ts'
-import { NodeRecord } from '../wire/stream.ts'
+import { type HeldNodes, NodeRecord, type NodeTable } from '../wire/stream.ts'
 import { drawBelow } from './chance.ts'
 import type { MemberRecord, MemberState } from './events.ts'
+import { TableImage } from './image.ts'
 import type { Facet, PeerRegistry } from './peers.ts'
+import { state } from './state.ts'
 
-/** As numbered in push/pull; the last two never leave this table. */
-export const state = { alive: 0, suspect: 1, dead: 2, left: 3, tombstone: 4, absent: 255 } as const
+/** Ids of peers or facets, in as few bytes as they take. */
+type IdColumn = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>
+const shortIdMax = 0xffff
+
+export { state } from './state.ts'
 
 const stateNames: readonly MemberState[] = ['alive', 'suspect', 'dead', 'left']
 
-export class Members {
+export class Members implements HeldNodes {
   readonly registry: PeerRegistry
   #incarnation = new Uint32Array(0)
-  #facet = new Uint32Array(0)
+  #facet: IdColumn = new Uint16Array(0)
   #state = new Uint8Array(0)
   /** Milliseconds of the machine's clock, modulo 2^32 (49 days); ages are differences and far below that. */
   #since = new Uint32Array(0)
   /** The probe list: all members, us included, in probe order. */
-  #order = new Uint32Array(0)
+  #order: IdColumn = new Uint16Array(0)
   #count = 0
   #cursor = 0
   #aliveCount = 0
+  #revision = 0
   #tombstones: number[] = []
   #tombstonesHead = 0
 
@@ -41,6 +47,11 @@ export class Members {
   /** Members that are alive or suspect, us included. */
   get aliveCount(): number {
     return this.#aliveCount
+  }
+
+  /** Grows with every change of a record. */
+  get revision(): number {
+    return this.#revision
   }
 
   get tombstoneCount(): number {
@@ -106,7 +117,7 @@ export class Members {
     }
   }
 
-  /** A member as it stands in our tables, shared with all machines of the registry that believe the same. */
+  /** The record of a member, shared with all machines of the registry that believe the same. */
   nodeRecord(peer: number): NodeRecord {
     const facet = this.facet(peer)
     const incarnation = this.#incarnation[peer]!
@@ -119,6 +130,23 @@ export class Members {
     return made
   }
 
+  heldNode(name: string): NodeRecord | undefined {
+    const peer = this.find(name)
+    return peer < 0 || this.state(peer) > state.left ? undefined : this.nodeRecord(peer)
+  }
+
+  heldTable(): NodeTable | undefined {
+    const { registry } = this
+    const columns = { states: this.#state, incarnations: this.#incarnation, facets: this.#facet }
+    if (registry.image?.shows(columns) !== true) {
+      const records: NodeRecord[] = []
+      for (let peer = 0; peer < this.#state.length; peer += 1)
+        if (this.#state[peer]! <= state.left) records.push(this.nodeRecord(peer))
+      registry.image = new TableImage(columns, records)
+    }
+    return registry.image.table
+  }
+
   /** Adds a name as dead with incarnation 0 at a random place of the probe list, or revives its tombstone. */
   add(name: string, now: Millis, random: Random): number {
     let peer = this.find(name)
@@ -127,6 +155,7 @@ export class Members {
       this.#grow(peer)
       this.#incarnation[peer] = 0
     }
+    this.#revision += 1
     this.#state[peer] = state.dead
     this.#facet[peer] = 0
     this.#since[peer] = Math.trunc(now) >>> 0
@@ -145,16 +174,21 @@ export class Members {
     meta: Uint8Array | undefined,
   ): void {
     const before = this.#facet[peer]!
-    this.#facet[peer] = this.registry.acquireFacet(peer, addr, port, vsn, meta)
+    this.#revision += 1
+    const facet = this.registry.acquireFacet(peer, addr, port, vsn, meta)
+    if (facet > shortIdMax && this.#facet instanceof Uint16Array) this.#facet = Uint32Array.from(this.#facet)
+    this.#facet[peer] = facet
     if (before !== 0) this.registry.releaseFacet(peer, before)
   }
 
   setIncarnation(peer: number, incarnation: number): void {
+    this.#revision += 1
     this.#incarnation[peer] = incarnation
   }
 
   setState(peer: number, next: number, now: Millis): void {
     const before = this.#state[peer]!
+    this.#revision += 1
     if (before <= state.suspect) this.#aliveCount -= 1
     if (next <= state.suspect) this.#aliveCount += 1
     this.#state[peer] = next
@@ -205,10 +239,13 @@ export class Members {
   /** Becomes a copy of another table of the same registry, without its tombstones and with a probe list of its own. */
   copy(from: Members, random: Random): void {
     const { registry } = this
-    const states = from.#state.map((value) => (value === state.tombstone ? state.absent : value))
-    for (let peer = 0; peer < states.length; peer += 1)
-      if (states[peer] !== state.absent) registry.retain(peer, from.#facet[peer]!)
+    const states = from.#state.slice()
+    for (let peer = 0; peer < states.length; peer += 1) {
+      if (states[peer]! <= state.left) registry.retain(peer, from.#facet[peer]!)
+      else states[peer] = state.absent
+    }
     this.clear()
+    this.#revision += 1
     this.#state = states
     this.#incarnation = from.#incarnation.slice()
     this.#facet = from.#facet.slice()
@@ -245,6 +282,7 @@ export class Members {
         kept += 1
         continue
       }
+      this.#revision += 1
       this.registry.releaseFacet(peer, this.#facet[peer]!)
       this.#facet[peer] = 0
       this.#state[peer] = state.tombstone
@@ -269,18 +307,22 @@ export class Members {
     // A quarter of slack, so that a full table costs at most about 21 bytes a member; and room for all names that
     // tables of this registry have, as the machines of one simulation come to know the same.
     const next = Math.max(peer + 1, Math.ceil(capacity * 1.25), this.registry.idEnd, 16)
-    this.#incarnation = widened(this.#incarnation, next)
-    this.#facet = widened(this.#facet, next)
-    this.#since = widened(this.#since, next)
-    this.#order = widened(this.#order, next)
+    this.#incarnation = longer(this.#incarnation, new Uint32Array(next))
+    this.#since = longer(this.#since, new Uint32Array(next))
+    this.#facet = longer(this.#facet, idColumn(next, this.#facet))
+    this.#order = longer(this.#order, idColumn(next, this.#order))
     const states = new Uint8Array(next).fill(state.absent)
     states.set(this.#state)
     this.#state = states
   }
 }
 
-function widened(column: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
-  const next = new Uint32Array(length)
+function idColumn(length: number, before: IdColumn): IdColumn {
+  const isShort = length <= shortIdMax && before instanceof Uint16Array
+  return isShort ? new Uint16Array(length) : new Uint32Array(length)
+}
+
+function longer<Column extends IdColumn>(column: IdColumn, next: Column): Column {
   next.set(column)
   return next
 }

@@ -4,6 +4,7 @@
  * gets one.
  */
 import type { Address } from '../env.ts'
+import { encodeMessage, type PacketMessage } from '../wire/message.ts'
 import type { Core } from './core.ts'
 import { knows, protocolMaxOf } from './versions.ts'
 
@@ -28,32 +29,30 @@ export class Outbox {
 
   /** Sends one message, or two, and nothing else. */
   send(to: Address, first: Uint8Array, second?: Uint8Array): void {
-    this.#parts.length = 0
-    this.#parts.push(first)
-    if (second !== undefined) this.#parts.push(second)
+    this.#begin(first, second)
     this.#seal(to, false)
   }
 
   /** Sends an answer or a probe with as much gossip as fits beside it. */
-  sendWithRiders(to: Address, message: Uint8Array): void {
+  sendWithRiders(to: Address, message: PacketMessage): void {
     const core = this.#core
-    const parts = this.#parts
-    parts.length = 0
-    parts.push(message)
-    if (core.queue.size > 0 || core.userQueue.size > 0) {
-      const room =
-        core.timing.packetBytesMax - core.packets.overheadBytes - compoundBytes - partBytes - message.length
-      this.#ride(room)
+    if (core.queue.size === 0 && core.userQueue.size === 0) {
+      core.counters.packetsOut += 1
+      core.emit({ type: 'packet', to, bytes: core.packets.sealOne(message) })
+      return
     }
+    const bytes = encodeMessage(message)
+    this.#begin(bytes, undefined)
+    this.#ride(
+      core.timing.packetBytesMax - core.packets.overheadBytes - compoundBytes - partBytes - bytes.length,
+    )
     this.#seal(to, false)
   }
 
   /** Sends these messages in one packet to a member. */
   sendTo(peer: number, first: Uint8Array, second?: Uint8Array): void {
     const facet = this.#core.members.facet(peer)
-    this.#parts.length = 0
-    this.#parts.push(first)
-    if (second !== undefined) this.#parts.push(second)
+    this.#begin(first, second)
     this.#seal(facet.address, protocolMaxOf(facet.vsn) >= knows.crc)
   }
 
@@ -66,6 +65,12 @@ export class Outbox {
     const facet = core.members.facet(peer)
     this.#seal(facet.address, protocolMaxOf(facet.vsn) >= knows.crc)
     return true
+  }
+
+  #begin(first: Uint8Array, second: Uint8Array | undefined): void {
+    this.#parts.length = 0
+    this.#parts.push(first)
+    if (second !== undefined) this.#parts.push(second)
   }
 
   #ride(roomBytes: number): void {

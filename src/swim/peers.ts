@@ -7,6 +7,7 @@
 import type { Address } from '../env.ts'
 import { formatAddress } from '../wire/address.ts'
 import type { NodeRecord } from '../wire/stream.ts'
+import type { TableImage } from './image.ts'
 
 /** One set of facts about one name, shared by all tables that believe it. Never changed. */
 export class Facet {
@@ -40,6 +41,8 @@ export class Facet {
 }
 
 export class PeerRegistry {
+  /** The last table that was sent or compared. Belongs to the member tables. */
+  image: TableImage | undefined
   readonly #ids = new Map<string, number>()
   readonly #names: (string | undefined)[] = []
   readonly #refs: number[] = []
@@ -140,6 +143,8 @@ export class PeerRegistry {
       before.next = facet.next
     }
     this.#facets[released] = undefined
+    // It speaks in ids, and this one may soon be another's.
+    this.image = undefined
     this.#freeFacets.push(released)
   }
 }

@@ -4,7 +4,7 @@
  * fails it is suspected. One probe runs at a time. Evidence probes (evidence.ts) use the same steps out of turn.
  */
 import type { Address } from '../env.ts'
-import { type Ack, encodeMessage } from '../wire/message.ts'
+import { type Ack, encodeMessage, type Ping } from '../wire/message.ts'
 import { drawFraction } from './chance.ts'
 import type { Core } from './core.ts'
 import type { Facts } from './facts.ts'
@@ -36,21 +36,21 @@ export class ProbeSteps {
     const core = this.#core
     const { members, config } = core
     const name = members.name(peer)
-    const ping = encodeMessage({
+    const ping: Ping = {
       type: 'ping',
       seqNo,
       node: name,
       sourceAddr: core.addr,
       sourcePort: config.port,
       sourceNode: config.name,
-    })
+    }
     if (members.state(peer) !== state.suspect || !core.extensions.buddySystem) {
       this.#outbox.sendWithRiders(members.facet(peer).address, ping)
       return
     }
     const incarnation = members.incarnation(peer)
     const suspect = encodeMessage({ type: 'suspect', incarnation, node: name, from: config.name })
-    this.#outbox.sendTo(peer, ping, suspect)
+    this.#outbox.sendTo(peer, encodeMessage(ping), suspect)
   }
 
   /** Asks random members to ping it for us; returns how many of them know to send a nack. */
@@ -64,7 +64,7 @@ export class ProbeSteps {
       const facet = members.facet(helper)
       const nack = protocolMaxOf(facet.vsn) >= knows.nack
       if (nack) nacks += 1
-      const request = encodeMessage({
+      this.#outbox.sendWithRiders(facet.address, {
         type: 'indirectPing',
         seqNo,
         target: target.addr,
@@ -75,7 +75,6 @@ export class ProbeSteps {
         sourcePort: config.port,
         sourceNode: config.name,
       })
-      this.#outbox.sendWithRiders(facet.address, request)
     }
     return nacks
   }

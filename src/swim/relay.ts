@@ -5,7 +5,7 @@
  */
 import type { Address } from '../env.ts'
 import { formatAddress } from '../wire/address.ts'
-import { encodeMessage, type IndirectPing } from '../wire/message.ts'
+import type { IndirectPing } from '../wire/message.ts'
 import type { Core } from './core.ts'
 import type { Outbox } from './outbox.ts'
 import { Timer } from './timers.ts'
@@ -52,12 +52,12 @@ export class Relays {
         }
         relay.nacked = true
         core.timers.set(relay.timer, startedAt + timing.probeTimeoutMs)
-        this.#outbox.sendWithRiders(relay.asker, encodeMessage({ type: 'nack', seqNo: relay.seqNo }))
+        this.#outbox.sendWithRiders(relay.asker, { type: 'nack', seqNo: relay.seqNo })
       }),
     }
     this.#running.set(seqNo, relay)
     core.timers.set(relay.timer, startedAt + timing.probeTimeoutMs * (request.nack ? nackShare : 1))
-    const ping = encodeMessage({
+    this.#outbox.sendWithRiders(formatAddress(target, port), {
       type: 'ping',
       seqNo,
       node,
@@ -65,7 +65,6 @@ export class Relays {
       sourcePort: config.port,
       sourceNode: config.name,
     })
-    this.#outbox.sendWithRiders(formatAddress(target, port), ping)
   }
 
   /** Takes the ack of a ping made for another; false if it is none. */
@@ -74,8 +73,7 @@ export class Relays {
     if (relay === undefined) return false
     this.#running.delete(seqNo)
     this.#core.timers.clear(relay.timer)
-    const ack = encodeMessage({ type: 'ack', seqNo: relay.seqNo, payload: undefined })
-    this.#outbox.sendWithRiders(relay.asker, ack)
+    this.#outbox.sendWithRiders(relay.asker, { type: 'ack', seqNo: relay.seqNo, payload: undefined })
     return true
   }
 

@@ -5,10 +5,9 @@
  */
 import type { Address, Millis, StreamClose } from '../env.ts'
 import { WireError } from '../wire/error.ts'
-import type { HeldRecords, StreamMessage, StreamReader } from '../wire/stream.ts'
+import type { StreamMessage, StreamReader } from '../wire/stream.ts'
 import type { Core } from './core.ts'
 import type { SeedFailureReason } from './events.ts'
-import { state } from './members.ts'
 import { Timer } from './timers.ts'
 
 export interface ExchangeFailure {
@@ -44,15 +43,19 @@ export class Exchanges {
     this.#serve = serve
   }
 
-  readonly #held: HeldRecords = (name) => {
-    const { members } = this.#core
-    const peer = members.find(name)
-    return peer < 0 || members.state(peer) > state.left ? undefined : members.nodeRecord(peer)
-  }
-
   /** Streams open in either direction. */
   get size(): number {
     return this.#streams.size
+  }
+
+  /** Of those, accepted ones. */
+  get served(): number {
+    return this.#served
+  }
+
+  /** Bytes held of requests that are not whole yet. */
+  get servedBytes(): number {
+    return this.#servedBytes
   }
 
   /** Asks and waits for one reply until `deadlineAt`. `done` is called exactly once, never before this returns. */
@@ -68,7 +71,7 @@ export class Exchanges {
     this.#nextId += 1
     const stream: Stream = {
       id,
-      reader: core.streams.reader('dialer', this.#held),
+      reader: core.streams.reader('dialer', core.members),
       timer: new Timer(() => this.#fail(stream, 'timeout', 'no answer in time')),
       request,
       done,
@@ -114,7 +117,7 @@ export class Exchanges {
     }
     const stream: Stream = {
       id,
-      reader: core.streams.reader('acceptor', this.#held),
+      reader: core.streams.reader('acceptor', core.members),
       timer: new Timer(() => this.#drop(stream)),
       request: undefined,
       done: undefined,

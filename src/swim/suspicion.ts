@@ -39,7 +39,16 @@ export function suspicionMs(window: SuspicionWindow, confirmations: number): Mil
 /** Appeals before a suspicion ends, one appeal interval apart. */
 const appealCount = 2
 
-class Suspicion {
+/** A suspicion as others may see it. */
+export interface RunningSuspicion {
+  readonly startedAt: Millis
+  /** Who accused, the first to begin with. */
+  readonly accusers: readonly string[]
+  /** When it ends in death unless it is refuted. */
+  readonly dueAt: Millis
+}
+
+class Suspicion implements RunningSuspicion {
   readonly window: SuspicionWindow
   readonly startedAt: Millis
   /** The first is who began; only the others confirm. At most `wanted` + 1 names. */
@@ -93,6 +102,11 @@ export class Suspicions {
 
   has(peer: number): boolean {
     return this.#running.has(peer)
+  }
+
+  /** The suspicion of a peer as it stands; `undefined` if there is none. */
+  of(peer: number): RunningSuspicion | undefined {
+    return this.#running.get(peer)
   }
 
   /** Starts a suspicion, anew if one ran. */

@@ -1,13 +1,14 @@
 /**
  * The membership machine: SWIM with Lifeguard in memberlist's format, without I/O. This file only connects: inputs to
  * the parts, packets to the rules. Each idea has its own file: members (the table), facts (who believes what), probe,
- * relay, evidence, suspicion, awareness, gossip, queue, sync (push/pull), approach and join, heal, leave, serf.
+ * relay, evidence, suspicion, awareness, gossip, queue, sync (push/pull), approach and join, heal, validate, leave,
+ * serf.
  */
 import type { Address, Millis, Random } from '../env.ts'
 import type { Machine } from '../machine.ts'
-import { encodeMessage, type PacketMessage, type Ping } from '../wire/message.ts'
+import { type Ack, encodeMessage, type PacketMessage, type Ping } from '../wire/message.ts'
 import type { ApproachParts } from './approach.ts'
-import type { SwimConfig } from './config.ts'
+import type { SwimConfig, SwimGauges } from './config.ts'
 import { Core, type SwimCounters } from './core.ts'
 import type { MemberRecord, SwimInput, SwimOutput } from './events.ts'
 import { Evidence } from './evidence.ts'
@@ -21,7 +22,9 @@ import { PeerRegistry } from './peers.ts'
 import { Prober, ProbeSteps } from './probe.ts'
 import { Relays, replyAddress } from './relay.ts'
 import { SerfLayer } from './serf.ts'
+import type { RunningSuspicion } from './suspicion.ts'
 import { Sync } from './sync.ts'
+import { ViewCheck } from './validate.ts'
 
 /** memberlist's own limit on the Meta it sends. */
 const ownMetaBytesMax = 512
@@ -36,6 +39,7 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
   readonly #evidence: Evidence
   readonly #healing: Healing
   readonly #leave: Leave
+  readonly #check: ViewCheck
   readonly #serf: SerfLayer
   readonly #joins = new Set<Join>()
   readonly #acks = new Map<number, () => void>()
@@ -69,6 +73,7 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     this.#evidence = new Evidence(core, this.#facts, steps)
     this.#parts = { core, facts: this.#facts, outbox: this.#outbox, sync: this.#sync, acks: this.#acks }
     this.#healing = new Healing(this.#parts)
+    this.#check = new ViewCheck(core, this.#facts, this.#sync)
     this.#leave = new Leave(core, this.#outbox, this.#sync, this.#serf)
   }
 
@@ -94,6 +99,35 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
   /** Bytes of the member table's columns; names and Meta are the registry's. */
   get tableBytes(): number {
     return this.#core.members.byteLength
+  }
+
+  /** Grows with every change of the member table, so that whoever watches it need not read it after each input. */
+  get revision(): number {
+    return this.#core.members.revision
+  }
+
+  /** What this machine holds now, by the limit that bounds it. */
+  get gauges(): SwimGauges {
+    const { members, userQueue } = this.#core
+    const { exchanges } = this.#sync
+    const { size, served, servedBytes } = exchanges
+    return {
+      membersMax: members.count,
+      tombstonesMax: members.tombstoneCount,
+      servedStreamsMax: served,
+      servedBytesMax: servedBytes,
+      dialledStreamsMax: size - served,
+      relaysMax: this.#relays.size,
+      evidenceProbesMax: this.#evidence.size,
+      healMembersMax: this.#healing.memberCount,
+      seedsMax: this.#healing.seedCount,
+      userQueueMax: userQueue.size,
+    }
+  }
+
+  /** The suspicion of a member that runs here; `undefined` if it is not suspected. */
+  suspicion(name: string): RunningSuspicion | undefined {
+    return this.#facts.suspicions.of(this.#core.members.find(name))
   }
 
   /** All members in the table, us included, in no particular order. */
@@ -178,6 +212,10 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
       case 'stalled':
         if (input.ms > core.timing.probeTimeoutMs) this.#stalled(input.ms)
         return
+      case 'validate':
+        if (core.isRunning()) this.#check.start(input.id)
+        else core.emit({ type: 'validated', id: input.id, asked: 0, answered: 0 })
+        return
       default:
         input satisfies never
     }
@@ -223,6 +261,7 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     this.#evidence.forgive()
     this.#facts.suspicions.stopAll()
     this.#sync.stop()
+    this.#check.stop()
     this.#healing.stop()
     this.#leave.start(id, timeoutMs)
   }
@@ -309,14 +348,13 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
   #pinged(ping: Ping, from: Address): void {
     const core = this.#core
     if (ping.node !== '' && ping.node !== core.config.name) return
-    const ack = encodeMessage({ type: 'ack', seqNo: ping.seqNo, payload: undefined })
+    const ack: Ack = { type: 'ack', seqNo: ping.seqNo, payload: undefined }
     const peer = core.members.find(ping.sourceNode)
     const to = this.#answerTo(ping, peer, from)
     if (!core.isRunning()) {
       const { farewell } = this.#leave
       // Between Serf's intent and the farewell there is none yet; an empty message in a compound kills memberlist 0.2.2.
-      if (farewell === undefined) this.#outbox.send(to, ack)
-      else this.#outbox.send(to, ack, farewell)
+      this.#outbox.send(to, encodeMessage(ack), farewell)
       return
     }
     if (!core.extensions.ours) {
@@ -328,7 +366,7 @@ export class Swim implements Machine<SwimInput, SwimOutput> {
     // Whoever pings us while we hold it suspect or dead should hear so, to refute.
     const charge = peer < 0 ? undefined : this.#facts.charge(peer)
     if (charge !== undefined) {
-      this.#outbox.send(to, ack, charge)
+      this.#outbox.send(to, encodeMessage(ack), charge)
       return
     }
     this.#outbox.sendWithRiders(to, ack)

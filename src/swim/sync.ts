@@ -10,15 +10,13 @@ import type { Core } from './core.ts'
 import type { Facts } from './facts.ts'
 import { misfit } from './fit.ts'
 import { pickMembers } from './gossip.ts'
-import { state } from './members.ts'
+import { tableBytesMax } from './image.ts'
+import { state } from './state.ts'
 import { type ExchangeFailure, Exchanges } from './streams.ts'
 import { Timer } from './timers.ts'
 
 /** Up to here push/pulls come at their plain interval. */
 const unscaledMembers = 32
-
-/** Bytes of the members in a table we send; with Serf's state and badly compressed it still fits a stream. */
-const tableBytesMax = 10_485_760
 
 /** What the layer above (Serf) puts into exchanges and takes out of them. */
 export interface UserState {
@@ -122,9 +120,17 @@ export class Sync {
   }
 
   #table(join: boolean): PushPull {
+    const { members } = this.#core
+    const userState = this.#user.local(join)
+    const table = members.heldTable()
+    if (table === undefined) return { type: 'pushPull', join, nodes: this.#someNodes(), userState }
+    return { type: 'pushPull', join, nodes: table.nodes, table, userState }
+  }
+
+  /** As many as a stream holds, and ourselves; the probe list is shuffled each round, so others follow. */
+  #someNodes(): NodeRecord[] {
     const { members, self } = this.#core
     const nodes: NodeRecord[] = []
-    // A table of more than a stream holds is cut off; the probe list is shuffled each round, so others follow.
     let bytesLeft = tableBytesMax
     for (let place = 0; place < members.count; place += 1) {
       const peer = members.at(place)
@@ -132,13 +138,13 @@ export class Sync {
       bytesLeft -= record.bytes.length
       if (bytesLeft >= 0 || peer === self) nodes.push(record)
     }
-    return { type: 'pushPull', join, nodes, userState: this.#user.local(join) }
+    return nodes
   }
 
   #merge(theirs: PushPull): void {
     const from = this.#core.config.name
-    for (const node of theirs.nodes) {
-      // What came as we hold it is no news, but for a suspicion, which it confirms.
+    // What came as we hold it is no news, but for a suspicion, which it confirms.
+    for (const node of theirs.table?.suspects ?? theirs.nodes) {
       if (node instanceof NodeRecord && node.state !== state.suspect) continue
       const { name, addr, port, meta, incarnation, vsn } = node
       if (node.state === state.alive) {

@@ -61,6 +61,9 @@ function cutShort(): WireError {
   return new WireError('malformed', 'the bytes end before the value does')
 }
 
+/** Short-lived arrays are cut from blocks of this many bytes. */
+const blockBytes = 65_536
+
 /** A buffer grown by one large message is not kept for the small ones that follow. */
 const keptBytesMax = 65_536
 
@@ -68,6 +71,8 @@ const keptBytesMax = 65_536
 export class Writer {
   bytes: Uint8Array = new Uint8Array(4096)
   at = 0
+  #block: ArrayBuffer = new ArrayBuffer(0)
+  #blockAt = 0
 
   start(): void {
     this.at = 0
@@ -116,6 +121,25 @@ export class Writer {
   finish(): Uint8Array {
     const written = this.bytes.slice(0, this.at)
     if (this.bytes.length > keptBytesMax) this.bytes = new Uint8Array(4096)
+    this.at = 0
+    return written
+  }
+
+  /**
+   * The same for what is soon gone: its bytes lie in one block with those of others and keep it alive. Beyond 64 bytes
+   * an array of its own costs the engine several times as much.
+   */
+  take(): Uint8Array {
+    const length = this.at
+    if (length > blockBytes / 16) return this.finish()
+    if (this.#blockAt + length > this.#block.byteLength) {
+      this.#block = new ArrayBuffer(blockBytes)
+      this.#blockAt = 0
+    }
+    const written = new Uint8Array(this.#block, this.#blockAt, length)
+    this.#blockAt += length
+    const { bytes } = this
+    for (let i = 0; i < length; i++) written[i] = bytes[i]!
     this.at = 0
     return written
   }

@@ -107,6 +107,19 @@ const cursor = new Cursor()
  */
 export function encodeMessage(message: PacketMessage | ErrorReply): Uint8Array {
   writer.start()
+  writeMessage(message)
+  return writer.finish()
+}
+
+/** The same behind other bytes, for sending and not for keeping: see `Writer.take`. */
+export function encodeDatagram(front: Uint8Array, message: PacketMessage): Uint8Array {
+  writer.start()
+  writer.copy(front)
+  writeMessage(message)
+  return writer.take()
+}
+
+function writeMessage(message: PacketMessage | ErrorReply): void {
   switch (message.type) {
     case 'ping':
       write.writePing(writer, message)
@@ -138,7 +151,6 @@ export function encodeMessage(message: PacketMessage | ErrorReply): Uint8Array {
     default:
       message satisfies never
   }
-  return writer.finish()
 }
 
 /**

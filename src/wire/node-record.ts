@@ -1,8 +1,8 @@
 /**
  * A member's record in a push/pull (protocol reference, section 14; memberlist's pushNodeState). Tables are long and
- * hardly change: 5,000 members are half a megabyte, all of it known to both sides. So a record that we hold keeps its
- * bytes; it is written by copying them, and one that arrives byte for byte as we hold it is not read again but stands
- * for itself. Both only save work: the bytes are the same, and so is what is read.
+ * hardly change: 5,000 members are half a megabyte, all of it known to both sides. So what we hold keeps its bytes, each
+ * record and the table of them; it is written by copying them, and what arrives byte for byte as we hold it is not read
+ * again but stands for itself. That only saves work: the bytes are the same, and so is what is read.
  */
 import { type Cursor, noBytes, Writer } from './cursor.ts'
 import { writeIp, writePort, writeVsn } from './message-write.ts'
@@ -66,8 +66,33 @@ export class NodeRecord implements PushPullNode {
   }
 }
 
-/** The record that the reader holds of a name, if any. */
-export type HeldRecords = (name: string) => NodeRecord | undefined
+/** Records in the order in which they are sent, and the bytes of them all. */
+export class NodeTable {
+  readonly nodes: readonly NodeRecord[]
+  readonly suspects: readonly NodeRecord[]
+  readonly bytes: Uint8Array
+
+  constructor(nodes: readonly NodeRecord[]) {
+    this.nodes = nodes
+    this.suspects = nodes.filter(({ state }) => state === 1)
+    this.bytes = new Uint8Array(nodes.reduce((sum, node) => sum + node.bytes.length, 0))
+    let at = 0
+    for (const node of nodes) {
+      this.bytes.set(node.bytes, at)
+      at += node.bytes.length
+    }
+  }
+}
+
+/** What the reader of a table holds already. */
+export interface HeldNodes {
+  /** How many members are held. */
+  readonly count: number
+  /** The record of that name. */
+  heldNode(name: string): NodeRecord | undefined
+  /** All records, unless they are too many for a stream. */
+  heldTable(): NodeTable | undefined
+}
 
 const keys = {
   addr: fieldKey('Addr'),
@@ -80,7 +105,12 @@ const keys = {
 } as const
 
 /** RangeError for values the format must not carry. */
-export function writeNode(w: Writer, node: PushPullNode): void {
+export function writeNodes(w: Writer, nodes: readonly PushPullNode[], table: NodeTable | undefined): void {
+  if (table !== undefined) w.copy(table.bytes)
+  else for (const node of nodes) writeNode(w, node)
+}
+
+function writeNode(w: Writer, node: PushPullNode): void {
   if (node instanceof NodeRecord) {
     w.copy(node.bytes)
     return
@@ -104,12 +134,30 @@ export function writeNode(w: Writer, node: PushPullNode): void {
 
 const shape = new StructShape(['Name', 'Addr', 'Port', 'Meta', 'Incarnation', 'State', 'Vsn'])
 
-/** Takes one record; those that are held come out as the very object that is held. Throws only WireError. */
-export function readNode(c: Cursor, held?: HeldRecords): PushPullNode {
+/** All records of a table, or the table that is held if it is the same. Throws only WireError. */
+export function readNodes(
+  c: Cursor,
+  count: number,
+  held: HeldNodes | undefined,
+): NodeTable | readonly PushPullNode[] {
+  // Nobody holds nothing.
+  if (held?.count === count) {
+    const table = held.heldTable()
+    if (table !== undefined && isAt(table.bytes, c)) {
+      c.at += table.bytes.length
+      return table
+    }
+  }
+  const nodes: PushPullNode[] = []
+  for (let i = 0; i < count; i++) nodes.push(readNode(c, held))
+  return nodes
+}
+
+function readNode(c: Cursor, held: HeldNodes | undefined): PushPullNode {
   if (held !== undefined) {
     const end = recordEnd(c.bytes, c.at, c.end)
-    const record = end < 0 ? undefined : held(decodeText(c.bytes, nameFrom, nameTo))
-    if (record !== undefined && isAt(record.bytes, c.bytes, c.at, end)) {
+    const record = end < 0 ? undefined : held.heldNode(decodeText(c.bytes, nameFrom, nameTo))
+    if (record?.bytes.length === end - c.at && isAt(record.bytes, c)) {
       c.at = end
       return record
     }
@@ -140,10 +188,22 @@ function readFields(c: Cursor): PushPullNode {
   return { name, addr, port, meta, incarnation, state, vsn }
 }
 
-function isAt(expected: Uint8Array, bytes: Uint8Array, from: number, end: number): boolean {
-  const length = end - from
-  if (expected.length !== length) return false
-  for (let i = 0; i < length; i++) if (expected[i] !== bytes[from + i]) return false
+/** Whether these bytes come next. Sixteen at a time, for a table has megabytes of them. */
+function isAt(expected: Uint8Array, { bytes, at, end }: Cursor): boolean {
+  const { length } = expected
+  if (length > end - at) return false
+  const ours = new DataView(expected.buffer, expected.byteOffset, length)
+  const theirs = new DataView(bytes.buffer, bytes.byteOffset + at, length)
+  let i = 0
+  for (; i + 16 <= length; i += 16) {
+    const differ =
+      (ours.getInt32(i, true) ^ theirs.getInt32(i, true)) |
+      (ours.getInt32(i + 4, true) ^ theirs.getInt32(i + 4, true)) |
+      (ours.getInt32(i + 8, true) ^ theirs.getInt32(i + 8, true)) |
+      (ours.getInt32(i + 12, true) ^ theirs.getInt32(i + 12, true))
+    if (differ !== 0) return false
+  }
+  for (; i < length; i++) if (expected[i] !== bytes[at + i]) return false
   return true
 }
 

@@ -8,7 +8,14 @@ import { WireError } from './error.ts'
 import { type Ack, decodeMessage, type ErrorReply, encodeMessage, type Ping, type User } from './message.ts'
 import { messageTypes } from './message-types.ts'
 import { readBool, readUint, u32Max, writeBool, writeMapHeader, writeUint } from './msgpack.ts'
-import { type HeldRecords, type PushPullNode, readNode, recordEnd, writeNode } from './node-record.ts'
+import {
+  type HeldNodes,
+  NodeTable,
+  type PushPullNode,
+  readNodes,
+  recordEnd,
+  writeNodes,
+} from './node-record.ts'
 import { skipValue, ValueScanner } from './scan.ts'
 import type { StreamLimits } from './stream-limits.ts'
 import { fieldKey, StructShape } from './struct.ts'
@@ -18,6 +25,8 @@ export interface PushPull {
   readonly type: 'pushPull'
   readonly join: boolean
   readonly nodes: readonly PushPullNode[]
+  /** Given where `nodes` are those of a table that is held, byte for byte. */
+  readonly table?: NodeTable
   /** State of the layer above (Serf). */
   readonly userState: Uint8Array
 }
@@ -60,7 +69,7 @@ function encodePushPull(message: PushPull, limits: StreamLimits): Uint8Array {
   writeUint(writer, message.nodes.length, limits.pushPullNodesMax)
   writer.copy(keys.userStateLen)
   writeUint(writer, message.userState.length, limits.userStateBytesMax)
-  for (const node of message.nodes) writeNode(writer, node)
+  writeNodes(writer, message.nodes, message.table)
   writer.copy(message.userState)
   return writer.finish()
 }
@@ -101,9 +110,9 @@ function readUserHeader(c: Cursor): number {
 
 /**
  * The message in these bytes, which are exactly one as a `MessageMeter` measured it; members that are `held` come out
- * as the records that are held. Throws only WireError.
+ * as what is held of them. Throws only WireError.
  */
-export function decodeStreamMessage(bytes: Uint8Array, held?: HeldRecords): StreamMessage {
+export function decodeStreamMessage(bytes: Uint8Array, held?: HeldNodes): StreamMessage {
   cursor.reset(bytes, 1, bytes.length)
   switch (bytes[0]) {
     case messageTypes.user: {
@@ -111,11 +120,11 @@ export function decodeStreamMessage(bytes: Uint8Array, held?: HeldRecords): Stre
       return { type: 'user', body: cursor.view(length) }
     }
     case messageTypes.pushPull: {
-      const header = readPushPullHeader(cursor)
-      const nodes: PushPullNode[] = []
-      for (let i = 0; i < header.nodes; i++) nodes.push(readNode(cursor, held))
-      const userState = cursor.view(header.userStateBytes)
-      return { type: 'pushPull', join: header.join, nodes, userState }
+      const { join, nodes: count, userStateBytes } = readPushPullHeader(cursor)
+      const found = readNodes(cursor, count, held)
+      const userState = cursor.view(userStateBytes)
+      if (!(found instanceof NodeTable)) return { type: 'pushPull', join, nodes: found, userState }
+      return { type: 'pushPull', join, nodes: found.nodes, table: found, userState }
     }
     default:
       return decodeMessage(bytes) as Ping | Ack | ErrorReply

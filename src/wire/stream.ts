@@ -8,7 +8,7 @@ import { noBytes } from './cursor.ts'
 import { hasKeys, openSealed, sealInto, sealOverheadBytes } from './encryption.ts'
 import { WireError } from './error.ts'
 import { hasLabel, type Label, labelType, makeLabel } from './label.ts'
-import type { HeldRecords } from './node-record.ts'
+import type { HeldNodes } from './node-record.ts'
 import type { Envelope } from './packet.ts'
 import { ValueScanner } from './scan.ts'
 import { type StreamLimits, streamLimits } from './stream-limits.ts'
@@ -19,7 +19,7 @@ import {
   type StreamMessage,
 } from './stream-message.ts'
 
-export { type HeldRecords, NodeRecord, type PushPullNode } from './node-record.ts'
+export { type HeldNodes, NodeRecord, NodeTable, type PushPullNode } from './node-record.ts'
 export { type StreamLimits, streamLimits } from './stream-limits.ts'
 export type { PushPull, StreamMessage } from './stream-message.ts'
 
@@ -76,8 +76,8 @@ export class StreamCodec {
     return out
   }
 
-  /** Reads what the other side writes; `role` is ours. Members that are `held` come out as the records that are held. */
-  reader(role: StreamRole, held?: HeldRecords): StreamReader {
+  /** Reads what the other side writes; `role` is ours. Members that are `held` come out as what is held of them. */
+  reader(role: StreamRole, held?: HeldNodes): StreamReader {
     // Only who dialled sends the label header; the answer carries the label in its authenticated data alone.
     const expected = role === 'acceptor' ? this.#label : noLabel
     return new StreamReader(this.#envelope, this.#limits, expected, (front) => this.#extra(front), held)
@@ -103,7 +103,7 @@ export class StreamReader {
   readonly #limits: StreamLimits
   readonly #label: Label
   readonly #extra: (front: Uint8Array) => Uint8Array
-  readonly #held: HeldRecords | undefined
+  readonly #held: HeldNodes | undefined
   readonly #meter: MessageMeter
   readonly #scanner = new ValueScanner()
   #bytes: Uint8Array = noBytes
@@ -120,7 +120,7 @@ export class StreamReader {
     limits: StreamLimits,
     label: Label,
     extra: (front: Uint8Array) => Uint8Array,
-    held: HeldRecords | undefined,
+    held: HeldNodes | undefined,
   ) {
     this.#envelope = envelope
     this.#limits = limits

@@ -8,9 +8,13 @@ import type { Writer } from './cursor.ts'
 import { WireError } from './error.ts'
 
 const internedBytesMax = 64
-/** A power of two. At most this many short strings are kept; a newcomer displaces whoever has its slot. */
-const internedMax = 4096
-const interned: string[] = new Array<string>(internedMax).fill('')
+/**
+ * At most this many short strings are kept, beginning with fewer; a newcomer displaces whoever has its slot, and when
+ * that has happened as often as there are slots, they are doubled. Powers of two.
+ */
+const internedMax = 65_536
+let interned: string[] = new Array<string>(1024).fill('')
+let displaced = 0
 
 // ignoreBOM keeps a leading U+FEFF, which would otherwise be lost in a round trip.
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -26,12 +30,21 @@ export function decodeText(bytes: Uint8Array, from: number, to: number): string 
     if (byte >= 0x80) return decodeAny(bytes, from, to)
     hash = Math.imul(hash ^ byte, 0x01000193)
   }
-  const slot = (hash ^ (hash >>> 15)) & (internedMax - 1)
+  const slot = (hash ^ (hash >>> 15)) & (interned.length - 1)
   const known = interned[slot]!
   if (known.length === length && isAscii(known, bytes, from)) return known
   const text = String.fromCharCode.apply(null, bytes.subarray(from, to) as unknown as number[])
   interned[slot] = text
+  if (known !== '') countDisplaced()
   return text
+}
+
+function countDisplaced(): void {
+  displaced += 1
+  if (displaced < interned.length || interned.length === internedMax) return
+  displaced = 0
+  // They come back by themselves.
+  interned = new Array<string>(interned.length * 2).fill('')
 }
 
 function isAscii(text: string, bytes: Uint8Array, from: number): boolean {

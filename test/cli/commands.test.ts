@@ -61,7 +61,7 @@ test('members without --json is a table', async () => {
   const { code, text, stderr } = await shoal('members', ...via)
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
   const [head = '', ...rows] = text.trim().split('\n')
-  assert.match(head, /^name +address +state +status +share +tags$/)
+  assert.match(head, /^name +address +state +status +lag +share +tags$/)
   assert.equal(rows.length, 2)
   assert.match(rows[0] ?? '', /^ant +127\.0\.0\.1:\d+ +alive +ready +\d+\.\d% +role=web$/)
 })

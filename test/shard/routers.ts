@@ -19,6 +19,7 @@ export type Outcome = { reply: unknown } | { code: ShoalErrorCode; mayHaveRun: b
 
 interface CallOptions {
   readonly idempotent?: boolean
+  readonly waits?: boolean
   readonly timeoutMs?: number
   readonly method?: string
 }
@@ -37,6 +38,10 @@ export class Routers {
   /** Where each method ran, in order. */
   readonly ran: string[] = []
   readonly tables: Map<string, RingTable> = new Map()
+  /** Nodes whose gate is shut. */
+  readonly shut: Set<string> = new Set()
+  /** Nodes that all others know to be stuck. */
+  readonly stuck: Set<string> = new Set()
   readonly #routers = new Map<string, Router>()
   /** Calls that a router took and has not answered, cancelled ones included: each holds a place there. */
   unanswered = 0
@@ -71,6 +76,7 @@ export class Routers {
         to: undefined,
         body: encodeBody('hi'),
         idempotent: options.idempotent ?? false,
+        waits: options.waits ?? true,
         deadline: this.clock.now() + (options.timeoutMs ?? 1_000),
         trace: undefined,
       },
@@ -93,6 +99,8 @@ export class Routers {
         clock: this.clock,
         random: new SeededRandom(1),
         table: () => this.tables.get(name) as RingTable,
+        mayRun: () => !this.shut.has(name),
+        stuck: () => this.stuck,
         send: (to, request, sink) => this.#send(name, to, request, sink),
         run: (request, caller, sink) => methods.run(request, caller, sink),
       },

@@ -1,6 +1,6 @@
 /** Programs that run one node each, and what tests ask of them. */
 import { createNode, type NodeOptions, type ShoalNode } from '../../src/index.ts'
-import type { Program, SimProcess, Simulation } from '../../src/sim/index.ts'
+import type { Program, SimProcess, Simulation, SpawnOptions } from '../../src/sim/index.ts'
 
 /** A node that answers `where` with its own name. */
 export function nodeProgram(options: NodeOptions = {}): Program<ShoalNode> {
@@ -17,10 +17,11 @@ export async function startCluster(
   sim: Simulation,
   count: number,
   options: NodeOptions = {},
+  spawn: SpawnOptions = {},
 ): Promise<SimProcess<ShoalNode>[]> {
   const names = Array.from({ length: count }, (_, index) => `n${index + 1}`)
   const join = names.slice(0, 3).map((name) => `${name}:7946`)
-  const nodes = names.map((name) => sim.spawn(name, nodeProgram({ join, ...options })))
+  const nodes = names.map((name) => sim.spawn(name, nodeProgram({ join, ...options }), spawn))
   await sim.settle(Promise.all(nodes.map(({ started }) => started)), 30_000)
   return nodes
 }

@@ -3,6 +3,7 @@ import type { Clock, Millis, Timer } from '../../src/env.ts'
 
 export class HandClock implements Clock {
   #now: Millis = 1_000
+  #wallMs: Millis = 0
   #order = 0
   #deferred: (() => void)[] = []
   #timers: { at: Millis; order: number; fn: () => void }[] = []
@@ -12,7 +13,7 @@ export class HandClock implements Clock {
   }
 
   wallTime(): Millis {
-    return 1_700_000_000_000 + this.#now
+    return 1_700_000_000_000 + this.#wallMs + this.#now
   }
 
   setTimer(delayMs: Millis, fn: () => void): Timer {
@@ -41,6 +42,16 @@ export class HandClock implements Clock {
       this.#deferred = []
       for (const fn of due) fn()
     }
+  }
+
+  /** What a process sees that was stopped: at its next turn time has jumped, and its timers are late. */
+  jump(ms: Millis): void {
+    this.#now += ms
+  }
+
+  /** What a machine sees that was suspended: only the wall clock has gone on. */
+  jumpWall(ms: Millis): void {
+    this.#wallMs += ms
   }
 
   /** Lets time pass, running timers in order and what they defer. */

@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs'
 import type { Env, Network, StreamClose } from '../../src/env.ts'
 import { systemEnv } from '../../src/host/env.ts'
-import { createNode, isShoalError, type NodeOptions } from '../../src/index.ts'
+import { createNode, isShoalError, type Member, type NodeOptions } from '../../src/index.ts'
 
 /** Milliseconds on a scale that all processes of this machine share. */
 export type At = number
@@ -14,7 +14,14 @@ export type At = number
 export type Told =
   | { readonly type: 'ready'; readonly name: string; readonly gossip: string; readonly rpc: string }
   | { readonly type: 'failed'; readonly message: string }
-  | { readonly type: 'member'; readonly at: At; readonly name: string; readonly change: string }
+  | {
+      readonly type: 'member'
+      readonly at: At
+      readonly name: string
+      readonly change: string
+      readonly status: Member['status']
+      readonly lag: number
+    }
   | { readonly type: 'ownership'; readonly at: At; readonly members: readonly string[] }
   | { readonly type: 'notice'; readonly at: At; readonly code: string; readonly message: string }
   /** A stream ended otherwise than in good order. */
@@ -31,6 +38,8 @@ export type Told =
 
 export interface Load {
   readonly keys: number
+  /** Only keys that this node does not own when the load starts. */
+  readonly notOf?: string
   /** Calls under way at once. */
   readonly workers: number
   readonly pauseMs: number
@@ -42,6 +51,28 @@ export interface LoadReport {
   /** The first failures, and how long each had waited. */
   readonly failures: readonly string[]
   readonly slowestMs: number
+  /** How long answered calls took. */
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+/** A handler of this process answered for a key. */
+export interface Ran {
+  readonly key: string
+  readonly at: At
+}
+
+export interface SingleCall {
+  readonly key: string
+  readonly timeoutMs: number
+  readonly whenStalled: 'wait' | 'fail'
+}
+
+export interface Outcome {
+  readonly node: string | undefined
+  readonly code: string | undefined
+  readonly mayHaveRun: boolean | undefined
+  readonly tookMs: number
 }
 
 export interface Usage {
@@ -60,6 +91,9 @@ export type Question =
   | 'load'
   | 'report'
   | 'unload'
+  | 'block'
+  | 'ran'
+  | 'call'
   | 'leave'
 
 const failuresKept = 20
@@ -99,26 +133,39 @@ function watched(env: Env): Env {
 }
 
 const node = createNode({ ...(JSON.parse(process.argv[2] ?? '{}') as NodeOptions), env: watched(systemEnv) })
-node.handle('where', (body: unknown, { key }) => ({ node: node.name, key, body }), { idempotent: true })
-node.on('member', (change, { name }) => tell({ type: 'member', at: now(), name, change }))
+const ran: Ran[] = []
+const ranMax = 200_000
+node.handle(
+  'where',
+  (body: unknown, { key }) => {
+    if (key !== undefined && ran.length < ranMax) ran.push({ key, at: now() })
+    return { node: node.name, key, body }
+  },
+  { idempotent: true },
+)
+node.on('member', (change, { name, status, lag }) => {
+  tell({ type: 'member', at: now(), name, change, status, lag })
+})
 node.on('ownership', () => tell({ type: 'ownership', at: now(), members: node.ring.members }))
 node.on('notice', ({ code, message }) => tell({ type: 'notice', at: now(), code, message }))
 
 let loading = false
 let report = { answered: 0, failed: 0, failures: [] as string[], slowestMs: 0 }
+let tookMs: number[] = []
 const ownerOf = new Map<string, string>()
 
 function loadKey(index: number): string {
   return `key-${index}`
 }
 
-async function work(worker: number, { keys, workers, pauseMs }: Load): Promise<void> {
-  for (let index = worker; loading; index = (index + workers) % keys) {
-    const key = loadKey(index)
+async function work(worker: number, keys: readonly string[], { workers, pauseMs }: Load): Promise<void> {
+  for (let index = worker; loading; index = (index + workers) % keys.length) {
+    const key = keys[index] as string
     const startedAt = now()
     try {
       const { node: to } = await node.request<null, { node: string }>({ method: 'where', key, body: null })
       report.answered += 1
+      tookMs.push(now() - startedAt)
       const from = ownerOf.get(key)
       if (from !== undefined && from !== to) tell({ type: 'moved', at: now(), key, from, to })
       ownerOf.set(key, to)
@@ -135,11 +182,40 @@ async function work(worker: number, { keys, workers, pauseMs }: Load): Promise<v
   }
 }
 
+function withTimes(): LoadReport {
+  const sorted = [...tookMs].sort((a, b) => a - b)
+  const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0
+  return { ...report, p50Ms: at(0.5), p99Ms: at(0.99) }
+}
+
+async function single({ key, timeoutMs, whenStalled }: SingleCall): Promise<Outcome> {
+  const startedAt = now()
+  try {
+    const reply = await node.request<null, { node: string }>({
+      method: 'where',
+      key,
+      body: null,
+      timeoutMs,
+      whenStalled,
+    })
+    return { node: reply.node, code: undefined, mayHaveRun: undefined, tookMs: now() - startedAt }
+  } catch (error) {
+    const { code, mayHaveRun } = error as { code?: string; mayHaveRun?: boolean }
+    return { node: undefined, code, mayHaveRun, tookMs: now() - startedAt }
+  }
+}
+
 function usage(): Usage {
   globalThis.gc?.()
   const { rss, heapUsed, external } = process.memoryUsage()
   const descriptors = readdirSync('/proc/self/fd').length
   return { rssBytes: rss, heapBytes: heapUsed, externalBytes: external, descriptors }
+}
+
+function startLoad(load: Load): void {
+  const all = Array.from({ length: load.keys }, (_, index) => loadKey(index))
+  const keys = all.filter((key) => load.notOf === undefined || node.owner(key) !== load.notOf)
+  for (let worker = 0; worker < load.workers; worker++) void work(worker, keys, load)
 }
 
 async function answer(question: Question, detail: unknown): Promise<unknown> {
@@ -157,13 +233,27 @@ async function answer(question: Question, detail: unknown): Promise<unknown> {
     case 'load':
       loading = true
       report = { answered: 0, failed: 0, failures: [], slowestMs: 0 }
-      for (let worker = 0; worker < (detail as Load).workers; worker++) void work(worker, detail as Load)
+      tookMs = []
+      startLoad(detail as Load)
       return undefined
     case 'report':
-      return report
+      return withTimes()
     case 'unload':
       loading = false
-      return report
+      return withTimes()
+    case 'block': {
+      const at = now()
+      // The answer to this question leaves before.
+      setImmediate(() => {
+        const end = performance.now() + (detail as number)
+        while (performance.now() < end);
+      })
+      return at
+    }
+    case 'ran':
+      return ran
+    case 'call':
+      return single(detail as SingleCall)
     case 'leave':
       return node.leave()
     default:

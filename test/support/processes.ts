@@ -2,10 +2,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import type { Member, NodeOptions, NodeStats } from '../../src/index.ts'
-import type { Load, LoadReport, Question, Told, Usage } from './member.ts'
+import type { At, Load, LoadReport, Outcome, Question, Ran, SingleCall, Told, Usage } from './member.ts'
 import { until } from './until.ts'
 
-export type { At, Load, LoadReport, Told, Usage } from './member.ts'
+export type { At, Load, LoadReport, Outcome, Ran, Told, Usage } from './member.ts'
 
 const program = join(import.meta.dirname, 'member.js')
 const answerMs = 30_000
@@ -116,6 +116,21 @@ export class NodeProcess {
   /** Ends the load. */
   unload(): Promise<LoadReport> {
     return this.#ask('unload') as Promise<LoadReport>
+  }
+
+  /** Blocks the main loop of that process; when it began. */
+  block(ms: number): Promise<At> {
+    return this.#ask('block', ms) as Promise<At>
+  }
+
+  /** Which keys its handler has answered for, and when. */
+  ran(): Promise<Ran[]> {
+    return this.#ask('ran') as Promise<Ran[]>
+  }
+
+  /** Makes one call from that process. */
+  call(call: SingleCall): Promise<Outcome> {
+    return this.#ask('call', call) as Promise<Outcome>
   }
 
   forget(): void {

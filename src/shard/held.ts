@@ -1,0 +1,70 @@
+/**
+ * Calls of peers that would run here, while this node is not sure that it still owns their keys. They wait for the gate,
+ * and fail a little before their deadline, so that their callers hear that nothing ran.
+ */
+import type { Clock, Millis } from '../env.ts'
+import type { CallFailure, IncomingCall } from '../rpc/call.ts'
+import { Deadlines, type Expiring } from './deadlines.ts'
+
+/** What a reply is given to reach the caller: a quarter of what remains, at most this. */
+const replyMs: Millis = 100
+
+class HeldCall implements Expiring {
+  readonly incoming: IncomingCall
+  readonly deadline: Millis
+  readonly #error: CallFailure
+  readonly #held: HeldCalls
+
+  constructor(held: HeldCalls, incoming: IncomingCall, deadline: Millis, error: CallFailure) {
+    this.incoming = incoming
+    this.deadline = deadline
+    this.#error = error
+    this.#held = held
+  }
+
+  expire(): void {
+    this.#held.remove(this)
+    this.incoming.fail(this.#error)
+  }
+}
+
+export class HeldCalls {
+  readonly #clock: Clock
+  readonly #deadlines: Deadlines
+  readonly #calls = new Set<HeldCall>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#deadlines = new Deadlines(clock)
+  }
+
+  get size(): number {
+    return this.#calls.size
+  }
+
+  /** `error`: what the call fails with when it has waited too long. */
+  add(incoming: IncomingCall, error: CallFailure): void {
+    const remaining = Math.max(0, incoming.deadline - this.#clock.now())
+    const deadline = incoming.deadline - Math.min(replyMs, remaining / 4)
+    const call = new HeldCall(this, incoming, deadline, error)
+    this.#calls.add(call)
+    this.#deadlines.add(call)
+    incoming.onCancel = () => {
+      this.remove(call)
+      // Nobody hears this; it frees the place that the call has among those that run here.
+      incoming.fail(error)
+    }
+  }
+
+  remove(call: HeldCall): void {
+    this.#calls.delete(call)
+    this.#deadlines.remove(call)
+  }
+
+  /** Takes all that wait; nobody watches their deadlines any more. */
+  takeAll(): IncomingCall[] {
+    const calls = [...this.#calls]
+    for (const call of calls) this.remove(call)
+    return calls.map(({ incoming }) => incoming)
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * A call of this node over all its attempts: which node it goes to, what it waits for, and when it is given up. It is the
+ * request that travels and the sink of each attempt.
+ */
+import type { Millis, Timer } from '../env.ts'
+import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
+import type { Body } from '../wire/body.ts'
+import type { Expiring } from './deadlines.ts'
+import { type Cancellable, failure } from './methods.ts'
+import type { Route, Router } from './router.ts'
+
+/** How many hints of other nodes are followed without a pause. */
+const hintsMax = 2
+const backoffMs = { first: 10, max: 250 }
+
+export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
+  readonly method: string
+  readonly key: string | undefined
+  readonly body: Body
+  readonly idempotent: boolean
+  readonly deadline: Millis
+  readonly trace: string | undefined
+  readonly hops = 0
+  partition: number
+  digest = 0
+  readonly #router: Router
+  readonly #to: string | undefined
+  readonly #waits: boolean
+  readonly #sink: CallSink
+  #target = ''
+  #hint: string | undefined
+  #hints = 0
+  #pauses = 0
+  #timer: Timer | undefined
+  #handle: Cancellable | undefined
+  #last: CallFailure | undefined
+  #mayHaveRun = false
+  #runsHere = false
+  #settled = false
+
+  constructor(router: Router, route: Route, sink: CallSink) {
+    this.#router = router
+    this.#sink = sink
+    this.method = route.method
+    this.key = route.key
+    this.#to = route.to
+    this.#waits = route.waits
+    this.body = route.body
+    this.idempotent = route.idempotent
+    this.deadline = route.deadline
+    this.trace = route.trace
+    this.partition = route.key === undefined ? 0 : router.ports.table().partitionOf(route.key)
+  }
+
+  attempt(): void {
+    this.#stopWaiting()
+    const { ports } = this.#router
+    const table = ports.table()
+    const owner = this.#to ?? this.#hint ?? table.ownerOf(this.partition)
+    this.#hint = undefined
+    this.digest = table.digest
+    if (owner === undefined) {
+      this.#wait(
+        failure('ERR_SHOAL_NO_OWNER', 'no member of the ring is ready: no node owns anything', false),
+      )
+      return
+    }
+    this.#target = owner
+    if (owner === ports.self) {
+      if (this.key === undefined || ports.mayRun()) this.#runHere()
+      else {
+        this.#router.counters.gated++
+        this.#wait(unsure(owner), Infinity)
+      }
+    } else if (this.key !== undefined && ports.stuck().has(owner)) {
+      this.#holdBack(owner)
+    } else {
+      this.#handle = ports.send(owner, this, this)
+    }
+  }
+
+  /**
+   * Tries anew in a new view. What went wrong in the old one says nothing of it: the new owner may need a moment to
+   * learn that it is, and the pauses that grew while nobody could answer would be too long for that.
+   */
+  startOver(): void {
+    this.#pauses = 0
+    this.#hints = 0
+    this.attempt()
+  }
+
+  replied(body: Body): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#leaveHere()
+    this.#sink.replied(body)
+  }
+
+  /** The deadline passed while the handler ran in this process. */
+  expire(): void {
+    this.#handle?.cancel()
+    const message = `no reply from ${this.method} on this node within its deadline`
+    this.failed(failure('ERR_SHOAL_TIMEOUT', message, true), true)
+  }
+
+  /** One attempt failed. `final`: no other will be made. */
+  failed(error: CallFailure, final = false): void {
+    if (this.#settled) return
+    this.#leaveHere()
+    this.#mayHaveRun ||= error.mayHaveRun
+    if (final || !this.#mayRepeat(error)) {
+      this.#settle(error)
+      return
+    }
+    if (error.code === 'ERR_SHOAL_NOT_OWNER' && this.#follow(error)) return
+    this.#wait(error)
+  }
+
+  cancel(): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#stopWaiting()
+    this.#leaveHere()
+    this.#handle?.cancel()
+  }
+
+  #runHere(): void {
+    const { ports, counters, here } = this.#router
+    counters.ranHere++
+    this.#handle = ports.run(this, ports.self, this)
+    if (this.#settled || this.#timer !== undefined) return
+    this.#runsHere = true
+    here.add(this)
+  }
+
+  /** Sent now, the call would reach a process that does not read it: nobody could tell whether it runs. */
+  #holdBack(owner: string): void {
+    this.#router.counters.heldBack++
+    const message = `the event loop of "${owner}", which owns the key, has not run for a second or more: the call was not sent`
+    const error = failure('ERR_SHOAL_OVERLOADED', message, false)
+    if (this.#waits) this.#wait(error, Infinity)
+    else this.#settle(error)
+  }
+
+  #leaveHere(): void {
+    if (!this.#runsHere) return
+    this.#runsHere = false
+    this.#router.here.remove(this)
+  }
+
+  #mayRepeat(error: CallFailure): boolean {
+    if (
+      this.#router.closed ||
+      this.#to !== undefined ||
+      !error.retryable ||
+      error.code === 'ERR_SHOAL_TIMEOUT'
+    )
+      return false
+    if (!error.mayHaveRun) return true
+    return this.idempotent && this.#router.budget.spend()
+  }
+
+  /** Goes straight to the owner that the other node named, a few times. */
+  #follow(error: CallFailure): boolean {
+    if (error.owner === undefined || error.owner === this.#target || this.#hints >= hintsMax) return false
+    if (error.owner === this.#router.ports.self) return false
+    this.#hints++
+    this.#hint = error.owner
+    this.#router.counters.retried++
+    this.attempt()
+    return true
+  }
+
+  /** Waits until something is `unblocked`, or for `pauseMs`, whichever comes first. */
+  #wait(error: CallFailure, pauseMs: Millis = this.#nextPauseMs()): void {
+    const { clock } = this.#router.ports
+    const remaining = this.deadline - clock.now()
+    if (remaining <= 0) {
+      this.#settle(error)
+      return
+    }
+    if (!this.#router.park(this)) {
+      const limit = this.#router.limits.waitingCallsMax
+      this.#settle(
+        failure('ERR_SHOAL_OVERLOADED', `${limit} calls wait for an owner already`, this.#mayHaveRun),
+      )
+      return
+    }
+    this.#last = error
+    this.#timer = clock.setTimer(Math.min(pauseMs, remaining), () => this.#retry())
+  }
+
+  /** Pauses grow, and are jittered. */
+  #nextPauseMs(): Millis {
+    const pause = Math.min(backoffMs.first * 2 ** this.#pauses++, backoffMs.max)
+    return pause * (0.5 + this.#router.ports.random.u32() / 2 ** 33)
+  }
+
+  #retry(): void {
+    if (this.deadline <= this.#router.ports.clock.now()) {
+      this.#stopWaiting()
+      this.#settle(this.#last as CallFailure)
+      return
+    }
+    this.#router.counters.retried++
+    this.attempt()
+  }
+
+  #stopWaiting(): void {
+    if (this.#timer === undefined) return
+    this.#timer.cancel()
+    this.#timer = undefined
+    this.#router.unpark(this)
+  }
+
+  #settle(error: CallFailure): void {
+    this.#settled = true
+    this.#stopWaiting()
+    this.#sink.failed(
+      this.#mayHaveRun === error.mayHaveRun ? error : { ...error, mayHaveRun: this.#mayHaveRun },
+    )
+  }
+}
+
+/** What a call says that waited at the gate until its deadline. */
+export function unsure(self: string): CallFailure {
+  const message = `"${self}" did not run for a while and had not checked its view of the cluster by the deadline`
+  return failure('ERR_SHOAL_TIMEOUT', message, false)
+}

@@ -1,0 +1,172 @@
+/**
+ * Watches the nodes of a simulation and ends it when one of them breaks a rule. Checks are made after every event, of
+ * what the event changed: a node is looked at again when it noticed something of a member or changed its table.
+ */
+import type { RequestOptions } from '../../api.ts'
+import type { Env, Millis } from '../../env.ts'
+import type { ShoalNode } from '../../node.ts'
+import { checkOptions, type NodeLimits } from '../../options.ts'
+import type { Handler, Method, MethodOptions } from '../../shard/methods.ts'
+import type { SimProcess } from '../process.ts'
+import type { Simulation } from '../simulation.ts'
+import { disagreement } from './agreement.ts'
+import { Calls } from './calls.ts'
+import type { Checker, Subject } from './checker.ts'
+import { Incarnations } from './incarnations.ts'
+import { LimitsOfNodes } from './node-limits.ts'
+import { Tables } from './tables.ts'
+import { Violation } from './violation.ts'
+
+export interface ClusterChecksOptions {
+  /** The `limits` given to the nodes. Default: their defaults. */
+  readonly limits?: Partial<NodeLimits>
+  /** Further rules, beside the built-in ones. Default: none. */
+  readonly checkers?: readonly Checker[]
+}
+
+/** The process a watched node runs in, as far as it matters here. */
+type Home = Pick<SimProcess, 'boot' | 'state' | 'env'>
+
+export class ClusterChecks {
+  readonly calls: Calls
+  readonly #simulation: Simulation
+  readonly #checkers: readonly Checker[]
+  readonly #subjects = new Set<WatchedNode>()
+  readonly #changed = new Set<WatchedNode>()
+  #broken: Violation | undefined
+
+  /** Watches until the simulation is closed. A broken rule rejects whatever lets time pass, by its `Violation`. */
+  constructor(simulation: Simulation, { limits = {}, checkers = [] }: ClusterChecksOptions = {}) {
+    const now = (): Millis => simulation.now
+    this.#simulation = simulation
+    this.#checkers = [viewRules(now), new LimitsOfNodes(checkOptions({ limits }).limits, now), ...checkers]
+    this.calls = new Calls(
+      now,
+      (violation) => this.#report(violation),
+      () => this.running(),
+    )
+    simulation.onEvent(() => this.#check())
+  }
+
+  /** Watches a node of that process; call it before the node starts. Make its calls through what is returned. */
+  watch(self: Home, node: ShoalNode): WatchedNode {
+    const subject = new WatchedNode(this, self, node)
+    this.#subjects.add(subject)
+    for (const checker of this.#checkers) checker.watched?.(subject, (violation) => this.#report(violation))
+    node.on('member', (change, member) => {
+      try {
+        for (const checker of this.#checkers) checker.member?.(subject, change, member)
+      } catch (error) {
+        this.#report(error as Violation)
+      }
+      this.#touch(subject)
+    })
+    node.on('ownership', () => this.#touch(subject))
+    return subject
+  }
+
+  /** The watched nodes whose process runs. */
+  *running(): Generator<WatchedNode> {
+    for (const subject of this.#subjects) {
+      if (subject.isGone) this.#subjects.delete(subject)
+      else yield subject
+    }
+  }
+
+  /**
+   * Lets time pass until these nodes have one view with all of them alive in it; how long that took. Rejects, and says
+   * what they differ in, after `withinMs`; see `agreementMs` for a bound.
+   */
+  async agreed(nodes: readonly ShoalNode[], withinMs: Millis): Promise<Millis> {
+    const simulation = this.#simulation
+    const from = simulation.now
+    try {
+      return await simulation.until(() => disagreement(nodes) === undefined, withinMs)
+    } catch (error) {
+      const difference = disagreement(nodes)
+      if (simulation.now < from + withinMs || difference === undefined) throw error
+      throw new Violation('agreement', simulation.now, `after ${withinMs} ms without faults ${difference}`)
+    }
+  }
+
+  /** What the node settles at the end of its turn is settled before it is looked at, however long the turn is held up. */
+  #touch(subject: WatchedNode): void {
+    subject.env.clock.defer(() => this.#changed.add(subject))
+  }
+
+  #report(violation: Violation): void {
+    this.#broken ??= violation
+  }
+
+  #check(): void {
+    if (this.#broken !== undefined) throw this.#broken
+    if (this.#changed.size === 0) return
+    const changed = [...this.#changed]
+    this.#changed.clear()
+    for (const subject of changed) {
+      if (subject.isGone) continue
+      for (const checker of this.#checkers) checker.changed?.(subject)
+    }
+  }
+}
+
+/** A node under watch. */
+export class WatchedNode implements Subject {
+  readonly node: ShoalNode
+  readonly env: Env
+  readonly #checks: ClusterChecks
+  readonly #home: Home
+  readonly #boot: number
+  readonly #idempotent = new Map<string, boolean>()
+
+  /** Use `ClusterChecks.watch`. */
+  constructor(checks: ClusterChecks, home: Home, node: ShoalNode) {
+    this.node = node
+    this.env = home.env
+    this.#checks = checks
+    this.#home = home
+    this.#boot = home.boot
+  }
+
+  get isGone(): boolean {
+    return this.#home.boot !== this.#boot || this.#home.state === 'crashed'
+  }
+
+  /** As `node.handle`; each run is checked. */
+  handle<Body = undefined, Reply = unknown>(
+    method: string,
+    handler: Handler<Body, Reply>,
+    options: MethodOptions = {},
+  ): Method<Body, Reply> {
+    const { calls } = this.#checks
+    this.#idempotent.set(method, options.idempotent ?? false)
+    return this.node.handle<Body, Reply>(
+      method,
+      (body, context) => {
+        calls.ran(this, context)
+        return handler(body, context)
+      },
+      options,
+    )
+  }
+
+  /** As `node.request`; the call is checked. `timeoutMs` counts as 5 s where it is not given. */
+  request<Body = unknown, Reply = unknown>(options: RequestOptions<Body, Reply>): Promise<Reply> {
+    const { method, timeoutMs = 5_000 } = options
+    const declared = typeof method === 'string' ? this.#idempotent.get(method) : method.idempotent
+    const idempotent = options.idempotent ?? declared ?? false
+    return this.#checks.calls.request(this, { ...options, timeoutMs }, idempotent, timeoutMs)
+  }
+}
+
+function viewRules(now: () => Millis): Checker {
+  const incarnations = new Incarnations()
+  const tables = new Tables()
+  return {
+    member: ({ node }, change, { name, incarnation, boot }) => {
+      if (change === 'forgotten') incarnations.forgot(node, name, now())
+      else incarnations.holds(node, node.name, name, incarnation, boot, now())
+    },
+    changed: ({ node }) => tables.check(node, now()),
+  }
+}

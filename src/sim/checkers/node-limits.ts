@@ -1,0 +1,58 @@
+/** The limits of whole nodes: what their `stats()` show, read a few times a second. */
+import type { NodeStats } from '../../api.ts'
+import type { Millis } from '../../env.ts'
+import type { NodeLimits } from '../../options.ts'
+import type { Checker, Subject } from './checker.ts'
+import { checkLimits } from './limits.ts'
+import type { Violation } from './violation.ts'
+
+/** Between two readings, on the node's clock. */
+const readEveryMs: Millis = 250
+
+export class LimitsOfNodes implements Checker {
+  readonly #limits: NodeLimits
+  readonly #now: () => Millis
+
+  /** `limits`: those the nodes were given, with the defaults. */
+  constructor(limits: NodeLimits, now: () => Millis) {
+    this.#limits = limits
+    this.#now = now
+  }
+
+  watched(subject: Subject, report: (violation: Violation) => void): void {
+    const { node, env } = subject
+    const read = (): void => {
+      env.clock.setTimer(readEveryMs, read)
+      // It rejects before the node runs and once it is closed.
+      node.stats().then(
+        (stats) => {
+          try {
+            this.check(node.name, stats)
+          } catch (error) {
+            report(error as Violation)
+          }
+        },
+        () => {},
+      )
+    }
+    env.clock.setTimer(readEveryMs, read)
+  }
+
+  /** Throws a `Violation`. The limits of one connection or peer are held against the sum over all. */
+  check(name: string, { router, rpc }: NodeStats): void {
+    const limits = this.#limits
+    const { connections, halfOpen, callsInFlight, callsRunning } = rpc
+    checkLimits(
+      name,
+      {
+        waitingCallsMax: router.waiting,
+        connectionsMax: connections,
+        halfOpenMax: halfOpen,
+        callsInFlightMax: callsInFlight / Math.max(1, connections),
+        callsRunningMax: callsRunning / Math.max(1, connections),
+      },
+      { ...limits },
+      this.#now(),
+    )
+  }
+}

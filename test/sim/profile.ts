@@ -1,0 +1,30 @@
+/**
+ * What a profile of random runs is: one file in profiles/, which exports `profile`. A run follows from its seed and the
+ * range of node counts alone; it throws when a rule is broken.
+ */
+import type { Sometimes } from '../../src/sim/checkers/sometimes.ts'
+
+export interface RunOptions {
+  readonly seed: number
+  /** How many nodes the run begins with: any of these, by the seed. */
+  readonly nodes: { readonly min: number; readonly max: number }
+  readonly sometimes: Sometimes
+}
+
+export interface RunResult {
+  readonly traceHash: string
+  readonly virtualMs: number
+  readonly events: number
+  readonly calls: number
+  /** How long agreement took once faults had ended, and how long it might have taken. */
+  readonly agreedMs: number
+  readonly boundMs: number
+}
+
+export interface Profile {
+  /** What it does, in a line. */
+  readonly about: string
+  /** Rare states that it counts; a run of 1,000 seeds must reach each. */
+  readonly sometimes: readonly string[]
+  run(options: RunOptions): Promise<RunResult>
+}
