@@ -1,50 +1,49 @@
-/** The tests that a mutant is tried against, in the order that finds most soonest. */
+/** The tests that a mutant is tried against. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Mutant } from './mutant.ts'
 
-/** Real processes, sockets and time: too slow and too noisy for a hundred runs. And what checks texts, not behaviour. */
+/** Real processes, sockets and time: too slow and too noisy for so many runs. And what checks texts, not behaviour. */
 const leftOut =
   /^(cluster|cli|interop|host|mutants)\/|^(api|architecture|docs|errors|examples|types|options)\.test/
 
+/** One run of one program that fails if it notices something. */
 export interface Step {
+  readonly name: string
   /** What node is given. */
   readonly args: readonly string[]
-  readonly name: string
 }
 
 export class Suite {
-  readonly #files: readonly string[]
-  readonly #simulator: readonly Step[]
+  /** Every step there is. */
+  readonly all: readonly Step[]
 
   /** `folder`: one with a built program. */
   constructor(folder: string) {
-    const tests = join(folder, 'dist/test')
-    const found = readdirSync(tests, { recursive: true, encoding: 'utf8' })
-    this.#files = found.filter((file) => file.endsWith('.test.js') && !leftOut.test(file)).sort()
-    this.#simulator = []
+    const found = readdirSync(join(folder, 'dist/test'), { recursive: true, encoding: 'utf8' })
+    const files = found.filter((file) => file.endsWith('.test.js') && !leftOut.test(file)).sort()
+    this.all = files.map((file) => ({
+      name: file.replace(/\.test\.js$/, ''),
+      args: [join('dist/test', file)],
+    }))
   }
 
-  /** Everything, as it is run before any fault is made. */
-  get all(): readonly Step[] {
-    return [...this.#files.map(stepOf), ...this.#simulator]
-  }
-
-  /** What the mutant names, then its own room, then the rest, then a sample of the simulator's runs. */
-  stepsFor({ tests, file }: Mutant): Step[] {
-    const room = file.split('/').slice(1, -1).join('/')
-    const chosen = new Set<string>()
+  /** What the mutant names, in that order. Throws for a word that selects nothing. */
+  named({ tests }: Mutant): Step[] {
+    const chosen = new Set<Step>()
     for (const word of tests) {
-      const named = this.#files.filter((test) => test.includes(word))
-      if (named.length === 0 && process.env["STRICT"]) throw new Error(`no test file matches ${word}`)
-      for (const test of named) chosen.add(test)
+      const matching = this.all.filter(({ args }) => args[0]?.includes(word))
+      if (matching.length === 0) throw new Error(`no test file matches ${word}`)
+      for (const step of matching) chosen.add(step)
     }
-    if (room !== '') for (const test of this.#files) if (test.startsWith(`${room}/`)) chosen.add(test)
-    for (const test of this.#files) chosen.add(test)
-    return [...[...chosen].map(stepOf), ...this.#simulator]
+    return [...chosen]
   }
-}
 
-function stepOf(file: string): Step {
-  return { args: [join('dist/test', file)], name: file.replace(/\.test\.js$/, '') }
+  /** All that it does not name: its own room first, then what takes least time. */
+  others(mutant: Mutant, took: ReadonlyMap<string, number>): Step[] {
+    const named = new Set(this.named(mutant))
+    const room = `${mutant.file.split('/').slice(1, -1).join('/')}/`
+    const cost = ({ name }: Step): number => (took.get(name) ?? 0) + (name.startsWith(room) ? 0 : 1e6)
+    return this.all.filter((step) => !named.has(step)).sort((a, b) => cost(a) - cost(b))
+  }
 }

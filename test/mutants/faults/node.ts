@@ -141,7 +141,7 @@ export const nodeFaults: readonly Mutant[] = [
     find: 'this.#pending.delete(id); timer.cancel();',
     replace: 'this.#pending.delete(id);',
     why: 'what is answered leaves no timer behind',
-    tests: ['join.test', 'replies'],
+    tests: ['join.test'],
   },
   {
     id: 'node/gossip-streams-unbounded',

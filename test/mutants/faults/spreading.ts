@@ -54,7 +54,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'return now === state.dead && members.age(peer, core.now) <= core.timing.gossipToTheDeadMs;',
     replace: 'return false;',
     why: 'who is wrongly held dead hears of it by gossip',
-    tests: ['swim/gossip', 'swim/failure', 'swim/heal'],
+    tests: ['swim/failure', 'swim/heal'],
   },
   {
     id: 'swim/gossip-to-oneself',
@@ -62,7 +62,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'if (peer === core.self || !test(core, peer))',
     replace: 'if (!test(core, peer))',
     why: 'nobody wastes gossip, probes and helpers on itself',
-    tests: ['swim/gossip', 'swim/probe', 'paper/swim'],
+    tests: ['swim/probe', 'paper/swim'],
   },
   {
     id: 'swim/gossip-stops-after-one-beat',
@@ -134,7 +134,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'core.timers.set(stream.timer, core.now + core.timing.tcpTimeoutMs);',
     replace: '',
     why: 'a stream that says nothing is closed after tcpTimeoutMs',
-    tests: ['swim/streams', 'swim/hostile', 'membership'],
+    tests: ['swim/sync', 'swim/hostile', 'membership'],
   },
   {
     id: 'swim/seeds-not-remembered',
