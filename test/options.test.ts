@@ -34,6 +34,13 @@ const wrong: readonly [NodeOptions, RegExp][] = [
   [{ ring: { size: 3 } as never }, /^ring\.size: /],
   [{ timeoutMs: Infinity }, /^timeoutMs: /],
   [{ drainMs: 60_001 }, /^drainMs: /],
+  [{ membershipThread: 'no' as never }, /^membershipThread: expected true or false/],
+  [
+    { stalledAfterMs: 999 },
+    /^stalledAfterMs: expected a number from 1000 to 3600000, 0 or Infinity, got 999/,
+  ],
+  [{ stalledAfterMs: '9' as never }, /^stalledAfterMs: /],
+  [{ tags: { lag: '1' } }, /^tags\.lag: expected a name other than/],
   [{ limits: { frameBytesMax: 0 } }, /^limits\.frameBytesMax: /],
   [{ limits: { frames: 1 } as never }, /^limits\.frames: expected no such limit/],
   [{ limits: { frameBytesMax: 4_095 } }, /^limits\.frameBytesMax: .*4096/],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { describe } from '../src/describe.ts'
+import { describe, withLag } from '../src/describe.ts'
 import type { MemberValue } from '../src/membership.ts'
 import { Roster } from '../src/roster.ts'
 
@@ -106,4 +106,28 @@ test('peers are other shoal nodes that are up; a node is alone when it is the on
   roster.apply('joined', value('serf', {}))
   assert.deepEqual([...roster.peers()], [['a', { address: '10.0.0.1:8946', boot: 'b1' }]])
   assert.equal(roster.alone, false)
+})
+
+test('the lag a member tells becomes one of our steps, whatever it says; a stalled one is off the ring', () => {
+  const roster = new Roster('self', digest)
+  const lagOf = (lag: string): number => roster.apply('updated', value('a', { ...tagsOf(), lag })).lag
+  for (const [told, lag] of [
+    ['250', 250],
+    ['999', 250],
+    ['1000', 1_000],
+    ['999999999', 1_000],
+    ['', 0],
+    ['-1000', 0],
+    ['1e9', 0],
+    ['9999999999', 0],
+  ] as const) {
+    assert.equal(lagOf(told), lag, told)
+  }
+  roster.apply('updated', value('a', withLag(tagsOf(), 1_000, true)))
+  assert.equal(roster.get('a')?.status, 'stalled')
+  assert.deepEqual(roster.ringMembers(), [])
+  assert.deepEqual([...roster.stuck()], ['a'])
+  assert.equal(roster.peers().size, 1, 'it can be called by name')
+  roster.apply('updated', value('self', withLag(tagsOf(), 1_000, false)))
+  assert.deepEqual([...roster.stuck()], ['a'], 'our own loop runs, or we would not ask')
 })

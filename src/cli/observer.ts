@@ -34,6 +34,8 @@ export async function asObserver(input: Input, ask: (node: ShoalNode) => Promise
     observer: true,
     timeoutMs,
     drainMs: 0,
+    // It lives for a moment, in which nothing blocks it.
+    membershipThread: false,
     swim: { gossipIntervalMs },
   })
   await node.start({ timeoutMs })

@@ -3,6 +3,7 @@
  * takes, whether it is lost, doubled, overtaken or stopped. Hosts are named by IP address.
  */
 import type { Millis } from '../env.ts'
+import { ShoalError } from '../errors.ts'
 import type { SeededRandom } from './random.ts'
 
 export interface LinkOptions {
@@ -39,6 +40,28 @@ export const linkDefaults: LinkOptions = {
   retransmitMs: 200,
   bytesPerSecond: Number.POSITIVE_INFINITY,
   cut: 'none',
+}
+
+const chances: readonly (keyof LinkOptions)[] = ['loss', 'duplicate', 'reorder']
+const cuts: readonly unknown[] = ['none', 'packets', 'all'] satisfies LinkOptions['cut'][]
+
+/** Throws `ERR_SHOAL_OPTION` for an option that is none or has no sense. */
+export function checkLink(options: Partial<LinkOptions>): void {
+  for (const [name, value] of Object.entries(options) as [keyof LinkOptions, unknown][]) {
+    let range: string | undefined
+    if (!Object.hasOwn(linkDefaults, name)) range = 'no such option'
+    else if (name === 'cut') range = cuts.includes(value) ? undefined : `one of ${cuts.join(', ')}`
+    else if (chances.includes(name)) range = isNumber(value, 0, 1) ? undefined : 'a chance from 0 to 1'
+    else if (name === 'bytesPerSecond')
+      range = isNumber(value, 1, Number.POSITIVE_INFINITY) ? undefined : 'at least 1'
+    else range = isNumber(value, 0, Number.MAX_SAFE_INTEGER) ? undefined : 'milliseconds from 0 on'
+    if (range !== undefined)
+      throw new ShoalError('ERR_SHOAL_OPTION', `link.${name}: ${range}, got ${String(value)}`)
+  }
+}
+
+function isNumber(value: unknown, min: number, max: number): boolean {
+  return typeof value === 'number' && value >= min && value <= max
 }
 
 /** One direction between two hosts. */

@@ -9,7 +9,7 @@ import { Loop, traceKind } from './loop.ts'
 import { makeNetwork } from './network.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type SecondLoop, startThread } from './thread.ts'
-import { toTicks } from './time.ts'
+import { isTime, toTicks } from './time.ts'
 import type { World } from './world.ts'
 
 /** Loops of one process, those of threads that ended included. */
@@ -211,6 +211,7 @@ export class SimProcess<T = unknown> {
    */
   stall(ms: Millis): void {
     this.#mustLive('stall')
+    if (!isTime(ms)) throw this.#error(`cannot stall "${this.name}" for ${ms} ms`)
     const { loop } = this.#current
     const { scheduler } = this.#world
     loop.block()
@@ -219,6 +220,7 @@ export class SimProcess<T = unknown> {
 
   /** Steps the wall clock, forward or back. The monotonic clock does not notice. Lasts over restarts. */
   jumpClock(ms: Millis): void {
+    if (!isTime(Math.abs(ms))) throw this.#error(`cannot move the clock of "${this.name}" by ${ms} ms`)
     this.#skewMs += ms
   }
 

@@ -22,7 +22,7 @@ export interface Runner {
 /** Simulated code under way, and whom to tell of what it must not do. */
 export interface Inside {
   readonly runner: Runner
-  fail(message: string): Error
+  fail(message: string, cause?: unknown): Error
 }
 
 type Callable = (...args: unknown[]) => unknown
@@ -52,6 +52,7 @@ export function watchReality(): void {
   replaceRandomness()
   // The named imports of these modules follow.
   syncBuiltinESMExports()
+  process.on('unhandledRejection', rejected)
 }
 
 export function releaseReality(): void {
@@ -65,6 +66,17 @@ export function releaseReality(): void {
   }
   patches = []
   syncBuiltinESMExports()
+  process.off('unhandledRejection', rejected)
+}
+
+/** A real process would end over it, and so does the run; what others rejected goes the way it always goes. */
+function rejected(reason: unknown): void {
+  if (inside !== undefined) {
+    const { runner, fail } = inside
+    const why = reason instanceof Error ? reason.message : String(reason)
+    const who = runner.name === undefined ? 'the script' : `"${runner.name}"`
+    fail(`${who} left a rejection unhandled: ${why}`, reason)
+  } else if (process.listenerCount('unhandledRejection') === 1) throw reason
 }
 
 function replace<T>(target: object, key: string, make: (real: T) => unknown): void {

@@ -3,12 +3,13 @@
  * one virtual clock. Everything that happens follows from the seed, so that a failure can be seen again.
  */
 import type { Millis } from '../env.ts'
+import { ShoalError } from '../errors.ts'
 import { SimulationError } from './error.ts'
-import type { LinkOptions } from './links.ts'
+import { checkLink, type LinkOptions } from './links.ts'
 import { type Program, SimProcess, type SpawnOptions } from './process.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type Runner, releaseReality, watchReality } from './reality.ts'
-import { toTicks } from './time.ts'
+import { isTime, toTicks } from './time.ts'
 import { World, type WorldCounters } from './world.ts'
 
 export interface SimulationOptions {
@@ -59,6 +60,7 @@ export class Simulation implements AsyncDisposable {
   readonly #processes = new Map<string, SimProcess<unknown>>()
   #isClosed = false
 
+  /** Watches the platform's timers until it is closed. Throws `ERR_SHOAL_OPTION`. */
   constructor(options: SimulationOptions = {}) {
     const {
       seed = 1,
@@ -66,6 +68,7 @@ export class Simulation implements AsyncDisposable {
       startAt = startAtDefault,
       streamTimeoutMs = streamTimeoutMsDefault,
     } = options
+    checkOptions(options)
     this.seed = seed
     this.random = new SeededRandom(seedFrom(`${seed}/script`))
     this.#startAt = startAt
@@ -79,8 +82,14 @@ export class Simulation implements AsyncDisposable {
     }
     watchReality()
     this.links = {
-      set: (from, to, change) => links.set(this.#ip(from), this.#ip(to), change),
-      setAll: (change) => links.setAll(change),
+      set: (from, to, change) => {
+        checkLink(change)
+        links.set(this.#ip(from), this.#ip(to), change)
+      },
+      setAll: (change) => {
+        checkLink(change)
+        links.setAll(change)
+      },
     }
   }
 
@@ -142,6 +151,7 @@ export class Simulation implements AsyncDisposable {
 
   /** Calls `fn` at a time `ms` from now: a fault, a step of a script. */
   at(ms: Millis, fn: () => void): void {
+    this.#checkTime(ms)
     const { scheduler, turns } = this.#world
     scheduler.at(scheduler.now + toTicks(ms), () => {
       turns.enter(this.#script)
@@ -150,7 +160,7 @@ export class Simulation implements AsyncDisposable {
   }
 
   /**
-   * Cuts the links between machines, both ways unless told, until `heal`. Without `to`: from all others. Packets under
+   * Cuts the links between machines, both ways unless told, until `heal`. Without `to`: from all others so far. Packets under
    * way still arrive; streams go silent, and try again.
    */
   cut(from: Place | readonly Place[], to?: Place | readonly Place[], options: CutOptions = {}): void {
@@ -192,8 +202,12 @@ export class Simulation implements AsyncDisposable {
   }
 
   #pass(ms: Millis, done: (() => boolean) | undefined): Promise<boolean> {
-    if (!(ms >= 0)) throw this.#error(`time does not pass by ${ms} ms`)
+    this.#checkTime(ms)
     return this.#world.turns.run(this.now + toTicks(ms), done)
+  }
+
+  #checkTime(ms: Millis): void {
+    if (!isTime(ms)) throw this.#error(`expected milliseconds from 0 on, got ${ms}`)
   }
 
   #ip(place: Place): string {
@@ -227,6 +241,22 @@ export class Simulation implements AsyncDisposable {
   #error(message: string): SimulationError {
     return new SimulationError(message, this.#world.turns.moment)
   }
+}
+
+function checkOptions({
+  seed = 1,
+  link = {},
+  startAt = 0,
+  streamTimeoutMs = 0,
+  ...rest
+}: SimulationOptions): void {
+  const wrong = (name: string, range: string, value: unknown): ShoalError =>
+    new ShoalError('ERR_SHOAL_OPTION', `${name}: ${range}, got ${String(value)}`)
+  for (const [name, value] of Object.entries(rest)) throw wrong(name, 'no such option', value)
+  if (!Number.isSafeInteger(seed)) throw wrong('seed', 'an integer', seed)
+  if (!isTime(startAt)) throw wrong('startAt', 'milliseconds from 0 on', startAt)
+  if (!isTime(streamTimeoutMs)) throw wrong('streamTimeoutMs', 'milliseconds from 0 on', streamTimeoutMs)
+  checkLink(link)
 }
 
 function listOf(places: Place | readonly Place[]): readonly Place[] {

@@ -10,3 +10,8 @@ const ticksPerMs = 1024
 export function toTicks(ms: Millis): Millis {
   return Math.ceil(ms * ticksPerMs) / ticksPerMs
 }
+
+/** Whether so much time can pass. */
+export function isTime(ms: Millis): boolean {
+  return ms >= 0 && ms <= Number.MAX_SAFE_INTEGER
+}

@@ -140,7 +140,7 @@ export class Turns {
   #inside(runner: Runner): Inside {
     const known = this.#insides.get(runner)
     if (known !== undefined) return known
-    const inside: Inside = { runner, fail: (message) => this.fail(message) }
+    const inside: Inside = { runner, fail: (message, cause) => this.fail(message, cause) }
     this.#insides.set(runner, inside)
     return inside
   }

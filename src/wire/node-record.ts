@@ -156,13 +156,19 @@ export function readNodes(
 function readNode(c: Cursor, held: HeldNodes | undefined): PushPullNode {
   if (held !== undefined) {
     const end = recordEnd(c.bytes, c.at, c.end)
-    const record = end < 0 ? undefined : held.heldNode(decodeText(c.bytes, nameFrom, nameTo))
+    const record = end < 0 ? undefined : heldAt(c.bytes, held)
     if (record?.bytes.length === end - c.at && isAt(record.bytes, c)) {
       c.at = end
       return record
     }
   }
   return readFields(c)
+}
+
+/** Whoever is named where `recordEnd` has found a value for the name. Any other field may hold what is no text. */
+function heldAt(bytes: Uint8Array, held: HeldNodes): NodeRecord | undefined {
+  for (let i = 0; i < keys.name.length; i++) if (bytes[nameKeyAt + i] !== keys.name[i]) return undefined
+  return held.heldNode(decodeText(bytes, nameFrom, nameTo))
 }
 
 function readFields(c: Cursor): PushPullNode {
@@ -207,7 +213,8 @@ function isAt(expected: Uint8Array, { bytes, at, end }: Cursor): boolean {
   return true
 }
 
-/** Where `recordEnd` found what should be the name. */
+/** Where `recordEnd` found what should be the name, and its key. */
+let nameKeyAt = 0
 let nameFrom = 0
 let nameTo = 0
 
@@ -232,6 +239,7 @@ export function recordEnd(bytes: Uint8Array, at: number, end: number): number {
   if (to < 0 || bytes[to] !== fixRaw + 4) return -1
   to = bytes[to + 5] === nil ? to + 6 : rawEnd(bytes, to + 5)
   if (to < 0 || to >= end || bytes[to] !== fixRaw + 4) return -1
+  nameKeyAt = to
   nameTo = rawEnd(bytes, to + 5)
   nameFrom = to + (bytes[to + 5] === raw16 ? 8 : 6)
   to = nameTo

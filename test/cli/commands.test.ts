@@ -41,16 +41,17 @@ after(async () => {
 
 const shoal = (...args: string[]): Promise<LineProcess & Ended> => processes.finished(args)
 
-test('members lists address, state, status, tags and share, and not the tool itself', async () => {
+test('members lists address, state, status, lag, tags and share, and not the tool itself', async () => {
   const { code, lines } = await shoal('members', ...via, '--json')
   assert.equal(code, 0)
   assert.deepEqual(
-    lines.map(({ name, address, state, status, tags }) => ({ name, address, state, status, tags })),
+    lines.map(({ name, address, state, status, lag, tags }) => ({ name, address, state, status, lag, tags })),
     nodes.map(({ name, addresses }) => ({
       name,
       address: addresses.gossip,
       state: 'alive',
       status: 'ready',
+      lag: 0,
       tags: { role: name === 'ant' ? 'web' : 'db' },
     })),
   )
@@ -63,7 +64,7 @@ test('members without --json is a table', async () => {
   const [head = '', ...rows] = text.trim().split('\n')
   assert.match(head, /^name +address +state +status +lag +share +tags$/)
   assert.equal(rows.length, 2)
-  assert.match(rows[0] ?? '', /^ant +127\.0\.0\.1:\d+ +alive +ready +\d+\.\d% +role=web$/)
+  assert.match(rows[0] ?? '', /^ant +127\.0\.0\.1:\d+ +alive +ready +- +\d+\.\d% +role=web$/)
 })
 
 test('owner and why answer as the members do', async () => {

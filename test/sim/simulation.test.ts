@@ -1,6 +1,9 @@
 /** Driving a simulation: time, waiting, faults, checks, and how each failure says where it happened. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
+import type { ShoalError } from '../../src/index.ts'
 import { Simulation, SimulationError } from '../../src/sim/index.ts'
 import { idle, pair } from './wire.ts'
 
@@ -93,6 +96,57 @@ test('what a process throws ends the run and names it; so does what it defers, a
     })
     await sim.close()
   }
+})
+
+test('an unhandled rejection in simulated code ends the run, any other the process, as always', async () => {
+  const index = new URL('../../src/sim/index.js', import.meta.url).href
+  const run = (script: string): Promise<string> =>
+    promisify(execFile)(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `import { Simulation } from '${index}'; const sim = new Simulation(); ${script}`,
+    ]).then(
+      ({ stdout }) => stdout,
+      ({ stderr }: { stderr: string }) => `died: ${stderr}`,
+    )
+  const inside = `
+    sim.spawn('a', ({ env }) => { env.clock.setTimer(5, () => { Promise.reject(new Error('lost')) }) })
+    await sim.run(10).catch((error) => console.log(error.message))
+    await sim.close()`
+  assert.equal(await run(inside), '"a" left a rejection unhandled: lost (seed 1, at 5.000 ms, process "a")\n')
+  assert.match(
+    await run(`Promise.reject(new Error('outside')); await sim.run(1e9)`),
+    /^died: .*Error: outside/s,
+  )
+})
+
+test('options and times without sense are refused by name', async () => {
+  for (const [options, told] of [
+    [{ seed: 1.5 }, /seed: an integer, got 1\.5/],
+    [{ startAt: Number.NaN }, /startAt: milliseconds from 0 on, got NaN/],
+    [{ streamTimeoutMs: -1 }, /streamTimeoutMs: milliseconds from 0 on, got -1/],
+    [{ sead: 1 }, /sead: no such option/],
+    [{ link: { loss: 2 } }, /link\.loss: a chance from 0 to 1, got 2/],
+    [{ link: { delay: 2 } }, /link\.delay: no such option/],
+    [{ link: { bytesPerSecond: 0 } }, /link\.bytesPerSecond: at least 1, got 0/],
+  ] as [object, RegExp][]) {
+    assert.throws(
+      () => new Simulation(options),
+      (error: ShoalError) => {
+        assert.equal(error.code, 'ERR_SHOAL_OPTION')
+        assert.match(error.message, told)
+        return true
+      },
+    )
+  }
+  assert.equal(setTimeout.name, 'setTimeout', 'nothing is watched for a simulation that did not come about')
+  const { sim, a } = await pair()
+  assert.throws(() => sim.links.set(a, 'b', { delayMs: -1 }), /link\.delayMs: milliseconds from 0 on, got -1/)
+  assert.throws(() => sim.links.setAll({ cut: 'some' as never }), /link\.cut: one of none, packets, all/)
+  assert.throws(() => sim.at(Number.NaN, () => {}), /expected milliseconds from 0 on, got NaN/)
+  assert.throws(() => a.stall(-1), /cannot stall "a" for -1 ms/)
+  assert.throws(() => a.jumpClock(Number.POSITIVE_INFINITY), /cannot move the clock/)
+  await sim.close()
 })
 
 test('a process that answers itself without any time passing is found out', async () => {

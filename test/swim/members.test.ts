@@ -96,3 +96,48 @@ test('a name that is buried twice is forgotten once', () => {
   assert.equal(members.find('member-1'), -1)
   assert.deepEqual([members.tombstoneCount, members.registry.size, members.registry.facetCount], [0, 1, 1])
 })
+
+test('tables that say the same share one image, and what changed is in the next', () => {
+  const random = new SeededRandom(4)
+  const registry = new PeerRegistry()
+  const one = new Members(registry)
+  const two = new Members(registry)
+  fill(one, 50, random)
+  two.copy(one, random)
+  const image = one.heldTable()
+  assert.equal(image?.nodes.length, 50)
+  assert.equal(two.heldTable(), image)
+  two.setIncarnation(two.find('member-7'), 2)
+  const next = two.heldTable()
+  assert.equal(next?.nodes.find(({ name }) => name === 'member-7')?.incarnation, 2)
+  assert.equal(one.heldTable()?.nodes.find(({ name }) => name === 'member-7')?.incarnation, 1)
+  two.setState(two.find('member-8'), state.suspect, 0)
+  assert.deepEqual(
+    two.heldTable()?.suspects.map(({ name }) => name),
+    ['member-8'],
+  )
+  two.clear()
+  assert.equal(two.heldTable()?.nodes.length, 0)
+})
+
+test('an image does not outlive the ids it speaks in', () => {
+  const random = new SeededRandom(5)
+  const members = new Members(new PeerRegistry())
+  fill(members, 3, random)
+  assert.equal(members.heldTable()?.nodes.length, 3)
+  members.clear()
+  // The same ids with other names and facts, and the same numbers in the columns.
+  for (const name of ['x', 'y', 'z']) {
+    const peer = members.add(name, 0, random)
+    members.setFacet(peer, Uint8Array.of(10, 9, 9, 9), 1, vsn, undefined)
+    members.setIncarnation(peer, 1)
+    members.setState(peer, state.alive, 0)
+  }
+  assert.deepEqual(
+    members
+      .heldTable()
+      ?.nodes.map(({ name }) => name)
+      .sort(),
+    ['x', 'y', 'z'],
+  )
+})

@@ -60,7 +60,7 @@ export const packetMessage: fc.Arbitrary<PacketMessage> = fc.oneof(
 const node: fc.Arbitrary<PushPullNode> = record({
   ...{ name, addr: ip, port, meta: maybe(bytes(600)), incarnation: u32, state: fc.nat(3), vsn },
 })
-const pushPull: fc.Arbitrary<PushPull> = record({
+export const pushPull: fc.Arbitrary<PushPull> = record({
   ...{ type: just('pushPull'), join: fc.boolean(), nodes: fc.array(node, { maxLength: 20 }) },
   userState: bytes(500),
 })
