@@ -7,6 +7,7 @@ import { rpcFaults } from './faults/rpc.ts'
 import { shardFaults } from './faults/shard.ts'
 import { simFaults } from './faults/sim.ts'
 import { spreadingFaults } from './faults/spreading.ts'
+import { stallFaults } from './faults/stall.ts'
 import { wireFaults } from './faults/wire.ts'
 import type { Mutant } from './mutant.ts'
 
@@ -19,5 +20,6 @@ export const catalogue: readonly Mutant[] = [
   ...rpcFaults,
   ...shardFaults,
   ...nodeFaults,
+  ...stallFaults,
   ...simFaults,
 ]

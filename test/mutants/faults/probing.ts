@@ -115,7 +115,7 @@ export const probingFaults: readonly Mutant[] = [
   {
     id: 'swim/nack-not-sent',
     file: relay,
-    find: "this.#outbox.sendWithRiders(relay.asker, encodeMessage({ type: 'nack', seqNo: relay.seqNo }));",
+    find: "this.#outbox.sendWithRiders(relay.asker, { type: 'nack', seqNo: relay.seqNo });",
     replace: '',
     why: 'a helper that hears nothing says so in time',
     tests: ['swim/probe'],
@@ -131,15 +131,15 @@ export const probingFaults: readonly Mutant[] = [
   {
     id: 'swim/indirect-probe-not-relayed',
     file: relay,
-    find: 'this.#outbox.sendWithRiders(formatAddress(target, port), ping);',
-    replace: '',
+    find: 'this.#outbox.sendWithRiders(formatAddress(target, port), {',
+    replace: 'void ({',
     why: 'a helper pings whom it is asked to ping',
     tests: ['swim/probe', 'swim/failure', 'paper/swim'],
   },
   {
     id: 'swim/ack-not-relayed',
     file: relay,
-    find: 'this.#outbox.sendWithRiders(relay.asker, ack);',
+    find: "this.#outbox.sendWithRiders(relay.asker, { type: 'ack', seqNo: relay.seqNo, payload: undefined });",
     replace: '',
     why: 'a helper hands the ack on to who asked',
     tests: ['swim/probe', 'swim/failure', 'paper/swim'],

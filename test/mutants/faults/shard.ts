@@ -2,6 +2,7 @@
 import type { Mutant } from '../mutant.ts'
 
 const router = 'src/shard/router.ts'
+const routed = 'src/shard/routed.ts'
 const methods = 'src/shard/methods.ts'
 
 export const shardFaults: readonly Mutant[] = [
@@ -23,7 +24,7 @@ export const shardFaults: readonly Mutant[] = [
   },
   {
     id: 'shard/hints-followed-without-limit',
-    file: router,
+    file: routed,
     find: '|| this.#hints >= hintsMax',
     replace: '',
     why: 'two nodes that name each other as owner are asked a few times, then after a pause',
@@ -31,7 +32,7 @@ export const shardFaults: readonly Mutant[] = [
   },
   {
     id: 'shard/call-that-may-have-run-repeated',
-    file: router,
+    file: routed,
     find: 'return this.idempotent && this.#router.budget.spend();',
     replace: 'return this.#router.budget.spend();',
     why: 'a call that may have run is repeated only if it was declared idempotent',
@@ -39,7 +40,7 @@ export const shardFaults: readonly Mutant[] = [
   },
   {
     id: 'shard/retry-budget-ignored',
-    file: router,
+    file: routed,
     find: 'return this.idempotent && this.#router.budget.spend();',
     replace: 'return this.idempotent;',
     why: 'retries are a share of the traffic',
@@ -55,7 +56,7 @@ export const shardFaults: readonly Mutant[] = [
   },
   {
     id: 'shard/first-attempt-forgotten',
-    file: router,
+    file: routed,
     find: 'this.#mayHaveRun ||= error.mayHaveRun;',
     replace: 'this.#mayHaveRun = error.mayHaveRun;',
     why: 'a failure says mayHaveRun when any of its attempts may have run',
@@ -63,7 +64,7 @@ export const shardFaults: readonly Mutant[] = [
   },
   {
     id: 'shard/call-to-a-named-node-repeated',
-    file: router,
+    file: routed,
     find: 'this.#to !== undefined ||',
     replace: '',
     why: 'a call to a named node is made once',
@@ -72,14 +73,14 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/waiting-calls-unbounded',
     file: router,
-    find: 'if (this.#waiting.size >= this.limits.waitingCallsMax)',
-    replace: 'if (false)',
+    find: 'return this.#waiting.size + this.#held.size >= this.limits.waitingCallsMax;',
+    replace: 'return false;',
     why: 'waitingCallsMax is a limit',
     tests: ['shard/router'],
   },
   {
     id: 'shard/deadline-ignored-while-waiting',
-    file: router,
+    file: routed,
     find: 'if (this.deadline <= this.#router.ports.clock.now()) {',
     replace: 'if (false) {',
     why: 'a call without an owner waits until its deadline and says so',
@@ -87,7 +88,7 @@ export const shardFaults: readonly Mutant[] = [
   },
   {
     id: 'shard/deadline-of-a-local-call-ignored',
-    file: router,
+    file: routed,
     find: 'here.add(this);',
     replace: '',
     why: 'a handler in this process does not outlive the deadline of its caller',
@@ -95,9 +96,9 @@ export const shardFaults: readonly Mutant[] = [
   },
   {
     id: 'shard/repeated-without-pause',
-    file: router,
-    find: 'backoffMs.first * 2 ** this.#waits++',
-    replace: '0 * this.#waits++',
+    file: routed,
+    find: 'backoffMs.first * 2 ** this.#pauses++',
+    replace: '0 * this.#pauses++',
     why: 'attempts are spaced by growing pauses',
     tests: ['shard/router'],
   },
@@ -111,7 +112,7 @@ export const shardFaults: readonly Mutant[] = [
   },
   {
     id: 'shard/cancel-stops-at-the-caller',
-    file: router,
+    file: routed,
     find: 'this.#stopWaiting(); this.#leaveHere(); this.#handle?.cancel();',
     replace: 'this.#stopWaiting(); this.#leaveHere();',
     why: 'a cancelled call is cancelled where it runs',
@@ -135,7 +136,7 @@ export const shardFaults: readonly Mutant[] = [
   },
   {
     id: 'shard/repeated-after-close',
-    file: router,
+    file: routed,
     find: 'if (this.#router.closed ||',
     replace: 'if (',
     why: 'no call is tried again once its node is closed',

@@ -195,8 +195,8 @@ export const spreadingFaults: readonly Mutant[] = [
   {
     id: 'swim/pinger-of-a-leaver-not-told',
     file: 'src/swim/swim.ts',
-    find: 'this.#outbox.send(to, ack, farewell);',
-    replace: 'this.#outbox.send(to, ack);',
+    find: 'this.#outbox.send(to, encodeMessage(ack), farewell);',
+    replace: 'this.#outbox.send(to, encodeMessage(ack));',
     why: 'whoever still pings a leaver hears that it leaves',
     tests: ['swim/leave'],
   },
