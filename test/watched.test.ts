@@ -149,3 +149,26 @@ test('closed, it leaves no timer', async () => {
   assert.equal(clock.timers, 0)
   assert.deepEqual([...stage.open], [])
 })
+
+test('whoever asks again while it is told of the pause is answered by the later id', async () => {
+  const stage = new Stage()
+  const answered: number[] = []
+  const membership: WatchedMembership = new WatchedMembership(stage.env, (event) => {
+    if (event.type === 'paused') membership.send({ type: 'validate', id: 2 })
+    if (event.type === 'validated') answered.push(event.id)
+  })
+  await membership.start(config)
+  const alive = {
+    type: 'alive',
+    incarnation: 1,
+    node: 'ann',
+    addr: Uint8Array.of(10, 0, 0, 1),
+    port: 1,
+  } as const
+  const vsn = Uint8Array.of(1, 5, 2, 0, 0, 0)
+  stage.packet(encodeMessage({ ...alive, meta: encodeTags({}), vsn }), '10.0.0.1:1')
+  stage.clock.jump(5_000)
+  membership.send({ type: 'validate', id: 1 })
+  stage.clock.advance(10_000)
+  assert.deepEqual(answered, [0, 2])
+})
