@@ -1,6 +1,6 @@
 /**
  * Question: what does membership cost at rest, and how long until a member that died without a word is dead to
- * all? The real machines on the tests' virtual clock and network (0.2 to 0.4 ms one way, no loss), so the counts
+ * all? The real machines on the simulator's clock and network (0.25 to 0.5 ms one way, no loss), so the counts
  * are exact and equal on every machine. No RPC connections, so no evidence: the worst case of detection. Run:
  * `node dist/bench/membership.bench.js`; the tables stand in docs/guide.md.
  */

@@ -32,6 +32,9 @@ export class Members implements HeldNodes {
   #cursor = 0
   #aliveCount = 0
   #revision = 0
+  /** The image that showed this table when it was at that revision. */
+  #image: TableImage | undefined
+  #imageRevision = -1
   #tombstones: number[] = []
   #tombstonesHead = 0
 
@@ -137,14 +140,25 @@ export class Members implements HeldNodes {
 
   heldTable(): NodeTable | undefined {
     const { registry } = this
-    const columns = { states: this.#state, incarnations: this.#incarnation, facets: this.#facet }
-    if (registry.image?.shows(columns) !== true) {
-      const records: NodeRecord[] = []
-      for (let peer = 0; peer < this.#state.length; peer += 1)
-        if (this.#state[peer]! <= state.left) records.push(this.nodeRecord(peer))
-      registry.image = new TableImage(columns, records)
+    // An image that the registry gave up may speak in ids that mean others now.
+    if (
+      this.#image === undefined ||
+      this.#image !== registry.image ||
+      this.#imageRevision !== this.#revision
+    ) {
+      const columns = { states: this.#state, incarnations: this.#incarnation, facets: this.#facet }
+      if (registry.image?.shows(columns) !== true) registry.image = new TableImage(columns, this.#records())
+      this.#image = registry.image
+      this.#imageRevision = this.#revision
     }
-    return registry.image.table
+    return this.#image.table
+  }
+
+  #records(): NodeRecord[] {
+    const records: NodeRecord[] = []
+    for (let peer = 0; peer < this.#state.length; peer += 1)
+      if (this.#state[peer]! <= state.left) records.push(this.nodeRecord(peer))
+    return records
   }
 
   /** Adds a name as dead with incarnation 0 at a random place of the probe list, or revives its tombstone. */
@@ -245,7 +259,6 @@ export class Members implements HeldNodes {
       else states[peer] = state.absent
     }
     this.clear()
-    this.#revision += 1
     this.#state = states
     this.#incarnation = from.#incarnation.slice()
     this.#facet = from.#facet.slice()
@@ -259,6 +272,7 @@ export class Members implements HeldNodes {
 
   /** Gives all references back, for a machine that ends while its registry lives on. */
   clear(): void {
+    this.#revision += 1
     for (let peer = 0; peer < this.#state.length; peer += 1) {
       const value = this.#state[peer]!
       if (value === state.absent) continue

@@ -119,10 +119,12 @@ export class Writer {
 
   /** What was written since `start`, in an array of its own. */
   finish(): Uint8Array {
-    const written = this.bytes.slice(0, this.at)
-    if (this.bytes.length > keptBytesMax) this.bytes = new Uint8Array(4096)
+    const { bytes, at } = this
     this.at = 0
-    return written
+    if (bytes.length <= keptBytesMax) return bytes.slice(0, at)
+    this.bytes = new Uint8Array(4096)
+    // Much of it is used: not worth a copy.
+    return at * 2 > bytes.length ? bytes.subarray(0, at) : bytes.slice(0, at)
   }
 
   /**

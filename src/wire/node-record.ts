@@ -134,20 +134,18 @@ function writeNode(w: Writer, node: PushPullNode): void {
 
 const shape = new StructShape(['Name', 'Addr', 'Port', 'Meta', 'Incarnation', 'State', 'Vsn'])
 
-/** All records of a table, or the table that is held if it is the same. Throws only WireError. */
-export function readNodes(
-  c: Cursor,
-  count: number,
-  held: HeldNodes | undefined,
-): NodeTable | readonly PushPullNode[] {
-  // Nobody holds nothing.
-  if (held?.count === count) {
-    const table = held.heldTable()
-    if (table !== undefined && isAt(table.bytes, c)) {
-      c.at += table.bytes.length
-      return table
-    }
-  }
+/** The table that is held, if it is what comes next. */
+export function readTable(c: Cursor, count: number, held: HeldNodes | undefined): NodeTable | undefined {
+  // Only who holds as many may hold the same; nobody holds nothing.
+  if (held?.count !== count) return undefined
+  const table = held.heldTable()
+  if (table === undefined || !isAt(table.bytes, c)) return undefined
+  c.at += table.bytes.length
+  return table
+}
+
+/** So many records; those that are held come out as what is held. Throws only WireError. */
+export function readNodes(c: Cursor, count: number, held: HeldNodes | undefined): PushPullNode[] {
   const nodes: PushPullNode[] = []
   for (let i = 0; i < count; i++) nodes.push(readNode(c, held))
   return nodes

@@ -10,9 +10,10 @@ import { messageTypes } from './message-types.ts'
 import { readBool, readUint, u32Max, writeBool, writeMapHeader, writeUint } from './msgpack.ts'
 import {
   type HeldNodes,
-  NodeTable,
+  type NodeTable,
   type PushPullNode,
   readNodes,
+  readTable,
   recordEnd,
   writeNodes,
 } from './node-record.ts'
@@ -34,6 +35,9 @@ export interface PushPull {
 /** What a stream can hold. */
 export type StreamMessage = PushPull | Ping | Ack | User | ErrorReply
 
+/** Of a push/pull: its type, three names, three values. */
+const headerBytesMax = 64
+
 const writer = new Writer()
 const cursor = new Cursor()
 const keys = {
@@ -43,35 +47,47 @@ const keys = {
   userStateLen: fieldKey('UserStateLen'),
 } as const
 
-/** A message without its wrappers. RangeError for values the format must not carry, and over the limits. */
-export function encodeStreamMessage(message: StreamMessage, limits: StreamLimits): Uint8Array {
-  if (message.type === 'user') return encodeUser(message, limits)
-  return message.type === 'pushPull' ? encodePushPull(message, limits) : encodeMessage(message)
+/** A message without its wrappers, behind the bytes of `front`. RangeError for values the format must not carry, and over the limits. */
+export function encodeStreamMessage(
+  message: StreamMessage,
+  limits: StreamLimits,
+  front: Uint8Array,
+): Uint8Array {
+  writer.start()
+  if (message.type === 'pushPull') writePushPull(message, limits, front)
+  else if (message.type === 'user') writeUser(message, limits, front)
+  else {
+    writer.copy(front)
+    writer.copy(encodeMessage(message))
+  }
+  return writer.finish()
 }
 
-function encodeUser(message: User, limits: StreamLimits): Uint8Array {
-  writer.start()
+function writeUser(message: User, limits: StreamLimits, front: Uint8Array): void {
+  writer.copy(front)
   writer.u8(messageTypes.user)
   writeMapHeader(writer, 1)
   writer.copy(keys.userMsgLen)
   writeUint(writer, message.body.length, limits.userStateBytesMax)
   writer.copy(message.body)
-  return writer.finish()
 }
 
-function encodePushPull(message: PushPull, limits: StreamLimits): Uint8Array {
-  writer.start()
+function writePushPull(message: PushPull, limits: StreamLimits, front: Uint8Array): void {
+  const { join, nodes, table, userState } = message
+  // A large table gets its room at once.
+  if (table !== undefined)
+    writer.reserve(front.length + headerBytesMax + table.bytes.length + userState.length)
+  writer.copy(front)
   writer.u8(messageTypes.pushPull)
   writeMapHeader(writer, 3)
   writer.copy(keys.join)
-  writeBool(writer, message.join)
+  writeBool(writer, join)
   writer.copy(keys.nodes)
-  writeUint(writer, message.nodes.length, limits.pushPullNodesMax)
+  writeUint(writer, nodes.length, limits.pushPullNodesMax)
   writer.copy(keys.userStateLen)
-  writeUint(writer, message.userState.length, limits.userStateBytesMax)
-  writeNodes(writer, message.nodes, message.table)
-  writer.copy(message.userState)
-  return writer.finish()
+  writeUint(writer, userState.length, limits.userStateBytesMax)
+  writeNodes(writer, nodes, table)
+  writer.copy(userState)
 }
 
 const pushPullShape = new StructShape(['Nodes', 'UserStateLen', 'Join'])
@@ -109,10 +125,10 @@ function readUserHeader(c: Cursor): number {
 }
 
 /**
- * The message in these bytes, which are exactly one as a `MessageMeter` measured it; members that are `held` come out
+ * The message in these bytes, which are exactly one as a `MessageMeter` measured it (and found to have that table); members that are `held` come out
  * as what is held of them. Throws only WireError.
  */
-export function decodeStreamMessage(bytes: Uint8Array, held?: HeldNodes): StreamMessage {
+export function decodeStreamMessage(bytes: Uint8Array, held?: HeldNodes, known?: NodeTable): StreamMessage {
   cursor.reset(bytes, 1, bytes.length)
   switch (bytes[0]) {
     case messageTypes.user: {
@@ -121,10 +137,12 @@ export function decodeStreamMessage(bytes: Uint8Array, held?: HeldNodes): Stream
     }
     case messageTypes.pushPull: {
       const { join, nodes: count, userStateBytes } = readPushPullHeader(cursor)
-      const found = readNodes(cursor, count, held)
+      const table = known ?? readTable(cursor, count, held)
+      if (known !== undefined) cursor.advance(known.bytes.length)
+      const nodes = table?.nodes ?? readNodes(cursor, count, held)
       const userState = cursor.view(userStateBytes)
-      if (!(found instanceof NodeTable)) return { type: 'pushPull', join, nodes: found, userState }
-      return { type: 'pushPull', join, nodes: found.nodes, table: found, userState }
+      if (table === undefined) return { type: 'pushPull', join, nodes, userState }
+      return { type: 'pushPull', join, nodes, table, userState }
     }
     default:
       return decodeMessage(bytes) as Ping | Ack | ErrorReply
@@ -137,8 +155,11 @@ export function decodeStreamMessage(bytes: Uint8Array, held?: HeldNodes): Stream
  */
 export class MessageMeter {
   readonly #limits: StreamLimits
+  readonly #held: HeldNodes | undefined
   readonly #scanner = new ValueScanner()
   readonly #cursor = new Cursor()
+  /** The table that follows, if it is the one that is held. */
+  table: NodeTable | undefined
   /** Type byte of the message; -1 before it was seen. */
   #type = -1
   /** Where the struct at hand starts. */
@@ -152,8 +173,9 @@ export class MessageMeter {
   /** Raw bytes behind the last struct. */
   #rawBytes = 0
 
-  constructor(limits: StreamLimits) {
+  constructor(limits: StreamLimits, held: HeldNodes | undefined) {
     this.#limits = limits
+    this.#held = held
   }
 
   /** Measures the message whose type byte is at `at`. */
@@ -161,6 +183,7 @@ export class MessageMeter {
     this.#type = -1
     this.#structAt = at
     this.#rawBytes = 0
+    this.table = undefined
   }
 
   /**
@@ -179,14 +202,25 @@ export class MessageMeter {
         throw new WireError('limit', `a struct has over ${this.#limits.structBytesMax} bytes`)
       }
       if (!complete) return undefined
-      if (this.#header) this.#readHeader(bytes, this.#scanner.at)
+      const isHeader = this.#header
+      if (isHeader) this.#readHeader(bytes, this.#scanner.at)
       this.#structs--
       this.#structAt = this.#scanner.at
       this.#scanner.start(this.#structAt)
       this.#isRecord = this.#type === messageTypes.pushPull
+      if (isHeader && this.#isRecord) this.#recognise(bytes, end)
     }
     const messageEnd = this.#structAt + this.#rawBytes
     return messageEnd <= end ? messageEnd : undefined
+  }
+
+  /** A whole table that we hold takes one look. */
+  #recognise(bytes: Uint8Array, end: number): void {
+    this.#cursor.reset(bytes, this.#structAt, end)
+    this.table = readTable(this.#cursor, this.#structs, this.#held)
+    if (this.table === undefined) return
+    this.#structs = 0
+    this.#structAt = this.#cursor.at
   }
 
   /** A member's record in its usual layout takes one look instead of fifteen. */

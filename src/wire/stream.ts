@@ -51,29 +51,31 @@ export class StreamCodec {
    */
   seal(message: StreamMessage, role: StreamRole): Uint8Array {
     const { keyring, verifyOutgoing, compress } = this.#envelope
-    const plain = encodeStreamMessage(message, this.#limits)
-    // A stream is compressed even if it grows, as in Go.
-    const inner = compress ? encodeCompressed(plain) : plain
     const header = role === 'dialer' ? this.#label.header : noBytes
     const sealing = verifyOutgoing && hasKeys(keyring)
+    if (!sealing && !compress) return this.#checked(encodeStreamMessage(message, this.#limits, header))
+    const plain = encodeStreamMessage(message, this.#limits, noBytes)
+    // A stream is compressed even if it grows, as in Go.
+    const inner = compress ? encodeCompressed(plain) : plain
     const frontBytes = header.length + (sealing ? encryptHeaderBytes : 0)
-    const size = frontBytes + inner.length + (sealing ? sealOverheadBytes : 0)
-    if (size > this.#limits.streamBytesMax) {
-      throw new RangeError(`a stream has at most ${this.#limits.streamBytesMax} bytes, not ${size}`)
-    }
-    if (frontBytes === 0) return inner
-    const out = new Uint8Array(size)
+    const out = new Uint8Array(frontBytes + inner.length + (sealing ? sealOverheadBytes : 0))
     out.set(header)
     if (!sealing) {
       out.set(inner, header.length)
-      return out
+      return this.#checked(out)
     }
     const length = inner.length + sealOverheadBytes
     out[header.length] = encryptType
     new DataView(out.buffer).setUint32(header.length + 1, length)
     const extra = this.#extra(out.subarray(header.length, frontBytes))
     sealInto(out, frontBytes, inner, keyring, extra, this.#random)
-    return out
+    return this.#checked(out)
+  }
+
+  #checked(stream: Uint8Array): Uint8Array {
+    const { streamBytesMax } = this.#limits
+    if (stream.length <= streamBytesMax) return stream
+    throw new RangeError(`a stream has at most ${streamBytesMax} bytes, not ${stream.length}`)
   }
 
   /** Reads what the other side writes; `role` is ours. Members that are `held` come out as what is held of them. */
@@ -127,13 +129,13 @@ export class StreamReader {
     this.#label = label
     this.#extra = extra
     this.#held = held
-    this.#meter = new MessageMeter(limits)
+    this.#meter = new MessageMeter(limits, held)
   }
 
   /**
-   * Feeds bytes (copied). The message once it is whole, undefined while more is needed or after it was
-   * handed out; what follows it is ignored. Throws WireError, then and on every later call, when the bytes
-   * can never become a message or pass a limit.
+   * Feeds bytes. The message once it is whole, which may have views into them: copy what is kept. Undefined while more
+   * is needed (the bytes are copied) or after it was handed out; what follows it is ignored. Throws WireError, then and
+   * on every later call, when the bytes can never become a message or pass a limit.
    */
   push(chunk: Uint8Array): StreamMessage | undefined {
     if (this.#done) return undefined
@@ -141,10 +143,13 @@ export class StreamReader {
     try {
       this.#append(chunk)
       const message = this.#read()
-      if (message !== undefined) {
-        this.#done = true
-        this.#bytes = noBytes
+      if (message === undefined) {
+        // Not `slice`, which is no copy of a Buffer.
+        if (this.#bytes === chunk) this.#bytes = new Uint8Array(chunk)
+        return undefined
       }
+      this.#done = true
+      this.#bytes = noBytes
       return message
     } catch (error) {
       this.#failure = error
@@ -163,15 +168,20 @@ export class StreamReader {
     if (size > this.#limits.streamBytesMax) {
       throw new WireError('limit', `over ${this.#limits.streamBytesMax} bytes in a stream`)
     }
+    this.#size = size
+    if (size === chunk.length) {
+      // Often the first bytes are all of them.
+      this.#bytes = chunk
+      return
+    }
     if (size > this.#bytes.length) {
       const grown = new Uint8Array(
         Math.max(size, Math.min(this.#bytes.length * 2, this.#limits.streamBytesMax)),
       )
-      grown.set(this.#bytes.subarray(0, this.#size))
+      grown.set(this.#bytes.subarray(0, size - chunk.length))
       this.#bytes = grown
     }
-    this.#bytes.set(chunk, this.#size)
-    this.#size = size
+    this.#bytes.set(chunk, size - chunk.length)
   }
 
   #read(): StreamMessage | undefined {
@@ -188,7 +198,7 @@ export class StreamReader {
       case 'plain': {
         const end = this.#meter.advance(this.#bytes, this.#size)
         if (end === undefined) return undefined
-        return decodeStreamMessage(this.#bytes.subarray(this.#start, end), this.#held)
+        return decodeStreamMessage(this.#bytes.subarray(this.#start, end), this.#held, this.#meter.table)
       }
       default:
         return this.#kind satisfies never
@@ -262,6 +272,6 @@ export class StreamReader {
     this.#meter.start(0)
     const end = this.#meter.advance(bytes, bytes.length)
     if (end === undefined) throw new WireError('malformed', 'the message is cut short')
-    return decodeStreamMessage(bytes.subarray(0, end), this.#held)
+    return decodeStreamMessage(bytes.subarray(0, end), this.#held, this.#meter.table)
   }
 }

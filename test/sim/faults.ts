@@ -112,8 +112,8 @@ class Script {
   }
 }
 
-/** Begins one fault; what is returned ends it. */
-type Fault = (script: Script) => (() => void) | undefined
+/** Begins one fault; what is returned ends it, `lengthMs` later. */
+type Fault = (script: Script, lengthMs: number) => (() => void) | undefined
 
 function split(script: Script, left: string[], right: string[]): () => void {
   script.splits += 1
@@ -152,7 +152,7 @@ const faults: Readonly<Record<FaultKind, Fault>> = {
       duplicate: random.pick([0, 0, 0.1]),
       reorder: random.pick([0, 0.2]),
       reorderMs: random.pick([20, 200]),
-      jitterMs: random.pick([0.25, 5, 100]),
+      jitterMs: random.pick([0.25, 5, 100, 600]),
     })
     return () => stage.setLinks({ loss: 0, duplicate: 0, reorder: 0, reorderMs: 50, jitterMs: 0.25 })
   },
@@ -216,9 +216,10 @@ const faults: Readonly<Record<FaultKind, Fault>> = {
     script.stage.pause(name)
     return () => script.stage.resume(name)
   },
-  stall: (script) => {
+  stall: (script, lengthMs) => {
     const name = script.pick(0)
-    if (name !== undefined) script.stage.stall(name, script.random.pick([50, 300, 1_500, 5_000]))
+    if (name !== undefined)
+      script.stage.stall(name, Math.min(lengthMs, script.random.pick([50, 300, 1_500, 12_000])))
     return undefined
   },
   clock: (script) => {
@@ -258,6 +259,9 @@ export interface Disturbance {
   readonly lengthMaxMs: number
 }
 
+/** Moments are rounded up to ticks of the clock: what is to end in time ends a little earlier. */
+const marginMs = 5
+
 /**
  * Plans the faults from now on. Whoever let the time pass calls `healed` once the nodes agree again.
  */
@@ -275,9 +279,13 @@ export function disturb(
     const drawnMs = random.chance(0.5)
       ? random.fraction() * lengthMaxMs
       : 100 * (lengthMaxMs / 100) ** random.fraction()
-    const lengthMs = Math.min(drawnMs, forMs - startMs)
+    // Halves that have not given each other up have nothing to heal.
+    const lengthMs = Math.min(
+      kind === 'halves' ? Math.max(drawnMs, lengthMaxMs / 2) : drawnMs,
+      forMs - startMs - marginMs,
+    )
     stage.at(startMs, () => {
-      const end = faults[kind](script)
+      const end = faults[kind](script, lengthMs)
       if (end !== undefined) stage.at(lengthMs, end)
     })
   }
