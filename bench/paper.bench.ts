@@ -8,13 +8,16 @@
 import { detectionFigures, disseminationFigures, gapFigures, loadFigures } from './paper/detection.ts'
 import type { Figure, Scale } from './paper/figure.ts'
 import { figureFour } from './paper/figure-four.ts'
+import { intervalFigures, type Progress, thresholdFigures } from './paper/lifeguard-tables.ts'
 
-const experiments: Readonly<Record<string, (scale: Scale) => Figure[]>> = {
+const experiments: Readonly<Record<string, (scale: Scale, progress: Progress) => Figure[]>> = {
   'swim.first-detection': detectionFigures,
   'swim.load': loadFigures,
   'swim.probe-gap': gapFigures,
   'swim.dissemination': disseminationFigures,
   'swim.figure-4': figureFour,
+  'lifeguard.threshold': thresholdFigures,
+  'lifeguard.interval': intervalFigures,
 }
 
 const args = process.argv.slice(2)
@@ -25,7 +28,7 @@ for (const [name, run] of Object.entries(experiments)) {
   if (words.length > 0 && !words.some((word) => name.startsWith(word))) continue
   const startedAt = process.hrtime.bigint()
   process.stderr.write(`${name} …\n`)
-  for (const figure of run(scale)) {
+  for (const figure of run(scale, (note) => process.stderr.write(`  ${note}\n`))) {
     if (figure.holds === false) missed += 1
     console.log(JSON.stringify({ ...figure, command: `npm run bench:paper -- ${name}` }))
   }

@@ -63,6 +63,7 @@ export class Gate {
   /** Looks at the clocks and says whether a keyed call may run now. */
   pass(): boolean {
     if (this.#shutAt !== undefined) return false
+    if (this.#watch === undefined || this.#watch.ran()) return true
     this.beat()
     return this.#shutAt === undefined
   }

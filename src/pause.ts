@@ -41,6 +41,18 @@ export class PauseWatch {
   }
 
   /**
+   * Whether the loop ran all the time, by the wall clock alone, which is the cheaper one to read and shows every kind of
+   * pause. One that was set back shows nothing; then, and when in doubt, the other is asked too, by `look`.
+   */
+  ran(): boolean {
+    const wall = this.#clock.wallTime()
+    const ms = wall - this.#lastWall
+    if (ms < 0 || ms > this.#pauseMs) return false
+    this.#lastWall = wall
+    return true
+  }
+
+  /**
    * How long the loop did not run before now, told once; 0 unless it was a pause. Monotonic time goes on in a stopped
    * process, but may stand still in a suspended machine, whose wall clock then jumps: the longer of both counts. A
    * wall clock that somebody sets forward looks the same and costs a needless question to peers.

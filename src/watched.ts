@@ -97,10 +97,12 @@ export class WatchedMembership implements MembershipPort {
   }
 
   #validate(id: number): void {
+    // Before the look: whoever hears of a pause from it asks again, and needs no answer to what it asked before.
+    this.#asker = id
     this.#look()
-    if (this.#checking === 0) this.#emit({ type: 'validated', id, pausedMs: 0, asked: 0, answered: 0 })
-    // Whoever asks again needs no answer to what it asked before.
-    else this.#asker = id
+    if (this.#checking !== 0 || this.#asker !== id) return
+    this.#asker = 0
+    this.#emit({ type: 'validated', id, pausedMs: 0, asked: 0, answered: 0 })
   }
 
   #take(event: MembershipEvent): void {

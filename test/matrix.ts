@@ -11,6 +11,11 @@ const majors = [22, 24]
 const words = process.argv.slice(2)
 const packageName = `node-${process.platform}-${process.arch}`
 const failed: string[] = []
+/** What a simulation of whole nodes leaves behind, by version: the same everywhere. */
+const traces = new Map<string, string>()
+const trace = (binary: string): string =>
+  spawnSync(binary, [join(import.meta.dirname, 'sim', 'storm.js'), '1'], { encoding: 'utf8' }).stdout.trim()
+traces.set(process.version, trace(process.execPath))
 
 for (const major of majors) {
   const folder = join(tmpdir(), `shoal-node-${major}`)
@@ -32,7 +37,11 @@ for (const major of majors) {
   console.log(`\n# Node ${version}`)
   const { status } = spawnSync(binary, [join(import.meta.dirname, 'run.js'), ...words], { stdio: 'inherit' })
   if (status !== 0) failed.push(version)
+  traces.set(version, trace(binary))
 }
+
+for (const [version, left] of traces) console.log(`# Node ${version} simulates seed 1 to ${left}`)
+if (new Set(traces.values()).size > 1) failed.push('one version or another: the traces differ')
 
 if (failed.length > 0) {
   console.error(`failed under Node ${failed.join(', ')}`)

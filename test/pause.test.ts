@@ -56,3 +56,23 @@ test('the threshold is the probe timeout, and the loop beats several times withi
   ])
   assert.deepEqual(watchTiming(0), { pauseMs: 20, beatMs: 10 })
 })
+
+test('the quick look finds every pause by the wall clock, and leaves one that was set back to the long look', () => {
+  const { clock, pass } = clocks()
+  const watch = new PauseWatch(clock, 200)
+  for (let call = 0; call < 10; call++) {
+    pass(150)
+    assert.equal(watch.ran(), true)
+  }
+  watch.look()
+  pass(10_000)
+  assert.equal(watch.ran(), false)
+  assert.equal(watch.look(), 10_000)
+  pass(0, 10_000)
+  assert.equal(watch.ran(), false)
+  assert.equal(watch.look(), 10_000)
+  pass(10_000, -1)
+  assert.equal(watch.ran(), false)
+  assert.equal(watch.look(), 10_000)
+  assert.equal(watch.ran(), true)
+})

@@ -9,6 +9,16 @@ import { encodeTags } from '../src/wire/tags.ts'
 import { config, Stage } from './support/stage.ts'
 
 const { beatMs } = watchTiming(profiles.local.probeTimeoutMs)
+/** Another member. */
+const alive = {
+  type: 'alive',
+  incarnation: 1,
+  node: 'ann',
+  addr: Uint8Array.of(10, 0, 0, 1),
+  port: 1,
+  meta: encodeTags({}),
+  vsn: Uint8Array.of(1, 5, 2, 0, 0, 0),
+} as const
 const tags = { sh: '1', rpc: '8946', b: 'b1', st: 'ready', ring: 'r1' }
 
 async function watched(mainLagMs?: () => number) {
@@ -47,15 +57,7 @@ test('after a pause it says so, checks the view and says that too', async () => 
 
 test('whoever asks first after a pause finds it out, and is answered after the check', async () => {
   const { stage, clock, of, membership } = await watched()
-  const alive = {
-    type: 'alive',
-    incarnation: 1,
-    node: 'ann',
-    addr: Uint8Array.of(10, 0, 0, 1),
-    port: 1,
-  } as const
-  const vsn = Uint8Array.of(1, 5, 2, 0, 0, 0)
-  stage.packet(encodeMessage({ ...alive, meta: encodeTags({}), vsn }), '10.0.0.1:1')
+  stage.packet(encodeMessage(alive), '10.0.0.1:1')
   clock.jump(5_000)
   membership.send({ type: 'validate', id: 8 })
   assert.equal(of('paused').length, 1)
@@ -69,6 +71,21 @@ test('whoever asks first after a pause finds it out, and is answered after the c
       [8, 0],
     ],
   )
+})
+
+test('a question that brings a pause to light does not displace the one asked because of it', async () => {
+  const stage = new Stage()
+  const answered: number[] = []
+  const membership: WatchedMembership = new WatchedMembership(stage.env, (event) => {
+    if (event.type === 'paused') membership.send({ type: 'validate', id: 2 })
+    if (event.type === 'validated') answered.push(event.id)
+  })
+  await membership.start({ ...config, tags })
+  stage.packet(encodeMessage(alive), '10.0.0.1:1')
+  stage.clock.jump(5_000)
+  membership.send({ type: 'validate', id: 1 })
+  stage.clock.advance(10_000)
+  assert.deepEqual(answered, [0, 2])
 })
 
 test('the machine hears of a pause once, whichever clock showed it', async () => {
@@ -131,4 +148,27 @@ test('closed, it leaves no timer', async () => {
   await membership.close()
   assert.equal(clock.timers, 0)
   assert.deepEqual([...stage.open], [])
+})
+
+test('whoever asks again while it is told of the pause is answered by the later id', async () => {
+  const stage = new Stage()
+  const answered: number[] = []
+  const membership: WatchedMembership = new WatchedMembership(stage.env, (event) => {
+    if (event.type === 'paused') membership.send({ type: 'validate', id: 2 })
+    if (event.type === 'validated') answered.push(event.id)
+  })
+  await membership.start(config)
+  const alive = {
+    type: 'alive',
+    incarnation: 1,
+    node: 'ann',
+    addr: Uint8Array.of(10, 0, 0, 1),
+    port: 1,
+  } as const
+  const vsn = Uint8Array.of(1, 5, 2, 0, 0, 0)
+  stage.packet(encodeMessage({ ...alive, meta: encodeTags({}), vsn }), '10.0.0.1:1')
+  stage.clock.jump(5_000)
+  membership.send({ type: 'validate', id: 1 })
+  stage.clock.advance(10_000)
+  assert.deepEqual(answered, [0, 2])
 })

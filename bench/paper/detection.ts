@@ -44,7 +44,7 @@ export function firstDetections(roundRobin: boolean, groups: number): number[] {
 }
 
 export function detectionFigures(scale: Scale): Figure[] {
-  const groups = byScale(scale, { test: 4, bench: 75, full: 600 })
+  const groups = byScale(scale, { test: 2, bench: 75, full: 600 })
   // At the size of the test's sample the mean itself varies by 0.08.
   const tolerance = byScale(scale, { test: 0.25, bench: 0.03, full: 0.03 })
   return [true, false].map((roundRobin) => {
@@ -70,7 +70,7 @@ export function sentPerPeriod(members: number, periods: number): number[] {
   for (let period = 0; period < periods; period += 1) {
     world.run(periodMs)
     const after = nodes.map((node) => node.packetsOut)
-    after.forEach((count, place) => sent.push(count - before[place]!))
+    sent.push(...after.map((count, place) => count - before[place]!))
     before = after
   }
   return sent

@@ -48,19 +48,9 @@ export function swimMode(options: SwimModeOptions): SwimNodeOptions {
   }
 }
 
-/** A group in which everybody knows everybody: all join through the first, and once more through the last. */
+/** A group in which everybody knows everybody and nothing is left to tell. */
 export function settledGroup(world: SwimWorld, options: SwimModeOptions): SwimNode[] {
-  const nodes = world.cluster(options.members, swimMode(options))
-  world.run(periodMs)
-  const last = nodes.at(-1)!
-  for (const node of nodes) {
-    if (node !== last) node.join(last)
-    world.run(5)
-  }
-  // Long enough for all that was said to have been said often enough.
-  world.run(periodMs * 20)
-  for (const node of nodes) {
-    if (node.swim.memberCount !== nodes.length) throw new Error(`${node.name} does not know all members`)
-  }
+  const nodes = world.settled(options.members, swimMode(options))
+  world.run(periodMs * 12)
   return nodes
 }

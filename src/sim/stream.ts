@@ -110,7 +110,8 @@ export class SimStream implements ByteStream {
   destroy(): void {
     if (this.isGone) return
     const out = this.#out
-    if (this.#unreadBytes > 0) this.#sendReset()
+    // Node reads ahead into its own buffer even while paused; the kernel resets for what it still holds beyond.
+    if (this.#unreadBytes > highWaterMarkBytes) this.#sendReset()
     else if (out !== undefined && this.#isEstablished && !this.#finSent) {
       this.#finSent = true
       out.send('fin')

@@ -70,12 +70,19 @@ export class SwimNode {
   /** Its open streams. Belongs to the traffic. */
   readonly streams: Map<number, StreamEnd> = new Map()
   readonly #wake = new Wake(this)
+  /**
+   * How long it takes to handle each datagram or chunk that waited while the process was blocked; what arrives
+   * meanwhile waits behind, and a block that begins before the end leaves the rest waiting. 0: all at once.
+   */
+  backlogMs: Millis = 0
   #heldInputs: SwimInput[] | undefined
+  #backlog: SimEvent | undefined
   #heldPackets = 0
   #heldOutputs: Sending[] | undefined
   #acceptedId = 0
-  /** Of a blocked process. */
-  #timersUntil: Millis = Number.POSITIVE_INFINITY
+  #stopsAt: ((sending: Sending) => boolean) | undefined
+  /** Blocked, and its timers stand still. */
+  #isStopped = false
 
   /** Made by `SwimWorld`. */
   constructor(world: SwimWorld, index: number, config: SwimConfig, options: SwimNodeOptions) {
@@ -91,14 +98,15 @@ export class SwimNode {
 
   /** Feeds the machine, or the edge of a process that does not read. */
   input(input: SwimInput): void {
-    if (this.state === 'up') this.#feed(input)
+    if (this.state === 'up' && (this.#backlog === undefined || !isReceived(input))) this.#feed(input)
+    else if (this.state === 'up') this.#hold(input)
     else if (this.state === 'paused' || (this.state === 'blocked' && isReceived(input))) this.#hold(input)
     else if (this.state === 'blocked') this.#feed(input)
   }
 
   /** Takes a datagram from the network. */
   receive(packet: Packet): void {
-    if (this.state === 'up') {
+    if (this.state === 'up' && this.#backlog === undefined) {
       this.#feed(packet)
       this.world.traffic.release(packet)
     } else this.input(packet)
@@ -126,13 +134,16 @@ export class SwimNode {
 
   /**
    * Lifeguard's anomaly (section 5.1 of that paper): every message waits just before it is sent and just after it was
-   * received, while timers go on: for ever, or for `timersMs`. With the latter the process is like one of many threads,
-   * of which each stands still from the first message that it tries to send.
+   * received, while timers go on: for ever, or until a message waits for which `stopsAt` is true. With the latter the
+   * process is like one of many threads, of which each stands still from the first message that it tries to send.
    */
-  block(timersMs: Millis = Number.POSITIVE_INFINITY): void {
+  block(stopsAt?: (sending: Sending) => boolean): void {
     if (this.state !== 'up') return
     this.state = 'blocked'
-    this.#timersUntil = this.world.now + timersMs
+    if (this.#backlog !== undefined) this.world.scheduler.remove(this.#backlog)
+    this.#backlog = undefined
+    this.#stopsAt = stopsAt
+    this.#isStopped = false
   }
 
   /** All that waited passes now: what goes out, then timers that stood still, then what came in. */
@@ -144,7 +155,8 @@ export class SwimNode {
     for (const output of outputs) this.#send(output)
     if (this.swim.deadline <= this.world.now) this.#feed(tick)
     else this.#arm()
-    this.#release()
+    if (this.backlogMs > 0) this.#handleBacklog()
+    else this.#release()
   }
 
   /** SIGKILL: the host answers that nobody listens, open streams break. */
@@ -196,7 +208,7 @@ export class SwimNode {
   /** Its timer is due, or was. */
   wake(): void {
     if (this.state === 'paused' || this.state === 'down') return
-    if (this.state === 'blocked' && this.world.now > this.#timersUntil) return
+    if (this.state === 'blocked' && this.#isStopped) return
     if (this.swim.deadline <= this.world.scheduler.now) this.#feed(tick)
     else this.#arm()
   }
@@ -225,6 +237,7 @@ export class SwimNode {
       if (this.state === 'blocked') {
         this.#heldOutputs ??= []
         this.#heldOutputs.push(output)
+        this.#isStopped ||= this.#stopsAt?.(output) ?? false
       } else this.#send(output)
     } else if (output.type === 'member') {
       const { name, incarnation } = output.member
@@ -254,6 +267,21 @@ export class SwimNode {
     }
     this.#heldInputs ??= []
     this.#heldInputs.push(input)
+  }
+
+  #handleBacklog(): void {
+    this.#backlog = undefined
+    const input = this.#heldInputs?.shift()
+    if (input === undefined || this.state !== 'up') {
+      this.#heldInputs = undefined
+      return
+    }
+    if (input instanceof Packet) {
+      this.#heldPackets -= 1
+      this.receive(input)
+    } else this.input(input)
+    if (this.state === 'up')
+      this.#backlog = this.world.at(this.world.now + this.backlogMs, () => this.#handleBacklog())
   }
 
   #release(): void {

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { after, describe, test } from 'node:test'
 
 const index = resolve(import.meta.dirname, '../../src/index.js')
+const hostEnv = resolve(import.meta.dirname, '../../src/host/env.js')
 const folder = mkdtempSync(join(tmpdir(), 'shoal-thread-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 const killMs = 20_000
@@ -122,6 +123,26 @@ describe('the thread of membership', { concurrency: 2 }, () => {
     `)
     assert.deepEqual([code, out], [0, ' true\n'], err)
     assert.doesNotMatch(err, /MaxListeners/)
+  })
+
+  test('a thread that dies closes its node, which says so, and nothing keeps the process alive', async () => {
+    const { code, out, err } = await run(`
+      import { systemEnv } from ${JSON.stringify(hostEnv)}
+      let thread
+      const startThread = (handlers) => (thread = systemEnv.startThread(handlers))
+      const node = createNode({ name: 'a', port: 0, profile: 'local', env: { ...systemEnv, startThread } })
+      const noticed = new Promise((resolve) => node.on('notice', (told) => told.code === 'threadFailed' && resolve(told)))
+      await node.start()
+      thread.post(undefined)
+      const { level, code, message } = await noticed
+      console.log(level, code, message)
+      await node.request({ method: 'm', key: 'k' }).catch(({ code }) => console.log(code))
+    `)
+    assert.deepEqual([code, err], [0, ''])
+    assert.match(
+      out,
+      /^warn threadFailed the thread of membership has ended: .*; the node is closed\nERR_SHOAL_STATE\n$/,
+    )
   })
 
   test('inline by option: no thread is started', async () => {

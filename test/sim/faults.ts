@@ -17,6 +17,8 @@ export interface Stage {
   readonly names: readonly string[]
   /** What one node holds of another: `alive`, `suspect`, `dead`, `left`, or `unknown`. */
   sees(observer: string, name: string): string
+  /** How long until somebody declares a suspect dead; Infinity where nobody suspects it, or nobody can tell. */
+  untilDeathMs(name: string): number
   setLinks(change: Partial<LinkOptions>): void
   /** The links from and to one node. */
   setLinksOf(name: string, change: Partial<LinkOptions>): void
@@ -48,6 +50,7 @@ export type FaultKind =
   | 'powerLoss'
   | 'quickRestart'
   | 'pause'
+  | 'brink'
   | 'stall'
   | 'clock'
   | 'leave'
@@ -112,8 +115,8 @@ class Script {
   }
 }
 
-/** Begins one fault; what is returned ends it. */
-type Fault = (script: Script) => (() => void) | undefined
+/** Begins one fault; what is returned ends it, `lengthMs` later. */
+type Fault = (script: Script, lengthMs: number) => (() => void) | undefined
 
 function split(script: Script, left: string[], right: string[]): () => void {
   script.splits += 1
@@ -123,17 +126,18 @@ function split(script: Script, left: string[], right: string[]): () => void {
   ])
   return () => {
     script.splits -= 1
-    if (left.length === right.length && isSplit(script.stage, left, right)) script.isHalved = true
+    if (areHalves(script.stage, left, right)) script.isHalved = true
     end()
   }
 }
 
-function isSplit(stage: Stage, left: readonly string[], right: readonly string[]): boolean {
-  const apart = (ones: readonly string[], others: readonly string[]): boolean =>
-    ones.every((one) => others.every((other) => ['dead', 'unknown'].includes(stage.sees(one, other))))
-  return (
-    [...left, ...right].every((name) => stage.up.includes(name)) && apart(left, right) && apart(right, left)
-  )
+/** Of those that run, as many are on each side, and nobody holds anyone of the other side alive. */
+function areHalves(stage: Stage, left: readonly string[], right: readonly string[]): boolean {
+  const ones = left.filter((name) => stage.up.includes(name))
+  const others = right.filter((name) => stage.up.includes(name))
+  const apart = (from: readonly string[], to: readonly string[]): boolean =>
+    from.every((one) => to.every((other) => ['dead', 'unknown'].includes(stage.sees(one, other))))
+  return ones.length > 0 && ones.length === others.length && apart(ones, others) && apart(others, ones)
 }
 
 function crashFor(script: Script, silent: boolean): (() => void) | undefined {
@@ -152,7 +156,7 @@ const faults: Readonly<Record<FaultKind, Fault>> = {
       duplicate: random.pick([0, 0, 0.1]),
       reorder: random.pick([0, 0.2]),
       reorderMs: random.pick([20, 200]),
-      jitterMs: random.pick([0.25, 5, 100]),
+      jitterMs: random.pick([0.25, 5, 100, 600]),
     })
     return () => stage.setLinks({ loss: 0, duplicate: 0, reorder: 0, reorderMs: 50, jitterMs: 0.25 })
   },
@@ -216,9 +220,30 @@ const faults: Readonly<Record<FaultKind, Fault>> = {
     script.stage.pause(name)
     return () => script.stage.resume(name)
   },
-  stall: (script) => {
+  /** Goes on in the last moment in which it can refute what is said of it. */
+  brink: ({ stage, random }) => {
+    const { up } = stage
+    if (up.length < 2) return undefined
+    const name = random.pick(up)
+    const leftMs = random.fraction() * 60
+    let isOver = false
+    stage.pause(name)
+    const look = (): void => {
+      if (isOver) return
+      isOver = stage.untilDeathMs(name) <= leftMs
+      if (isOver) stage.resume(name)
+      else stage.at(10, look)
+    }
+    look()
+    return () => {
+      if (!isOver) stage.resume(name)
+      isOver = true
+    }
+  },
+  stall: (script, lengthMs) => {
     const name = script.pick(0)
-    if (name !== undefined) script.stage.stall(name, script.random.pick([50, 300, 1_500, 5_000]))
+    if (name !== undefined)
+      script.stage.stall(name, Math.min(lengthMs, script.random.pick([50, 300, 1_500, 12_000])))
     return undefined
   },
   clock: (script) => {
@@ -258,6 +283,9 @@ export interface Disturbance {
   readonly lengthMaxMs: number
 }
 
+/** Moments are rounded up to ticks of the clock: what is to end in time ends a little earlier. */
+const marginMs = 5
+
 /**
  * Plans the faults from now on. Whoever let the time pass calls `healed` once the nodes agree again.
  */
@@ -275,9 +303,13 @@ export function disturb(
     const drawnMs = random.chance(0.5)
       ? random.fraction() * lengthMaxMs
       : 100 * (lengthMaxMs / 100) ** random.fraction()
-    const lengthMs = Math.min(drawnMs, forMs - startMs)
+    // Halves that have not given each other up have nothing to heal.
+    const lengthMs = Math.min(
+      kind === 'halves' ? Math.max(drawnMs, lengthMaxMs / 2) : drawnMs,
+      forMs - startMs - marginMs,
+    )
     stage.at(startMs, () => {
-      const end = faults[kind](script)
+      const end = faults[kind](script, lengthMs)
       if (end !== undefined) stage.at(lengthMs, end)
     })
   }

@@ -9,10 +9,11 @@ export interface RunOptions {
   /** How many nodes the run begins with: any of these, by the seed. */
   readonly nodes: { readonly min: number; readonly max: number }
   readonly sometimes: Sometimes
+  /** The run has begun: where to read its trace hash, which is wanted of runs that fail, too. */
+  readonly begun: (traceHash: () => string) => void
 }
 
 export interface RunResult {
-  readonly traceHash: string
   readonly virtualMs: number
   readonly events: number
   readonly calls: number

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import type { ShoalError } from '../../src/index.ts'
 import { Simulation, SimulationError } from '../../src/sim/index.ts'
+import { startCluster } from './nodes.ts'
 import { idle, pair } from './wire.ts'
 
 test('time passes only when told, and exactly as far', async () => {
@@ -166,6 +167,18 @@ test('one run at a time; a closed simulation ends the run under way and does not
   await assert.rejects(running, /the simulation was closed/)
   await sim.close()
   await assert.rejects(sim.run(1), /the simulation was closed/)
+})
+
+test('a closed simulation leaves nothing behind that keeps a process alive', async () => {
+  const immediates = (): number =>
+    process.getActiveResourcesInfo().filter((kind) => kind === 'Immediate').length
+  const sim = new Simulation()
+  const nodes = await startCluster(sim, 2)
+  await sim.close()
+  assert.ok(nodes.every(({ state, timers }) => state === 'crashed' && timers === 0))
+  await new Promise((resolve) => setImmediate(resolve))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(immediates() <= 1, `${immediates()}`)
 })
 
 test('a test may go on with its own asynchronous work between runs', async () => {

@@ -64,6 +64,38 @@ test('a blocked node hears and says nothing, its timers go on, and what waited p
   for (const node of nodes) assert.equal(node.alive.length, 5)
 })
 
+test('the timers of a blocked node stand still once a message waits that stops them, and come first at the end', () => {
+  const world = new SwimWorld(3)
+  const [, blocked] = world.cluster(5) as [SwimNode, SwimNode]
+  world.run(20_000)
+  const { probes } = blocked.swim.counters
+  blocked.block(() => true)
+  world.run(10_000)
+  assert.equal(blocked.swim.counters.probes, probes + 1)
+  blocked.unblock()
+  assert.equal(blocked.swim.counters.stalls, 1)
+})
+
+test('what waited for a blocked node takes time to handle, and a new block leaves the rest of it waiting', () => {
+  const world = new SwimWorld(3)
+  const [, blocked] = world.cluster(5) as [SwimNode, SwimNode]
+  world.run(20_000)
+  blocked.backlogMs = 10
+  blocked.block()
+  world.run(4000)
+  const { packetsIn } = blocked.swim.counters
+  assert.ok(blocked.heldPackets > 3)
+  blocked.unblock()
+  world.run(15)
+  blocked.block()
+  assert.equal(blocked.swim.counters.packetsIn, packetsIn + 2)
+  world.run(100)
+  assert.ok(blocked.heldPackets > 1)
+  blocked.unblock()
+  world.run(1000)
+  assert.equal(blocked.heldPackets, 0)
+})
+
 test('what a node loses on its own side does not touch the others', () => {
   const world = new SwimWorld(4)
   const nodes = world.cluster(3)

@@ -4,7 +4,8 @@
  */
 import type { Millis } from '../../env.ts'
 import type { ShoalNode } from '../../node.ts'
-import type { SwimTiming } from '../../swim/config.ts'
+import type { Profile } from '../../options.ts'
+import { profiles, type SwimTiming } from '../../swim/config.ts'
 import { suspicionMs, suspicionWindow } from '../../swim/suspicion.ts'
 
 /** What keeps these nodes from one view; `undefined` when they have it. All must run; those that left are not among them. */
@@ -17,6 +18,8 @@ export function disagreement(nodes: readonly ShoalNode[]): string | undefined {
       const member = others.get(name)
       others.delete(name)
       if (member?.state !== 'alive') return `to ${node.name}, ${name} is ${member?.state ?? 'unknown'}`
+      if (member.status === 'joining' || member.status === 'stalled' || member.status === 'draining')
+        return `to ${node.name}, ${name} is ${member.status}`
     }
     for (const { name, state } of others.values()) {
       if (state === 'alive' || state === 'suspect')
@@ -29,18 +32,19 @@ export function disagreement(nodes: readonly ShoalNode[]): string | undefined {
 }
 
 /**
- * How long members may take to agree once faults have ended, by the timings and the number of members ever:
- * - the last one gone is still to be found: each probes it once a round, of `members` probe intervals; a node in bad
- *   health takes up to twice as long, as it regains a point of health with each probe that succeeds;
+ * How long members may take to agree once faults have ended, by the timings, the number of members ever, and how many of
+ * those are `gone` for good:
+ * - the last one gone is still to be found: each member is probed once a round of `members` probe intervals, and a
+ *   prober in bad health takes up to twice as long, as it regains a point of health with each probe that succeeds;
  * - then it is suspected for at most the longest window, once more if the accusation was lost with its accuser;
- * - two sides of a split find each other: one place is tried after each pause, of 1.25 times `healIntervalMaxMs` and the
- *   time-out of a connection; every other member may have to be tried before one that answers;
- * - what they then hold against each other is refuted and gossiped: one push/pull interval more than suffices.
+ * - the sides of a split find each other: one place is tried after each pause, which lasts at most 1.25 times
+ *   `healIntervalMaxMs`, and a try that fails takes `tcpTimeoutMs`; those that are gone may be tried first;
+ * - what the sides then hold against each other is refuted and gossiped, for which a push/pull interval is enough.
  */
-export function agreementMs(timing: SwimTiming, members: number): Millis {
-  const window = suspicionWindow(timing, members)
+export function agreementMs(timings: Profile | SwimTiming, members: number, gone: number = 0): Millis {
+  const timing = typeof timings === 'string' ? profiles[timings] : timings
   const detectMs = 2 * members * timing.probeIntervalMs
-  const suspectMs = 2 * suspicionMs(window, 0)
-  const healMs = (members - 1) * (1.25 * timing.healIntervalMaxMs + timing.tcpTimeoutMs)
+  const suspectMs = 2 * suspicionMs(suspicionWindow(timing, members), 0)
+  const healMs = (1 + gone) * (1.25 * timing.healIntervalMaxMs + timing.tcpTimeoutMs)
   return detectMs + suspectMs + healMs + timing.pushPullIntervalMs
 }

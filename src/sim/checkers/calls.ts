@@ -29,13 +29,27 @@ interface Call {
   timer: Timer | undefined
 }
 
+/** Counted since the start. */
+export interface CallCounts {
+  made: number
+  replied: number
+  failed: number
+  /** Runs of a handler beyond the first of its call. */
+  repeatedRuns: number
+  /** Calls that failed without an answer and had not run by then. */
+  lostCalls: number
+  /** Calls that failed without an answer though they had run. */
+  lostAnswers: number
+}
+
 export class Calls {
-  /** Calls made, answered, failed; and runs of handlers beyond the first of their call. */
-  readonly counts: { made: number; replied: number; failed: number; repeatedRuns: number } = {
+  readonly counts: CallCounts = {
     made: 0,
     replied: 0,
     failed: 0,
     repeatedRuns: 0,
+    lostCalls: 0,
+    lostAnswers: 0,
   }
   readonly #calls = new Map<string, Call>()
   readonly #settled: string[] = []
@@ -111,6 +125,10 @@ export class Calls {
   #failed(call: Call, error: unknown): void {
     this.counts.failed += 1
     const isUnrun = error instanceof ShoalError && !error.mayHaveRun
+    if (error instanceof ShoalError && isUnanswered(error)) {
+      if (call.runs === 0) this.counts.lostCalls += 1
+      else this.counts.lostAnswers += 1
+    }
     this.#settle(call, isUnrun ? 'failedUnrun' : 'failed')
     if (isUnrun && call.runs > 0) {
       this.#broken(`${call.what} ran ${call.runs} times and failed with mayHaveRun: false (${error.message})`)
@@ -134,6 +152,10 @@ export class Calls {
   #broken(message: string): void {
     this.#report(new Violation('calls', this.#now(), message))
   }
+}
+
+function isUnanswered({ code, mayHaveRun }: ShoalError): boolean {
+  return mayHaveRun && (code === 'ERR_SHOAL_TIMEOUT' || code === 'ERR_SHOAL_DISCONNECTED')
 }
 
 function traceOf(number: number): string {

@@ -1,4 +1,4 @@
-/** The limits of whole nodes: what their `stats()` show, read a few times a second. */
+/** The limits of whole nodes: what their `stats()` show, read once a second of each node's clock. */
 import type { NodeStats } from '../../api.ts'
 import type { Millis } from '../../env.ts'
 import type { NodeLimits } from '../../options.ts'
@@ -7,7 +7,7 @@ import { checkLimits } from './limits.ts'
 import type { Violation } from './violation.ts'
 
 /** Between two readings, on the node's clock. */
-const readEveryMs: Millis = 250
+const readEveryMs: Millis = 1_000
 
 export class LimitsOfNodes implements Checker {
   readonly #limits: NodeLimits
@@ -21,18 +21,22 @@ export class LimitsOfNodes implements Checker {
 
   watched(subject: Subject, report: (violation: Violation) => void): void {
     const { node, env } = subject
+    let hasRun = false
     const read = (): void => {
-      env.clock.setTimer(readEveryMs, read)
-      // It rejects before the node runs and once it is closed.
       node.stats().then(
         (stats) => {
+          hasRun = true
+          env.clock.setTimer(readEveryMs, read)
           try {
             this.check(node.name, stats)
           } catch (error) {
             report(error as Violation)
           }
         },
-        () => {},
+        // It does not run yet, or not any more.
+        () => {
+          if (!hasRun) env.clock.setTimer(readEveryMs, read)
+        },
       )
     }
     env.clock.setTimer(readEveryMs, read)

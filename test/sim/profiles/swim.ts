@@ -26,6 +26,7 @@ const kinds: readonly FaultKind[] = [
   'powerLoss',
   'quickRestart',
   'pause',
+  'brink',
   'stall',
   'clock',
   'leave',
@@ -51,7 +52,7 @@ const smallLimits: Partial<SwimLimits> = {
   joinParallelMax: 1,
 }
 
-function run({ seed, nodes, sometimes }: RunOptions): Promise<RunResult> {
+function run({ seed, nodes, sometimes, begun }: RunOptions): Promise<RunResult> {
   const random = new SeededRandom(seedFrom(`${seed}/swim`))
   const count = nodes.min + random.below(nodes.max - nodes.min + 1)
   const { profile, forMs } = random.pick(timings)
@@ -59,21 +60,24 @@ function run({ seed, nodes, sometimes }: RunOptions): Promise<RunResult> {
   const limits = random.chance(0.25) ? smallLimits : {}
   const world = new SwimWorld(seed, { profile, limits })
   world.logging = false
+  begun(() => world.traceHash)
   const startedAt = world.now
   const stage = new SwimStage(world, sometimes, { profile, limits }, timing.probeIntervalMs)
   const checks = new MachineChecks(world, sometimes, timing.tombstoneMs)
   for (let i = 0; i < count; i += 1) stage.join()
-  const boundMs = (): number => agreementMs(timing, stage.names.length)
+  const boundMs = (): number => {
+    const members = stage.names.length
+    return agreementMs(timing, members, members - stage.lasting.length)
+  }
   checks.agreed(stage.lasting, boundMs())
   const { healed } = disturb(stage, random, { kinds, countMax: 3 * count, forMs, lengthMaxMs: forMs })
-  world.run(forMs + 6_000)
+  world.run(forMs)
   const agreedMs = checks.agreed(stage.lasting, boundMs())
   // They agree, and nothing happens any more: nobody may have a reason to change its mind.
   healed()
   world.run(10 * timing.probeIntervalMs)
   checks.agreed(stage.lasting, 0)
   return Promise.resolve({
-    traceHash: world.traceHash,
     virtualMs: world.now - startedAt,
     events: world.scheduler.ran,
     calls: 0,

@@ -1,0 +1,66 @@
+/** What many runs came to. */
+import { Sometimes } from '../../src/sim/checkers/sometimes.ts'
+import type { Profile } from './profile.ts'
+import type { Outcome } from './runs.ts'
+
+/** A run of at least so many seeds must have reached every rare state. */
+export const sometimesSeeds = 1_000
+
+export class Summary {
+  readonly violations: string[] = []
+  seeds = 0
+  virtualMs = 0
+  events = 0
+  calls = 0
+  /** The longest time to agreement, as a share of its bound. */
+  slowest: { profile: string; seed: number; agreedMs: number; boundMs: number } | undefined
+  readonly #sometimes = new Map<string, Sometimes>()
+
+  constructor(profiles: ReadonlyMap<string, Profile>) {
+    for (const [name, { sometimes }] of profiles) this.#sometimes.set(name, new Sometimes(sometimes))
+  }
+
+  add({ profile, seed, result, violation, sometimes }: Outcome): void {
+    this.seeds += 1
+    if (violation !== undefined) this.violations.push(violation)
+    this.#sometimes.get(profile)?.add(sometimes)
+    if (result === undefined) return
+    const { virtualMs, events, calls, agreedMs, boundMs } = result
+    this.virtualMs += virtualMs
+    this.events += events
+    this.calls += calls
+    const slowest = this.slowest
+    if (slowest === undefined || agreedMs / boundMs > slowest.agreedMs / slowest.boundMs)
+      this.slowest = { profile, seed, agreedMs, boundMs }
+  }
+
+  /** Rare states that were never reached, with their profiles. */
+  get missing(): string[] {
+    return [...this.#sometimes].flatMap(([name, { missing }]) => missing.map((state) => `${name}: ${state}`))
+  }
+
+  /** Whether enough seeds were run to demand all rare states. */
+  get isLong(): boolean {
+    return this.seeds >= sometimesSeeds
+  }
+
+  get hasFailed(): boolean {
+    return this.violations.length > 0 || (this.isLong && this.missing.length > 0)
+  }
+
+  toJson(wallMs: number): object {
+    const sometimes = Object.fromEntries([...this.#sometimes].map(([name, { counts }]) => [name, counts]))
+    return {
+      type: 'summary',
+      seeds: this.seeds,
+      violations: this.violations.length,
+      virtualSeconds: Math.round(this.virtualMs / 1000),
+      events: this.events,
+      calls: this.calls,
+      slowestAgreement: this.slowest,
+      missing: this.missing,
+      sometimes,
+      wallSeconds: Math.round(wallMs / 100) / 10,
+    }
+  }
+}
