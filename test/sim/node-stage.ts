@@ -66,6 +66,10 @@ export class NodeStage implements Stage {
     return node?.members.find((member) => member.name === name)?.state ?? 'unknown'
   }
 
+  untilDeathMs(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
   setLinks(change: Partial<LinkOptions>): void {
     this.#options.simulation.links.setAll(change)
   }

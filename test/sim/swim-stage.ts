@@ -53,6 +53,12 @@ export class SwimStage implements Stage {
     return this.#node(observer).stateOf(name)
   }
 
+  untilDeathMs(name: string): number {
+    let dueAt = Number.POSITIVE_INFINITY
+    for (const { swim } of this.#running()) dueAt = Math.min(dueAt, swim.suspicion(name)?.dueAt ?? dueAt)
+    return dueAt - this.#world.now
+  }
+
   setLinks(change: Partial<LinkOptions>): void {
     this.#world.links.setAll(change)
   }
