@@ -150,3 +150,11 @@ test('a live name stays with its address, a dead one moves', () => {
   lone.alive('x', 2, 7)
   assert.equal(lone.node.swim.member('x')?.address, addressOf(2))
 })
+
+test('who was declared dead hears so by gossip, until it is old news', () => {
+  const lone = new Lone()
+  for (const place of [1, 2, 3]) lone.alive(`m${place}`, place, 5)
+  lone.dead('m1', 5, 'm2')
+  lone.world.run(3_000)
+  assert.ok(lone.sentTo(addressOf(1)).some((message) => message.type === 'dead' && message.node === 'm1'))
+})

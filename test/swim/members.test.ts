@@ -61,6 +61,16 @@ test('each round of the probe list names every live member but us once', () => {
   }
 })
 
+test('each round of the probe list has an order of its own', () => {
+  const random = new SeededRandom(8)
+  const members = new Members(new PeerRegistry())
+  fill(members, 20, random)
+  const round = (): string =>
+    Array.from({ length: 20 }, () => members.nextProbe(-1, 0, random, () => false)).join()
+  round()
+  assert.equal(new Set([round(), round(), round()]).size, 3)
+})
+
 test('a purged member is a tombstone with its incarnation until that expires', () => {
   const random = new SeededRandom(4)
   const members = new Members(new PeerRegistry())
