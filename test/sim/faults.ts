@@ -63,6 +63,9 @@ export const faultStates = [
   'the same name restarting within one probe round',
 ] as const
 
+/** The first nodes are the ones that others join through. */
+export const joinedThrough = 3
+
 interface Cut {
   readonly from: readonly string[]
   readonly to: readonly string[]
@@ -110,6 +113,11 @@ class Script {
     return mixed
   }
 
+  /** Some never come back, but for those through whom others join. */
+  staysAway(name: string, probability: number): boolean {
+    return this.random.chance(probability) && this.stage.names.indexOf(name) >= joinedThrough
+  }
+
   between(min: number, max: number): number {
     return min + this.random.fraction() * (max - min)
   }
@@ -141,12 +149,11 @@ function areHalves(stage: Stage, left: readonly string[], right: readonly string
 }
 
 function crashFor(script: Script, silent: boolean): (() => void) | undefined {
-  const { stage, random } = script
+  const { stage } = script
   const name = script.pick(2)
   if (name === undefined) return undefined
   stage.crash(name, silent)
-  // Some never come back.
-  return random.chance(0.2) ? undefined : () => stage.restart(name)
+  return script.staysAway(name, 0.2) ? undefined : () => stage.restart(name)
 }
 
 const faults: Readonly<Record<FaultKind, Fault>> = {
@@ -256,7 +263,7 @@ const faults: Readonly<Record<FaultKind, Fault>> = {
     const name = script.pick(2)
     if (name === undefined) return undefined
     script.stage.leave(name)
-    return script.random.chance(0.3) ? undefined : () => script.stage.restart(name)
+    return script.staysAway(name, 0.3) ? undefined : () => script.stage.restart(name)
   },
   join: (script) => {
     const { stage } = script
