@@ -20,6 +20,9 @@ export interface Step {
   readonly args: readonly string[]
 }
 
+/** A sample of random whole-cluster runs. */
+const simulator: Step = { name: 'npm run sim', args: ['dist/test/sim/main.js', '--seeds', '24'] }
+
 export class Suite {
   /** Every step there is. */
   readonly all: readonly Step[]
@@ -30,10 +33,11 @@ export class Suite {
     const files = found
       .filter((file) => file.endsWith('.test.js') && !leftOut.some((out) => out.test(file)))
       .sort()
-    this.all = files.map((file) => ({
+    const tests = files.map((file) => ({
       name: file.replace(/\.test\.js$/, ''),
       args: [join('dist/test', file)],
     }))
+    this.all = [...tests, simulator]
   }
 
   /** What the mutant names, in that order. Throws for a word that selects nothing. */

@@ -144,3 +144,17 @@ test('who has left tells whoever pings it, and looks for nobody that fails', () 
   lone.world.run(60_000)
   assert.ok(!lone.outputs.some(({ type }) => type === 'dial'))
 })
+
+test('a leave is told to some directly and gossiped to the others', () => {
+  const lone = new Lone()
+  const places = Array.from({ length: 30 }, (_, index) => index + 1)
+  for (const place of places) lone.alive(`m${place}`, place, 5)
+  lone.world.run(1_000)
+  lone.forget()
+  lone.node.input({ type: 'leave', id: 1, timeoutMs: 5_000 })
+  lone.world.run(3_000)
+  const told = places.filter((place) =>
+    lone.sentTo(addressOf(place)).some((message) => message.type === 'dead' && message.node === 'me'),
+  )
+  assert.ok(told.length > 8, `${told.length}`)
+})

@@ -164,7 +164,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'if (before === state.suspect && !isNewer)',
     replace: 'if (before === state.suspect)',
     why: 'a suspicion of a newer incarnation has its whole window',
-    tests: ['swim/suspicion'],
+    tests: ['swim/facts'],
   },
   {
     id: 'swim/confirmations-not-passed-on',

@@ -70,7 +70,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'core.armGossip();',
     replace: ';',
     why: 'gossip goes on until all was said as often as it is to be',
-    tests: ['swim/facts', 'swim/probe'],
+    tests: ['swim/facts'],
   },
   {
     id: 'swim/push-pull-ignores-the-dead',
@@ -182,7 +182,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'if (isOut || core.now >= this.#until)',
     replace: 'if (isOut)',
     why: 'a leave ends by its deadline, whoever listens',
-    tests: ['swim/leave', 'swim/bounds'],
+    tests: ['swim/leave'],
   },
   {
     id: 'swim/serf-leave-without-intent',
