@@ -164,7 +164,7 @@ test('a crash takes timers, sockets and connections; the dead world does nothing
   await sim.run(10_000)
   assert.deepEqual(log, [])
   assert.equal(ear.heard.length, 0)
-  assert.equal(dialled.closed, 'reset')
+  assert.equal(dialled.closed, 'ended')
   for (const act of [() => b.pause(), () => b.resume(), () => b.stall(1)])
     assert.throws(act, /it has crashed/)
   await sim.close()
