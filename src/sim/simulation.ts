@@ -13,7 +13,7 @@ import { isTime, toTicks } from './time.ts'
 import { World, type WorldCounters } from './world.ts'
 
 export interface SimulationOptions {
-  /** Everything follows from it. Any integer; its low 32 bits count. Default 1. */
+  /** Everything follows from it. Any safe integer. Default 1. */
   readonly seed?: number
   /** What all links do unless told otherwise. Default `linkDefaults`: a quiet LAN. */
   readonly link?: Partial<LinkOptions>
@@ -232,7 +232,7 @@ export class Simulation implements AsyncDisposable {
 
   #late(withinMs: Millis, what: string): SimulationError {
     const states = this.processes
-      .filter(({ state, value }) => state !== 'running' || value === undefined)
+      .filter(({ state, hasStarted }) => state !== 'running' || !hasStarted)
       .map(({ name, state }) => `${name} ${state === 'running' ? 'has not started' : `is ${state}`}`)
     const aside = states.length > 0 ? `; ${states.join(', ')}` : ''
     return this.#error(`waited ${withinMs} ms for ${what}${aside}`)

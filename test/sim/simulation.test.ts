@@ -72,7 +72,10 @@ test('a check runs after every event that ran code, when its promise jobs have r
   a.env.clock.setTimer(5, () => {
     step = 4
   })
-  await assert.rejects(sim.run(10), /four is wrong \(seed 1, at 15\.000 ms\)/)
+  await assert.rejects(
+    sim.run(10),
+    /^SimulationError: a check threw: four is wrong \(seed 1, at 15\.000 ms\)/,
+  )
   await sim.close()
 })
 
