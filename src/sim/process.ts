@@ -242,7 +242,6 @@ export class SimProcess<T = unknown> {
   #start(): Boot<T> {
     this.#boot += 1
     this.#machine.isUp = true
-    this.#machine.isKnown = true
     const loop = this.#makeLoop(this.name, 0)
     const env: Env = this.#makeEnv(loop)
     const start: Env['startThread'] = (handlers) => startThread(loop, this.#secondLoop(boot), handlers)

@@ -148,6 +148,13 @@ test('options and times without sense are refused by name', async () => {
   assert.throws(() => sim.links.set(a, 'b', { delayMs: -1 }), /link\.delayMs: milliseconds from 0 on, got -1/)
   assert.throws(() => sim.links.setAll({ cut: 'some' as never }), /link\.cut: one of none, packets, all/)
   assert.throws(() => sim.at(Number.NaN, () => {}), /expected milliseconds from 0 on, got NaN/)
+  for (const act of [
+    () => sim.cut('b', 'bb'),
+    () => sim.cut('bb'),
+    () => sim.heal('bb'),
+    () => sim.links.set('bb', 'a', {}),
+  ])
+    assert.throws(act, /there is no process "bb"/)
   assert.throws(() => a.stall(-1), /cannot stall "a" for -1 ms/)
   assert.throws(() => a.jumpClock(Number.POSITIVE_INFINITY), /cannot move the clock/)
   await sim.close()
