@@ -151,3 +151,26 @@ test('an image does not outlive the ids it speaks in', () => {
     ['x', 'y', 'z'],
   )
 })
+
+test('members who know the same send the same table, whatever they learned first', () => {
+  const random = new SeededRandom(6)
+  const tables = [
+    ['a', 'c', 'b'],
+    ['x', 'b', 'c', 'a'],
+  ].map((names) => {
+    const members = new Members(new PeerRegistry())
+    for (const name of names) {
+      const peer = members.add(name, 0, random)
+      members.setFacet(peer, Uint8Array.of(10, 0, 0, name.charCodeAt(0)), 7946, vsn, undefined)
+      members.setIncarnation(peer, 1)
+      members.setState(peer, state.alive, 0)
+    }
+    return members
+  })
+  const [one, two] = tables as [Members, Members]
+  assert.notDeepEqual(one.heldTable()?.bytes, two.heldTable()?.bytes)
+  two.setState(two.find('x'), state.dead, 0)
+  two.nextProbe(-1, 1, random, () => true)
+  for (let i = 0; i < 4; i += 1) two.nextProbe(-1, 1, random, () => true)
+  assert.deepEqual(one.heldTable()?.bytes, two.heldTable()?.bytes)
+})

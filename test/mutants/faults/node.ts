@@ -162,8 +162,8 @@ export const nodeFaults: readonly Mutant[] = [
   {
     id: 'node/lag-told-without-limit-of-rate',
     file: lag,
-    find: 'if (this.#raises < (level === 1 ? 2 : 1)) return false;',
-    replace: '',
+    find: 'if (this.#raises >= (level === 1 ? 2 : 1)) {',
+    replace: 'if (true) {',
     why: 'a loop that flaps is no storm of gossip',
     tests: ['lag.test'],
   },
