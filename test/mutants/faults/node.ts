@@ -168,6 +168,14 @@ export const nodeFaults: readonly Mutant[] = [
     tests: ['lag.test'],
   },
   {
+    id: 'node/long-blocks-told-without-limit-of-rate',
+    file: lag,
+    find: 'this.#longBlockMs = Math.min(raiseEveryMs, 2 * this.#longBlockMs);',
+    replace: '',
+    why: 'a loop that blocks for long again and again is no storm of gossip either',
+    tests: ['lag.test'],
+  },
+  {
     id: 'node/lag-taken-back-at-once',
     file: lag,
     find: 'if (now - this.#betterSince < (told === 3 ? this.#returnMs : calmMs)) return false;',
