@@ -17,7 +17,7 @@ import { endAll, tryOut } from './trial.ts'
 const caughtShareMin = 0.95
 const workersMax = 2
 /** A hanging test is given so much, and so many times what the sound program took. */
-const timeoutMs = { least: 20_000, times: 6 }
+const timeoutMs = { least: 10_000, times: 6 }
 
 interface Verdict {
   readonly mutant: Mutant
