@@ -52,8 +52,8 @@ const incarnationEpochMs = 1_577_836_800_000
 const joinAttemptMs = 3_000
 const joinAttemptProbeTimeouts = 4
 
-/** How long membership may take to answer; it does so at once unless it is not running. */
-const statsTimeoutMs = 1_000
+/** How long membership may take to answer; it does so at once unless it is not running, or has no CPU. */
+const statsTimeoutMs = 5_000
 
 export class Cluster {
   readonly replies: Replies

@@ -27,7 +27,7 @@ export class Courier {
     this.#deferred = true
     this.#clock.defer(() => {
       this.#deferred = false
-      if (this.#wanted && !this.#underWay) this.#post()
+      this.#post()
     })
   }
 

@@ -18,6 +18,11 @@ export type LagStep = 0 | typeof slowMs | typeof stuckMs
 /** Steps raised in quick succession, and how often one more may be. The last of them is kept for `stuckMs`. */
 export const raisesMax = 4
 export const raiseEveryMs: Millis = 30_000
+/**
+ * When none is left, a block of so long is told to be stuck all the same; next time it takes twice as long, up to
+ * `raiseEveryMs`, until the node did well for long. Callers would wait in vain otherwise, and a long block is rare.
+ */
+export const longBlockMs: Millis = 2_000
 /** A step is lowered after the loop was better for so long. */
 export const calmMs: Millis = 500
 /** A stalled node is back after a calm of so long; twice as long each time, until it did well for long. */
@@ -38,6 +43,7 @@ export class LagSteps {
   #worst: Level = 0
   #raises = raisesMax
   #raisesAt: Millis = 0
+  #longBlockMs: Millis = longBlockMs
   #returnMs: Millis = returnMs
   #returnedAt: Millis = 0
 
@@ -65,7 +71,7 @@ export class LagSteps {
     if (level > this.#told) {
       this.#betterSince = now
       this.#worst = 0
-      if (!this.#mayRaise(level, now)) return false
+      if (!this.#mayRaise(level, lagMs, now)) return false
       this.#told = level
       return true
     }
@@ -77,7 +83,7 @@ export class LagSteps {
     return Math.min(level, this.#most) as Level
   }
 
-  #mayRaise(level: Level, now: Millis): boolean {
+  #mayRaise(level: Level, lagMs: Millis, now: Millis): boolean {
     if (level === 3) {
       if (now - this.#returnedAt > forgetStallsMs) this.#returnMs = returnMs
       return true
@@ -85,8 +91,13 @@ export class LagSteps {
     const earned = Math.floor((now - this.#raisesAt) / raiseEveryMs)
     this.#raises = Math.min(raisesMax, this.#raises + earned)
     this.#raisesAt += earned * raiseEveryMs
-    if (this.#raises < (level === 1 ? 2 : 1)) return false
-    this.#raises -= 1
+    if (this.#raises === raisesMax) this.#longBlockMs = longBlockMs
+    if (this.#raises >= (level === 1 ? 2 : 1)) {
+      this.#raises -= 1
+      return true
+    }
+    if (lagMs < this.#longBlockMs || level === 1) return false
+    this.#longBlockMs = Math.min(raiseEveryMs, 2 * this.#longBlockMs)
     return true
   }
 

@@ -75,6 +75,7 @@ test('docs/api.md lists the members of a node, of a simulation and of its proces
       membersOfClass(simApi.Simulation, 'seed', 'random', 'links', 'counters', dispose),
     ],
     ['Members of a simulated process', membersOfClass(simApi.SimProcess, 'name', 'host')],
+    ['Members of the checks of a cluster', membersOfClass(simApi.ClusterChecks, 'calls')],
   ]
   for (const [heading, members] of tables)
     assert.deepEqual(listed(tableUnder(apiPage, heading)), members, heading)

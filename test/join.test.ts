@@ -112,6 +112,13 @@ test('a node that is its own only seed starts alone, and one among several when 
   await run(['me:7946', 'one:7946'])
 })
 
+test('a node beside a seed that is there, and does not take it in, does not start alone', async () => {
+  for (const reason of ['udpBlocked', 'nameHeld', 'nameTaken', 'versions', 'encryption', 'label'] as const) {
+    const { run } = world((seeds) => [{ seed: seeds[0] as string, reason, message: 'no' }])
+    await assert.rejects(run(['me:7946', 'one:7946']), { code: 'ERR_SHOAL_JOIN' }, reason)
+  }
+})
+
 test('membership that never answers counts as a time-out', async () => {
   const { run } = world(() => undefined)
   await assert.rejects(run(['one:7946'], 500), /10\.0\.0\.1:7946: timeout/)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import {
   calmMs,
   LagSteps,
+  longBlockMs,
   raiseEveryMs,
   raisesMax,
   returnMs,
@@ -124,4 +125,24 @@ test('stalls add two changes each, and a stall takes at least its own limit and 
   }
   // Once the calm has grown to a minute: a stall a minute, and what the raises before it cost.
   assert.ok(changes < 2 * (raisesMax + hourMs / raiseEveryMs) + 2 * (6 + hourMs / returnMsMax), `${changes}`)
+})
+
+test('with no raise left a long block is told all the same, the next one twice as late, an hour of it within the bound', () => {
+  const steps = new LagSteps(Infinity, stuckMs)
+  let changes = 0
+  let blockedSince = 0
+  const waited: number[] = []
+  const hourMs = 3_600_000
+  for (let ms = 0; ms < hourMs; ms += beatMs) {
+    // The worst that a loop can do: blocked until all know that it is, well until they know that, and so on.
+    const isTold = steps.step === stuckMs
+    if (isTold) blockedSince = ms + beatMs
+    if (!steps.observe(isTold ? 0 : ms - blockedSince, ms)) continue
+    changes++
+    if (steps.step === stuckMs) waited.push(ms - blockedSince)
+  }
+  // The first raises of each step, then longer and longer blocks.
+  assert.ok(waited.includes(longBlockMs) && waited.includes(2 * longBlockMs), waited.slice(0, 12).join())
+  const most = 2 * (raisesMax + (2 * hourMs) / raiseEveryMs + Math.log2(raiseEveryMs / longBlockMs) + 1)
+  assert.ok(changes <= most, `${changes} of ${most}`)
 })

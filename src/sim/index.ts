@@ -1,4 +1,10 @@
 /** The public list of `shoal/sim`: what is not here is not API. */
+export { agreementMs, disagreement } from './checkers/agreement.ts'
+export type { CallCounts, Calls } from './checkers/calls.ts'
+export type { Checker, Subject } from './checkers/checker.ts'
+export { ClusterChecks, type ClusterChecksOptions, type WatchedNode } from './checkers/cluster.ts'
+export { Sometimes } from './checkers/sometimes.ts'
+export { Violation } from './checkers/violation.ts'
 export { SimulationError, type SimulationMoment } from './error.ts'
 export { type LinkOptions, linkDefaults } from './links.ts'
 export {

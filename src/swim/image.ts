@@ -1,7 +1,8 @@
 /**
  * The table that push/pull sends, made once and kept while it holds. A table at rest is the same for weeks, and the same
- * in all members, so asking for it (which strangers may do often) costs a comparison of numbers and a copy. Machines
- * that share a registry share the image: their tables agree but for moments of change.
+ * in all members: asking for it (which strangers may do often) costs a comparison of numbers and a copy, and who gets
+ * one knows it for its own by comparing bytes. Machines that share a registry share the image: their tables agree but
+ * for moments of change.
  */
 import { type NodeRecord, NodeTable } from '../wire/stream.ts'
 import { state } from './state.ts'

@@ -154,10 +154,11 @@ export class Members implements HeldNodes {
     return this.#image.table
   }
 
+  /** By name, so that members who know the same send the same. */
   #records(): NodeRecord[] {
     const records: NodeRecord[] = []
-    for (let peer = 0; peer < this.#state.length; peer += 1)
-      if (this.#state[peer]! <= state.left) records.push(this.nodeRecord(peer))
+    for (const peer of this.registry.sorted)
+      if (this.state(peer) <= state.left) records.push(this.nodeRecord(peer))
     return records
   }
 

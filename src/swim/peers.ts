@@ -48,6 +48,8 @@ export class PeerRegistry {
   readonly #refs: number[] = []
   readonly #firstFacet: number[] = []
   readonly #freeIds: number[] = []
+  /** Ids by name; undefined after a name came or went. */
+  #sorted: readonly number[] | undefined
   /** Slot 0 is never used: 0 means "no facet". */
   readonly #facets: (Facet | undefined)[] = [undefined]
   readonly #freeFacets: number[] = []
@@ -72,6 +74,12 @@ export class PeerRegistry {
     return this.#ids.get(name) ?? -1
   }
 
+  /** All ids, by name. */
+  get sorted(): readonly number[] {
+    this.#sorted ??= [...this.#ids].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, id]) => id)
+    return this.#sorted
+  }
+
   name(peer: number): string {
     return this.#names[peer]!
   }
@@ -82,6 +90,7 @@ export class PeerRegistry {
     if (peer === undefined) {
       peer = this.#freeIds.pop() ?? this.#names.length
       this.#ids.set(name, peer)
+      this.#sorted = undefined
       this.#names[peer] = name
       this.#refs[peer] = 0
       this.#firstFacet[peer] = 0
@@ -100,6 +109,7 @@ export class PeerRegistry {
     this.#refs[peer]! -= 1
     if (this.#refs[peer]! > 0) return
     this.#ids.delete(this.#names[peer]!)
+    this.#sorted = undefined
     this.#names[peer] = undefined
     this.#freeIds.push(peer)
   }

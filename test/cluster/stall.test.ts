@@ -21,7 +21,7 @@ interface Scene {
 }
 
 async function scene(cluster: string): Promise<Scene> {
-  const fleet = new Fleet({ cluster, profile: 'local' })
+  const fleet = new Fleet({ cluster, profile: 'local', joinTimeoutMs: 20_000 })
   fleets.push(fleet)
   const nodes = await fleet.cluster(names)
   return { nodes, owners: await nodes[0]!.owners(keyCount) }
@@ -33,6 +33,16 @@ function now(): At {
 
 function changes({ told }: NodeProcess): (Told & { type: 'member' })[] {
   return told.filter((message) => message.type === 'member')
+}
+
+function notices({ told }: NodeProcess): (Told & { type: 'notice' })[] {
+  return told.filter((message) => message.type === 'notice')
+}
+
+/** Whether all of them see all of them well. */
+async function allWell(nodes: readonly NodeProcess[]): Promise<boolean> {
+  const views = await Promise.all(nodes.map((node) => node.members()))
+  return views.every((view) => view.every(({ lag, status }) => lag === 0 && status === 'ready'))
 }
 
 /** Who saw whom die. */
@@ -72,6 +82,7 @@ describe('an event loop that does not run', { concurrency: true }, () => {
     const before = await Promise.all(others.map((node) => node.unload()))
     await Promise.all(others.map((node) => node.load(load)))
 
+    await until('nobody lags', () => allWell(nodes))
     const blockedAt = await bee.block(sleepMs)
     const seen = (node: NodeProcess, lag: number): At | undefined =>
       changes(node).find((told) => told.name === 'bee' && told.at >= blockedAt && told.lag >= lag)?.at
@@ -90,10 +101,7 @@ describe('an event loop that does not run', { concurrency: true }, () => {
       assert.deepEqual([code, mayHaveRun], ['ERR_SHOAL_OVERLOADED', false])
     }
     assert.ok(waits.node !== undefined, `a call that waits is answered: ${waits.code}`)
-    await until('bee is well again', async () => {
-      const views = await Promise.all(nodes.map((node) => node.members()))
-      return views.every((view) => view.every(({ lag, status }) => lag === 0 && status === 'ready'))
-    })
+    await until('bee is well again', () => allWell(nodes))
     await sameOwners(nodes, owners)
     assert.deepEqual(deaths(nodes), [])
     for (const [at, report] of during.entries()) {
@@ -121,12 +129,11 @@ describe('an event loop that does not run', { concurrency: true }, () => {
     await pause(sleepMs)
     const wokenAt = now()
     cat.signal('SIGCONT')
-    const validated = (): (Told & { type: 'notice' }) | undefined =>
-      cat.told.find(
-        (told) => told.type === 'notice' && told.code === 'validated' && told.at >= wokenAt,
-      ) as never
-    await until('cat has checked its view', () => validated() !== undefined)
-    const validatedAt = (validated() as Told & { type: 'notice' }).at
+    const noticed = (code: string): At | undefined =>
+      notices(cat).find((told) => told.code === code && told.at >= wokenAt)?.at
+    await until('cat has checked its view', () => noticed('validated') !== undefined)
+    const pausedAt = noticed('paused') as At
+    const validatedAt = noticed('validated') as At
     await agree(nodes)
     const ranByCat = (): Promise<Ran[]> => cat.ran()
     await until('cat answers again', async () => (await ranByCat()).some(({ at }) => at > validatedAt))
@@ -139,7 +146,13 @@ describe('an event loop that does not run', { concurrency: true }, () => {
       assert.ok(died.at < wokenAt, `${node.name} saw the death after cat had woken`)
     }
     const early = (await ranByCat()).filter(({ at }) => at >= wokenAt && at < validatedAt)
-    assert.deepEqual(early, [], `answered before ${validatedAt}`)
+    assert.deepEqual(
+      early.filter(({ at }) => at > pausedAt),
+      [],
+      `answered between ${pausedAt} and ${validatedAt}`,
+    )
+    // A call that had passed the gate when the signal came goes on where it was; there can be one.
+    assert.ok(early.length <= 1, JSON.stringify(early))
     const mine = new Set(keysOf(owners, 'cat'))
     const elsewhere = (await Promise.all(others.map((node) => node.ran())))
       .flat()
@@ -150,7 +163,8 @@ describe('an event loop that does not run', { concurrency: true }, () => {
     assert.equal(gate.open, true)
     await sameOwners(nodes, owners)
     t.diagnostic(
-      `view checked ${Math.round(validatedAt - wokenAt)} ms after SIGCONT; ${router.gated} calls met a shut gate; ` +
+      `pause noticed ${Math.round(pausedAt - wokenAt)} ms and view checked ${Math.round(validatedAt - wokenAt)} ms after ` +
+        `SIGCONT, ${early.length} calls went on in between; ${router.gated} calls met a shut gate; ` +
         `new owners answered ${elsewhere.length} times for the keys of cat`,
     )
   })

@@ -9,7 +9,7 @@ import { simFaults } from './faults/sim.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
 import { wireFaults } from './faults/wire.ts'
-import type { Mutant } from './mutant.ts'
+import type { Equivalent, Mutant } from './mutant.ts'
 
 export const catalogue: readonly Mutant[] = [
   ...beliefFaults,
@@ -22,4 +22,22 @@ export const catalogue: readonly Mutant[] = [
   ...nodeFaults,
   ...stallFaults,
   ...simFaults,
+]
+
+export const equivalent: readonly Equivalent[] = [
+  {
+    file: 'src/watched.ts',
+    change: 'the answer to a check that another pause has overtaken is taken all the same',
+    why: 'a check that gives way to another is not heard of again by the rule of swim/validate.ts, so none comes',
+  },
+  {
+    file: 'src/swim/evidence.ts',
+    change: 'the first hurry of a suspicion is dropped',
+    why: 'half of the window later the inquiry hurries it to the same moment again, for the sake of newer accusations',
+  },
+  {
+    file: 'src/swim/facts.ts',
+    change: 'an alive of a higher incarnation does not stop the suspicion it ends',
+    why: 'a suspicion that runs out accuses nobody who is not suspect, and one that begins anew stops the one before',
+  },
 ]

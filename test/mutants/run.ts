@@ -8,7 +8,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { catalogue } from './catalogue.ts'
+import { catalogue, equivalent } from './catalogue.ts'
 import { ProgramCopy } from './copy.ts'
 import { compiledFile, type Mutant, mutate } from './mutant.ts'
 import { type Step, Suite } from './suite.ts'
@@ -141,6 +141,8 @@ await share(chosen, async (mutant, copy) => {
 const survived = verdicts.filter(({ by }) => by === undefined).map(({ mutant }) => mutant.id)
 const total = verdicts.length
 const caught = total - survived.length
-console.log(`${caught} of ${total} caught in ${seconds()} s on ${workers} workers`)
+console.log(
+  `${caught} of ${total} caught in ${seconds()} s on ${workers} workers; ${equivalent.length} changes are none`,
+)
 console.log(JSON.stringify({ caught, total, survived, seconds: seconds() }))
 process.exit(total > 0 && caught / total >= caughtShareMin ? 0 : 1)

@@ -3,9 +3,15 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Mutant } from './mutant.ts'
 
-/** Real processes, sockets and time: too slow and too noisy for so many runs. And what checks texts, not behaviour. */
-const leftOut =
-  /^(cluster|cli|interop|host|mutants)\/|^(api|architecture|docs|errors|examples|types|options)\.test/
+/**
+ * Left out: real processes, sockets and time (too slow and too noisy for so many runs); what checks texts, not
+ * behaviour; and recorded traces, which tell that a run is another one, whether for better or for worse.
+ */
+const leftOut: readonly RegExp[] = [
+  /^(cluster|cli|interop|host|mutants)\//,
+  /^(api|architecture|docs|errors|examples|types|options)\.test/,
+  /^sim\/(determinism|swims)\.test/,
+]
 
 /** One run of one program that fails if it notices something. */
 export interface Step {
@@ -14,6 +20,9 @@ export interface Step {
   readonly args: readonly string[]
 }
 
+/** A sample of random whole-cluster runs. */
+const simulator: Step = { name: 'npm run sim', args: ['dist/test/sim/main.js', '--seeds', '24'] }
+
 export class Suite {
   /** Every step there is. */
   readonly all: readonly Step[]
@@ -21,11 +30,14 @@ export class Suite {
   /** `folder`: one with a built program. */
   constructor(folder: string) {
     const found = readdirSync(join(folder, 'dist/test'), { recursive: true, encoding: 'utf8' })
-    const files = found.filter((file) => file.endsWith('.test.js') && !leftOut.test(file)).sort()
-    this.all = files.map((file) => ({
+    const files = found
+      .filter((file) => file.endsWith('.test.js') && !leftOut.some((out) => out.test(file)))
+      .sort()
+    const tests = files.map((file) => ({
       name: file.replace(/\.test\.js$/, ''),
       args: [join('dist/test', file)],
     }))
+    this.all = [...tests, simulator]
   }
 
   /** What the mutant names, in that order. Throws for a word that selects nothing. */

@@ -33,6 +33,7 @@ export function tryOut(folder: string, args: readonly string[], timeoutMs: numbe
     const lines = text.split('\n')
     text = lines.pop() as string
     for (const line of lines) {
+      if (/violation|error/i.test(line)) said += `${line}\n`
       const found = /^\s*not ok \d+ - (.*)$/.exec(line)
       if (found === null || failed !== undefined) continue
       failed = unescapeTap(found[1] as string)

@@ -30,11 +30,11 @@ test('4.3: with round-robin choice, probes of one member by one other are at mos
 test('3.1: the time to first detection does not grow with the group', () => {
   const meanPeriods = (count: number) => {
     let sum = 0
-    const runs = 15
+    const runs = 30
     for (let seed = 1; seed <= runs; seed += 1) {
       const world = new SwimWorld(seed * 100 + count)
-      const nodes = world.cluster(count)
-      world.run(20_000 + (seed / runs) * 1000)
+      const nodes = world.settled(count)
+      world.run(60_000 + (seed / runs) * 1000)
       nodes.pop()!.kill()
       const from = world.log.length
       const tookMs = world.runUntil(() => world.log.slice(from).some((e) => e.change === 'suspected'), 60_000)
@@ -45,8 +45,9 @@ test('3.1: the time to first detection does not grow with the group', () => {
   }
   const small = meanPeriods(8)
   const large = meanPeriods(24)
-  // The wait for the first probe (about 0.58 periods, in continuous time) and the period of that probe.
-  for (const mean of [small, large]) assert.ok(mean > 1.2 && mean < 2.1, `${small} and ${large}`)
+  // The wait for the first probe and the period of that probe: 2.0 in the mean of 240 runs of 24 members, and 0.11 is the
+  // deviation of a mean of 30. bench/paper holds the figures closer.
+  for (const mean of [small, large]) assert.ok(mean > 1.5 && mean < 2.5, `${small} and ${large}`)
 })
 
 test('4.2: a member that is suspected and alive is not removed, since it spreads an alive of higher incarnation', () => {

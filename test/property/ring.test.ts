@@ -46,7 +46,10 @@ test('the table does not depend on the one before it, whatever that was', () => 
   fc.assert(
     fc.property(params, params, members(), members(), fc.boolean(), (ring, before, all, others, same) => {
       // Members of the old table that stay, some under another weight, and strangers.
-      const old = others.concat(all.filter((_, index) => index % 2 === 0).map((each) => ({ ...each })))
+      const stay = all.filter((_, index) => index % 2 === 0)
+      const old = others.concat(
+        stay.map((each, index) => (index % 2 === 0 ? each : { ...each, weight: 1 + (each.weight % 2) })),
+      )
       const unique = [...new Map(old.map((each) => [each.name, each])).values()]
       const previous = buildRing(same ? ring : before, unique)
       const [fresh, merged] = [buildRing(ring, all), buildRing(ring, all, previous)]

@@ -28,6 +28,14 @@ function refused(build: () => unknown, pattern: RegExp): void {
   })
 }
 
+test('a table made from the one before it is the table made from nothing, also after a change of weight', () => {
+  const before = [member('a'), member('b'), member('c')]
+  const after = [member('a'), { ...member('b'), weight: 3 }, member('c')]
+  const merged = buildRing(small, after, buildRing(small, before))
+  assert.deepEqual(allOwners(merged), allOwners(buildRing(small, after)))
+  assert.ok(merged.share('b') > 128)
+})
+
 test('an empty ring has partitions and no owner', () => {
   const table = buildRing(ringDefaults, [])
   assert.equal(table.lookup('key'), undefined)

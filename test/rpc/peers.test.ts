@@ -103,6 +103,7 @@ test('when both dial at once the connection of the lesser name stays, and no cal
     assert.equal(ann.peers.counters.goawaysSent['duplicate'], 1)
     assert.deepEqual([...ann.evidence, ...bob.evidence], [])
     assert.equal(world.streams.size, 2)
+    assert.ok([...world.streams].some(({ remote }) => remote === bob.address))
   }
 })
 
@@ -138,6 +139,18 @@ test('what a former life of a peer refuses or breaks is no evidence about the on
   world.run()
   assert.deepEqual(ann.evidence, [])
   assert.equal(waiting.replies.length, 1)
+})
+
+test('what breaks with a life of a peer that membership has not told of yet is no evidence about the one it has', () => {
+  const { world, ann } = pair()
+  const next = new TestNode(world, 'bob', { boot: 'next' })
+  next.peers.update(new Map([['ann', { address: ann.address, boot: ann.boot }]]))
+  const request = call(world, next, 'ann')
+  world.run()
+  assert.equal(request.replies.length, 1)
+  next.kill()
+  world.run()
+  assert.deepEqual(ann.evidence, [])
 })
 
 test('dials that fail are spaced by a growing, jittered wait, and a waiting call fails with the next of them', () => {
@@ -263,6 +276,15 @@ test('a failure arrives as it was given, and only the first answer counts', () =
   world.run()
   assert.deepEqual(request.failures, [failure])
   assert.equal(request.replies.length, 0)
+  const another = call(world, ann, 'bob')
+  world.run()
+  bob.held[1]?.reply(bob.held[1].body)
+  bob.held[1]?.reply(bob.held[1].body)
+  bob.held[1]?.fail(failure)
+  world.run()
+  assert.deepEqual([another.replies.length, another.failures.length], [1, 0])
+  assert.equal(bob.peers.stats.callsRunning, 0)
+  assert.deepEqual(ann.peers.counters.violations, {})
 })
 
 test('a frame over the limit of either side is refused before anything ran', () => {
@@ -304,6 +326,7 @@ test('calls in flight are bounded on both sides', () => {
   world.run()
   const codes = calls.map((request) => request.code)
   assert.equal(codes.filter((code) => code === 'OVERLOADED').length, 3 + 3)
+  assert.deepEqual([ann.peers.counters.callsShed, bob.peers.counters.callsShed], [3, 3])
   assert.ok(calls.every((request) => request.failures.every((failure) => !failure.mayHaveRun)))
   assert.equal(bob.peers.stats.callsRunning, 5)
   assert.equal(bob.ran, 5)

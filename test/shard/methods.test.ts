@@ -71,6 +71,23 @@ test('a thenable that calls back twice, at once, or throws answers once', async 
   assert.deepEqual(await outcome(() => broken), [{ message, mayHaveRun: true }])
 })
 
+test('caller and handler share no memory, even in one process', async () => {
+  const sent = Uint8Array.of(1, 2, 3)
+  const kept: Uint8Array[] = []
+  const methods = methodsOf((body) => {
+    kept.push(body as Uint8Array)
+    return body
+  })
+  const heard: unknown[] = []
+  methods.run(requestOf(encodeBody(sent)), 'self', {
+    replied: (body) => heard.push(decodeBody(body)),
+    failed: ({ message }) => assert.fail(message),
+  })
+  kept[0]?.fill(9)
+  assert.deepEqual([...sent], [1, 2, 3])
+  assert.deepEqual(heard, [Uint8Array.of(1, 2, 3)])
+})
+
 test('a reply that cannot be encoded fails the call, which ran', async () => {
   const [failure] = (await outcome(() => Symbol('x'))) as { mayHaveRun: boolean }[]
   assert.equal(failure?.mayHaveRun, true)

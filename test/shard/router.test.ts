@@ -135,6 +135,50 @@ test('the retry budget ends repeats of calls that may have run, and earned calls
   routers.clock.advance(60_000)
   assert.deepEqual(outcomes, [{ code: 'ERR_SHOAL_DISCONNECTED', mayHaveRun: true }])
   assert.equal(routers.sent.length, 4)
+  const attempts = (): number => {
+    const before = routers.sent.length
+    routers.call('a', key, { idempotent: true, timeoutMs: 60_000 })
+    routers.clock.advance(60_000)
+    return routers.sent.length - before
+  }
+  assert.deepEqual([attempts(), attempts(), attempts(), attempts()], [1, 2, 1, 2])
+})
+
+test('two nodes that name each other as owner are asked three times, then after a pause', () => {
+  const routers = new Routers(['a', 'b', 'c'], abc)
+  const notOwner = (owner: string) => ({
+    ...failure('ERR_SHOAL_NOT_OWNER', 'not me', false),
+    owner,
+    digest: 7,
+  })
+  routers.broken.set('b', notOwner('c'))
+  routers.broken.set('c', notOwner('b'))
+  const { outcomes } = routers.call('a', keyOf('b', abc), { timeoutMs: 1_000 })
+  assert.deepEqual(
+    routers.sent.map(({ to }) => to),
+    ['b', 'c', 'b'],
+  )
+  routers.clock.advance(1_000)
+  assert.deepEqual(outcomes, [{ code: 'ERR_SHOAL_NOT_OWNER', mayHaveRun: false }])
+  assert.ok(routers.sent.length < 20)
+})
+
+test('no attempt is made once the deadline has come', () => {
+  const routers = new Routers(['a', 'b', 'c'], abc)
+  routers.broken.set('b', failure('ERR_SHOAL_DISCONNECTED', 'refused', false))
+  const { outcomes } = routers.call('a', keyOf('b', abc), { timeoutMs: 2 })
+  routers.clock.advance(100)
+  assert.deepEqual(outcomes, [{ code: 'ERR_SHOAL_DISCONNECTED', mayHaveRun: false }])
+  assert.equal(routers.sent.length, 1)
+})
+
+test('a call to a named node is made once', () => {
+  const routers = new Routers(['a', 'b', 'c'], abc)
+  routers.broken.set('b', failure('ERR_SHOAL_DISCONNECTED', 'refused', false))
+  const { outcomes } = routers.call('a', undefined, { to: 'b', idempotent: true })
+  assert.deepEqual(outcomes, [{ code: 'ERR_SHOAL_DISCONNECTED', mayHaveRun: false }])
+  routers.clock.advance(1_000)
+  assert.equal(routers.sent.length, 1)
 })
 
 test('calls beyond the named number of waiting ones are refused and nothing ran', () => {

@@ -22,6 +22,8 @@ interface CallOptions {
   readonly waits?: boolean
   readonly timeoutMs?: number
   readonly method?: string
+  /** The node to call, instead of the owner of a key. */
+  readonly to?: string
 }
 
 interface Sent {
@@ -67,13 +69,17 @@ export class Routers {
   }
 
   /** Starts a call; the outcome appears in the returned list, once. */
-  call(from: string, key: string, options: CallOptions = {}): { outcomes: Outcome[]; handle: Cancellable } {
+  call(
+    from: string,
+    key: string | undefined,
+    options: CallOptions = {},
+  ): { outcomes: Outcome[]; handle: Cancellable } {
     const outcomes: Outcome[] = []
     const handle = this.router(from).route(
       {
         method: options.method ?? 'where',
         key,
-        to: undefined,
+        to: options.to,
         body: encodeBody('hi'),
         idempotent: options.idempotent ?? false,
         waits: options.waits ?? true,

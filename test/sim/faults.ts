@@ -17,6 +17,8 @@ export interface Stage {
   readonly names: readonly string[]
   /** What one node holds of another: `alive`, `suspect`, `dead`, `left`, or `unknown`. */
   sees(observer: string, name: string): string
+  /** How long until somebody declares a suspect dead; Infinity where nobody suspects it, or nobody can tell. */
+  untilDeathMs(name: string): number
   setLinks(change: Partial<LinkOptions>): void
   /** The links from and to one node. */
   setLinksOf(name: string, change: Partial<LinkOptions>): void
@@ -48,6 +50,7 @@ export type FaultKind =
   | 'powerLoss'
   | 'quickRestart'
   | 'pause'
+  | 'brink'
   | 'stall'
   | 'clock'
   | 'leave'
@@ -59,6 +62,9 @@ export const faultStates = [
   'a join during a split',
   'the same name restarting within one probe round',
 ] as const
+
+/** The first nodes are the ones that others join through. */
+export const joinedThrough = 3
 
 interface Cut {
   readonly from: readonly string[]
@@ -107,6 +113,11 @@ class Script {
     return mixed
   }
 
+  /** Some never come back, but for those through whom others join. */
+  staysAway(name: string, probability: number): boolean {
+    return this.random.chance(probability) && this.stage.names.indexOf(name) >= joinedThrough
+  }
+
   between(min: number, max: number): number {
     return min + this.random.fraction() * (max - min)
   }
@@ -123,26 +134,26 @@ function split(script: Script, left: string[], right: string[]): () => void {
   ])
   return () => {
     script.splits -= 1
-    if (left.length === right.length && isSplit(script.stage, left, right)) script.isHalved = true
+    if (areHalves(script.stage, left, right)) script.isHalved = true
     end()
   }
 }
 
-function isSplit(stage: Stage, left: readonly string[], right: readonly string[]): boolean {
-  const apart = (ones: readonly string[], others: readonly string[]): boolean =>
-    ones.every((one) => others.every((other) => ['dead', 'unknown'].includes(stage.sees(one, other))))
-  return (
-    [...left, ...right].every((name) => stage.up.includes(name)) && apart(left, right) && apart(right, left)
-  )
+/** Of those that run, as many are on each side, and nobody holds anyone of the other side alive. */
+function areHalves(stage: Stage, left: readonly string[], right: readonly string[]): boolean {
+  const ones = left.filter((name) => stage.up.includes(name))
+  const others = right.filter((name) => stage.up.includes(name))
+  const apart = (from: readonly string[], to: readonly string[]): boolean =>
+    from.every((one) => to.every((other) => ['dead', 'unknown'].includes(stage.sees(one, other))))
+  return ones.length > 0 && ones.length === others.length && apart(ones, others) && apart(others, ones)
 }
 
 function crashFor(script: Script, silent: boolean): (() => void) | undefined {
-  const { stage, random } = script
+  const { stage } = script
   const name = script.pick(2)
   if (name === undefined) return undefined
   stage.crash(name, silent)
-  // Some never come back.
-  return random.chance(0.2) ? undefined : () => stage.restart(name)
+  return script.staysAway(name, 0.2) ? undefined : () => stage.restart(name)
 }
 
 const faults: Readonly<Record<FaultKind, Fault>> = {
@@ -216,6 +227,26 @@ const faults: Readonly<Record<FaultKind, Fault>> = {
     script.stage.pause(name)
     return () => script.stage.resume(name)
   },
+  /** Goes on in the last moment in which it can refute what is said of it. */
+  brink: ({ stage, random }) => {
+    const { up } = stage
+    if (up.length < 2) return undefined
+    const name = random.pick(up)
+    const leftMs = random.fraction() * 60
+    let isOver = false
+    stage.pause(name)
+    const look = (): void => {
+      if (isOver) return
+      isOver = stage.untilDeathMs(name) <= leftMs
+      if (isOver) stage.resume(name)
+      else stage.at(10, look)
+    }
+    look()
+    return () => {
+      if (!isOver) stage.resume(name)
+      isOver = true
+    }
+  },
   stall: (script, lengthMs) => {
     const name = script.pick(0)
     if (name !== undefined)
@@ -232,7 +263,7 @@ const faults: Readonly<Record<FaultKind, Fault>> = {
     const name = script.pick(2)
     if (name === undefined) return undefined
     script.stage.leave(name)
-    return script.random.chance(0.3) ? undefined : () => script.stage.restart(name)
+    return script.staysAway(name, 0.3) ? undefined : () => script.stage.restart(name)
   },
   join: (script) => {
     const { stage } = script

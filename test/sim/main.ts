@@ -13,7 +13,7 @@ import { Summary } from './summary.ts'
 import type { Task } from './worker.ts'
 
 /** About a minute on two cores. */
-const seedsDefault = 240
+const seedsDefault = 300
 const progressEveryMs = 10_000
 
 const { values } = parseArgs({

@@ -68,7 +68,7 @@ export async function runNodes(
     checks,
     sometimes,
     probeIntervalMs: timing.probeIntervalMs,
-    node: { profile, limits, ring: { partitions: 256, points: 64, bound: 1.25 } },
+    node: { profile, limits, ring: { partitions: 64, points: 32, bound: 1.25 } },
     thread: random.chance(0.25),
     callEveryMs,
   })

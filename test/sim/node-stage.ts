@@ -4,7 +4,7 @@ import type { ClusterChecks, WatchedNode } from '../../src/sim/checkers/cluster.
 import type { Sometimes } from '../../src/sim/checkers/sometimes.ts'
 import type { LinkOptions, SimProcess, Simulation } from '../../src/sim/index.ts'
 import { SeededRandom, seedFrom } from '../../src/sim/random.ts'
-import type { Stage } from './faults.ts'
+import { joinedThrough, type Stage } from './faults.ts'
 import { load, serve } from './load.ts'
 
 export interface NodeStageOptions {
@@ -64,6 +64,10 @@ export class NodeStage implements Stage {
   sees(observer: string, name: string): string {
     const node = this.#processes.get(observer)?.value?.node
     return node?.members.find((member) => member.name === name)?.state ?? 'unknown'
+  }
+
+  untilDeathMs(): number {
+    return Number.POSITIVE_INFINITY
   }
 
   setLinks(change: Partial<LinkOptions>): void {
@@ -151,7 +155,7 @@ export class NodeStage implements Stage {
     const { checks, simulation, callEveryMs, node: options } = this.#options
     const { name, host, env, boot } = self
     const random = new SeededRandom(seedFrom(`${simulation.seed}/${name}/${boot}/load`))
-    const join = ['n1:7946', 'n2:7946', 'n3:7946']
+    const join = Array.from({ length: joinedThrough }, (_, index) => `n${index + 1}:7946`)
     for (;;) {
       const node: ShoalNode = createNode({ ...options, name, host, env, join })
       const watched = checks.watch(self, node)

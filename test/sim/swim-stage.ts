@@ -3,15 +3,13 @@ import type { Sometimes } from '../../src/sim/checkers/sometimes.ts'
 import type { LinkOptions } from '../../src/sim/links.ts'
 import type { SwimNode } from '../../src/sim/swim-node.ts'
 import type { SwimNodeOptions, SwimWorld } from '../../src/sim/swims.ts'
-import type { Stage } from './faults.ts'
+import { joinedThrough, type Stage } from './faults.ts'
 
 /** The rare states noted here. */
 export const swimStageStates: readonly string[] = [
   'a push/pull torn midway',
   "packets waiting at a paused process's edge",
 ]
-
-const joinedThrough = 3
 
 export class SwimStage implements Stage {
   readonly probeIntervalMs: number
@@ -51,6 +49,12 @@ export class SwimStage implements Stage {
 
   sees(observer: string, name: string): string {
     return this.#node(observer).stateOf(name)
+  }
+
+  untilDeathMs(name: string): number {
+    let dueAt = Number.POSITIVE_INFINITY
+    for (const { swim } of this.#running()) dueAt = Math.min(dueAt, swim.suspicion(name)?.dueAt ?? dueAt)
+    return dueAt - this.#world.now
   }
 
   setLinks(change: Partial<LinkOptions>): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
+import { addressOf, Lone } from './lone.ts'
 
 function report(nodes: readonly SwimNode[], name: string, kind: 'reset' | 'refused'): void {
   for (const node of nodes) node.input({ type: 'evidence', name, kind })
@@ -133,4 +134,23 @@ test('what an inquiry hears after we slept is no verdict', () => {
   nodes[0]!.input({ type: 'closed', stream, reason: 'refused' })
   assert.equal(nodes[0]!.swim.counters.stalls, 1)
   assert.equal(nodes[0]!.stateOf('n1'), 'alive')
+})
+
+test('an ack gives a suspect whose end was hurried its whole time back', () => {
+  for (const acks of [false, true]) {
+    const lone = new Lone()
+    lone.alive('x', 1, 5)
+    lone.node.input({ type: 'evidence', name: 'x', kind: 'refused' })
+    const { world, node } = lone
+    assert.notEqual(
+      world.runUntil(() => lone.holds('x') === 'suspect 5', 5_000),
+      -1,
+    )
+    const pings = lone.sentTo(addressOf(1)).filter((message) => message.type === 'ping')
+    for (const ping of pings)
+      if (acks && ping.type === 'ping')
+        lone.tell(addressOf(1), { type: 'ack', seqNo: ping.seqNo, payload: undefined })
+    world.run(node.config.timing.refusedWindowMs + 1)
+    assert.equal(lone.holds('x'), acks ? 'suspect 5' : 'dead 5')
+  }
 })

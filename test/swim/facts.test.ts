@@ -150,3 +150,38 @@ test('a live name stays with its address, a dead one moves', () => {
   lone.alive('x', 2, 7)
   assert.equal(lone.node.swim.member('x')?.address, addressOf(2))
 })
+
+test('who was declared dead hears so by gossip, until it is old news', () => {
+  const lone = new Lone()
+  for (const place of [1, 2, 3]) lone.alive(`m${place}`, place, 5)
+  lone.dead('m1', 5, 'm2')
+  lone.world.run(3_000)
+  assert.ok(lone.sentTo(addressOf(1)).some((message) => message.type === 'dead' && message.node === 'm1'))
+})
+
+test('a suspicion of a newer incarnation begins anew', () => {
+  const lone = new Lone({ timing: { tcpPings: false } })
+  lone.alive('x', 1, 5)
+  lone.suspect('x', 5, 'y')
+  lone.world.run(3_000)
+  lone.suspect('x', 6, 'y')
+  lone.world.run(3_999)
+  assert.equal(lone.holds('x'), 'suspect 6')
+  lone.world.run(1)
+  assert.equal(lone.holds('x'), 'dead 6')
+})
+
+test('a fact goes out on beat after beat as often as the number of members asks for, and then no more', () => {
+  const lone = new Lone()
+  for (const place of [1, 2, 3, 4]) lone.alive(`m${place}`, place, 5)
+  lone.dead('m1', 5, 'm2')
+  const sent = (): number =>
+    [1, 2, 3, 4]
+      .flatMap((place) => lone.sentTo(addressOf(place)))
+      .filter((message) => message.type === 'dead' && message.node === 'm1').length
+  const { gossipIntervalMs, retransmitMin } = lone.node.config.timing
+  lone.world.run(3 * gossipIntervalMs)
+  assert.equal(sent(), retransmitMin)
+  lone.world.run(20_000)
+  assert.equal(sent(), retransmitMin)
+})

@@ -115,9 +115,15 @@ test('addresses remembered for healing stay under their maximum', () => {
   nodes[0]!.input({ type: 'join', id: 9, seeds: ['10.7.0.1:1', '10.7.0.2:1', '10.7.0.3:1'], timeoutMs: 100 })
   world.run(10_000)
   for (const node of nodes.slice(1)) node.kill()
+  let most = 0
+  world.onEvent = (node) => {
+    const { seedsMax, healMembersMax } = node.swim.gauges
+    assert.ok(seedsMax <= 2 && healMembersMax <= 3)
+    most = Math.max(most, healMembersMax)
+  }
   world.run(120_000)
   assert.equal(nodes[0]!.alive.length, 1)
-  assert.ok(world.now > 0)
+  assert.equal(most, 3)
 })
 
 test('a seed behind another address than its own is not asked for its table for ever', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
+import { addressOf, Lone } from './lone.ts'
 
 function hasLeft(node: SwimNode): boolean {
   return node.results.some((result) => result.type === 'left')
@@ -96,4 +97,64 @@ test('who leaves twice, or joins after leaving, is answered', () => {
   )
   nodes[1]!.input({ type: 'join', id: 4, seeds: [nodes[0]!.address], timeoutMs: 1000 })
   assert.equal(nodes[1]!.results.at(-1)?.type, 'joinFailed')
+})
+
+test('who leaves condemns nobody any more, whomever it suspected before', () => {
+  const lone = new Lone()
+  for (const place of [1, 2, 3]) lone.alive(`m${place}`, place, 5)
+  lone.suspect('m1', 5, 'm2')
+  lone.node.input({ type: 'leave', id: 1, timeoutMs: 60_000 })
+  lone.world.run(120_000)
+  assert.deepEqual(
+    lone.node.events.filter(({ change }) => change === 'died'),
+    [],
+  )
+})
+
+test('a process may end as soon as its leave is over: all see it as left', () => {
+  for (let seed = 1; seed <= 5; seed += 1) {
+    const world = new SwimWorld(seed)
+    const nodes = world.cluster(12)
+    world.run(10_000)
+    const leaver = nodes.pop()!
+    leaver.input({ type: 'leave', id: 1, timeoutMs: 5_000 })
+    world.runUntil(() => hasLeft(leaver), 5_001)
+    leaver.kill()
+    world.run(30_000)
+    for (const node of nodes) {
+      assert.ok(node.events.some(({ change, name }) => change === 'left' && name === leaver.name))
+      assert.ok(!node.events.some(({ change }) => change === 'suspected' || change === 'died'))
+    }
+  }
+})
+
+test('who has left tells whoever pings it, and looks for nobody that fails', () => {
+  const lone = new Lone()
+  for (const place of [1, 2, 3]) lone.alive(`m${place}`, place, 5)
+  lone.node.input({ type: 'leave', id: 1, timeoutMs: 2_000 })
+  lone.world.run(20_000)
+  lone.forget()
+  lone.ping('me', 'm1', 1)
+  assert.deepEqual(
+    lone.sentTo(addressOf(1)).map(({ type }) => type),
+    ['ack', 'dead'],
+  )
+  lone.dead('m1', 5, 'm2')
+  assert.equal(lone.holds('m1'), 'dead 5')
+  lone.world.run(60_000)
+  assert.ok(!lone.outputs.some(({ type }) => type === 'dial'))
+})
+
+test('a leave is told to some directly and gossiped to the others', () => {
+  const lone = new Lone()
+  const places = Array.from({ length: 30 }, (_, index) => index + 1)
+  for (const place of places) lone.alive(`m${place}`, place, 5)
+  lone.world.run(1_000)
+  lone.forget()
+  lone.node.input({ type: 'leave', id: 1, timeoutMs: 5_000 })
+  lone.world.run(3_000)
+  const told = places.filter((place) =>
+    lone.sentTo(addressOf(place)).some((message) => message.type === 'dead' && message.node === 'me'),
+  )
+  assert.ok(told.length > 8, `${told.length}`)
 })

@@ -82,6 +82,16 @@ export class Lone {
     this.node.input({ type: 'data', stream: this.#streams, bytes: streams.seal(request, 'dialer') })
   }
 
+  /** The last stream it dialled comes about, and brings this table. */
+  answer(nodes: readonly PushPullNode[]): void {
+    const dials = this.outputs.filter((output) => output.type === 'dial')
+    const stream = dials.at(-1)?.stream ?? 0
+    const reply = { type: 'pushPull', join: false, nodes, userState: new Uint8Array(0) } as const
+    this.forget()
+    this.node.input({ type: 'connected', stream })
+    this.node.input({ type: 'data', stream, bytes: streams.seal(reply, 'acceptor') })
+  }
+
   record(name: string, place: number, incarnation: number, state: number): PushPullNode {
     const addr = Uint8Array.of(10, 66, 0, place)
     return { name, addr, port: 7946, meta: undefined, incarnation, state, vsn }

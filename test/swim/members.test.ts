@@ -61,6 +61,16 @@ test('each round of the probe list names every live member but us once', () => {
   }
 })
 
+test('each round of the probe list has an order of its own', () => {
+  const random = new SeededRandom(8)
+  const members = new Members(new PeerRegistry())
+  fill(members, 20, random)
+  const round = (): string =>
+    Array.from({ length: 20 }, () => members.nextProbe(-1, 0, random, () => false)).join()
+  round()
+  assert.equal(new Set([round(), round(), round()]).size, 3)
+})
+
 test('a purged member is a tombstone with its incarnation until that expires', () => {
   const random = new SeededRandom(4)
   const members = new Members(new PeerRegistry())
@@ -140,4 +150,27 @@ test('an image does not outlive the ids it speaks in', () => {
       .sort(),
     ['x', 'y', 'z'],
   )
+})
+
+test('members who know the same send the same table, whatever they learned first', () => {
+  const random = new SeededRandom(6)
+  const tables = [
+    ['a', 'c', 'b'],
+    ['x', 'b', 'c', 'a'],
+  ].map((names) => {
+    const members = new Members(new PeerRegistry())
+    for (const name of names) {
+      const peer = members.add(name, 0, random)
+      members.setFacet(peer, Uint8Array.of(10, 0, 0, name.charCodeAt(0)), 7946, vsn, undefined)
+      members.setIncarnation(peer, 1)
+      members.setState(peer, state.alive, 0)
+    }
+    return members
+  })
+  const [one, two] = tables as [Members, Members]
+  assert.notDeepEqual(one.heldTable()?.bytes, two.heldTable()?.bytes)
+  two.setState(two.find('x'), state.dead, 0)
+  two.nextProbe(-1, 1, random, () => true)
+  for (let i = 0; i < 4; i += 1) two.nextProbe(-1, 1, random, () => true)
+  assert.deepEqual(one.heldTable()?.bytes, two.heldTable()?.bytes)
 })

@@ -4,6 +4,7 @@ import { SeededRandom } from '../../src/sim/random.ts'
 import { type SwimNode, SwimWorld } from '../../src/sim/swims.ts'
 import type { PacketMessage } from '../../src/wire/message.ts'
 import { PacketCodec } from '../../src/wire/packet.ts'
+import { addressOf, Lone } from './lone.ts'
 
 const envelope = { label: '', keys: [], verifyIncoming: true, verifyOutgoing: true, compress: false }
 const codec = new PacketCodec({ ...envelope, keyring: undefined }, new SeededRandom(1))
@@ -53,18 +54,22 @@ test('gossip to members that know CRC carries one', () => {
   world.run(1000)
   const gossip = heard.filter(({ messages }) => messages[0]?.type === 'alive')
   assert.ok(gossip.length > 0 && gossip.every(({ crc }) => crc))
+  assert.ok(gossip.every(({ from, to }) => nodes.find(({ name }) => name === from)?.address !== to))
 })
 
 test('who does not ack is asked for through others, and helpers nack before the asker gives up', () => {
   const { world, nodes, heard } = settled(3, 5)
   const victim = nodes[4]!
   victim.pause()
+  let worst = 0
+  world.onEvent = (node) => {
+    worst = Math.max(worst, node.swim.health)
+  }
   world.run(8000)
   const indirect = heard.filter(({ messages }) => messages[0]?.type === 'indirectPing')
   const nacks = heard.filter(({ messages }) => messages[0]?.type === 'nack')
   assert.ok(indirect.length >= 3 && nacks.length > 0)
-  for (const node of nodes.slice(0, 4))
-    assert.equal(node.swim.health, 0, 'a missed probe with all its nacks costs no health')
+  assert.equal(worst, 0, 'a missed probe with all its nacks costs no health')
 })
 
 test('a suspect is told in the very ping', () => {
@@ -142,5 +147,66 @@ test('a failed send is a failed ping, not a wait', () => {
   sender.input({ type: 'packetFailed', to: ping.to })
   assert.ok(
     heard.some((h) => h.from === 'n0' && h.at === world.now && h.messages[0]?.type === 'indirectPing'),
+  )
+})
+
+/** The number of the ping that it sends this member next. */
+function nextPing(lone: Lone, place: number): number {
+  lone.forget()
+  const pings = () => lone.sentTo(addressOf(place)).filter((message) => message.type === 'ping')
+  assert.notEqual(
+    lone.world.runUntil(() => pings().length > 0, 5_000),
+    -1,
+  )
+  const [ping] = pings()
+  return ping?.type === 'ping' ? ping.seqNo : 0
+}
+
+test('the ack of a probe ends it, the ack of another does not', () => {
+  for (const off of [0, -1, 1]) {
+    const lone = new Lone()
+    lone.alive('x', 1, 5)
+    const seqNo = nextPing(lone, 1)
+    lone.tell(addressOf(1), { type: 'ack', seqNo: seqNo + off, payload: undefined })
+    lone.world.run(lone.node.config.timing.probeIntervalMs)
+    assert.equal(lone.node.swim.counters.probesFailed, off === 0 ? 0 : 1)
+  }
+})
+
+test('a probe under way when the process slept accuses nobody', () => {
+  const lone = new Lone()
+  lone.alive('x', 1, 5)
+  nextPing(lone, 1)
+  lone.node.pause()
+  lone.world.run(3_000)
+  lone.node.resume()
+  assert.equal(lone.holds('x'), 'alive 5')
+  assert.equal(lone.node.swim.counters.probesFailed, 0)
+})
+
+test('a probe that took longer than its interval is followed by the next at once', () => {
+  const lone = new Lone()
+  lone.alive('x', 1, 5)
+  lone.alive('y', 2, 5)
+  lone.suspect('me', lone.incarnation, 'y')
+  assert.equal(lone.node.swim.health, 1)
+  const { counters } = lone.node.swim
+  lone.world.runUntil(() => counters.probes === 1, 2_000)
+  const tookMs = lone.world.runUntil(() => counters.probesFailed === 1, 10_000)
+  assert.ok(tookMs > lone.node.config.timing.probeIntervalMs)
+  assert.equal(counters.probes, 2)
+})
+
+test('every ping to a suspect says so, long after gossip has', () => {
+  const lone = new Lone({ timing: { tcpPings: false } })
+  lone.alive('x', 1, 5)
+  lone.suspect('x', 5, 'y')
+  lone.world.run(3_000)
+  assert.equal(lone.holds('x'), 'suspect 5')
+  nextPing(lone, 1)
+  const messages = lone.sentTo(addressOf(1))
+  assert.deepEqual(
+    messages.map(({ type }) => type),
+    ['ping', 'suspect'],
   )
 })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { SwimNode, SwimResult } from '../../src/sim/swims.ts'
 import { SwimWorld } from '../../src/sim/swims.ts'
 import { suspicionWindow } from '../../src/swim/suspicion.ts'
+import { Lone } from './lone.ts'
 
 type Validated = Extract<SwimResult, { type: 'validated' }>
 
@@ -62,6 +63,21 @@ test('a member that was dead to the others has refuted, and is alive to those wh
     found.log.filter(({ change, name }) => change === 'died' && name !== slept.name),
     [],
   )
+})
+
+test('who holds us dead, or has forgotten us, has no say before it was asked again and holds us alive', () => {
+  for (const held of ['dead', 'forgotten'] as const) {
+    const lone = new Lone()
+    lone.alive('x', 1, 5)
+    lone.forget()
+    const before = lone.incarnation
+    lone.node.input({ type: 'validate', id: 1 })
+    lone.answer(held === 'dead' ? [lone.record('me', 9, before, 2)] : [lone.record('x', 1, 5, 0)])
+    assert.deepEqual(answers(lone.node), [])
+    assert.equal(lone.incarnation, before + 1)
+    lone.answer([lone.record('me', 9, lone.incarnation, 0)])
+    assert.deepEqual(answers(lone.node), [{ type: 'validated', id: 1, asked: 1, answered: 1 }])
+  }
 })
 
 test('what changed among the others meanwhile is known before the view is valid', () => {

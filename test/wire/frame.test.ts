@@ -256,6 +256,35 @@ test('before hello a frame over helloFrameBytesMax breaks the stream by its leng
   assert.equal(frames.broken, 'length')
 })
 
+test('a frame of exactly frameBytesMax passes, one of a byte more does not', () => {
+  for (const more of [0, 1]) {
+    const box = outbox()
+    box.reply(1, encodeBody(new Uint8Array(helloFrameBytesMax - 10 + more)))
+    const frames = new FrameReader()
+    frames.push(whole(box))
+    assert.equal(frames.next(), more === 0 ? frameType.reply : 0)
+    assert.equal(frames.broken, more === 0 ? undefined : 'length')
+  }
+})
+
+test('a request with a flag that nobody knows yet breaks the stream', () => {
+  for (const unknown of [64, 128]) {
+    const box = outbox()
+    box.request(1, 1_000, plain)
+    const bytes = whole(box)
+    const frames = reader(bytes)
+    assert.equal(frames.next(), frameType.method)
+    assert.ok(frames.readMethod())
+    const at = bytes.length - 10 - 1
+    bytes[at] = (bytes[at] as number) | unknown
+    const changed = reader(bytes)
+    changed.next()
+    assert.equal(changed.next(), frameType.request)
+    assert.equal(changed.readRequest(), false)
+    assert.equal(changed.broken, 'flags')
+  }
+})
+
 test('kept bodies do not change when more arrives', () => {
   const box = outbox()
   const frames = reader(...box.take())

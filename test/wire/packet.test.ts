@@ -176,6 +176,14 @@ test('a compound cut short keeps its complete parts, and a bad part does not cos
   }
 })
 
+test('a part that ends behind the packet is dropped, not handed out short', () => {
+  const user = encodeMessage({ type: 'user', body: new Uint8Array(20).fill(1) })
+  const datagram = compound([nack(1), user])
+  const { messages, dropped } = opened(codec(), datagram.subarray(0, -1))
+  assert.deepEqual(messages, [{ type: 'nack', seqNo: 1 }])
+  assert.equal(dropped, 'malformed')
+})
+
 test('an error reply has no place in a packet', () => {
   assert.equal(opened(codec(), encodeMessage({ type: 'error', error: 'no' })).dropped, 'type')
 })

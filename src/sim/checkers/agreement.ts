@@ -4,7 +4,8 @@
  */
 import type { Millis } from '../../env.ts'
 import type { ShoalNode } from '../../node.ts'
-import type { SwimTiming } from '../../swim/config.ts'
+import type { Profile } from '../../options.ts'
+import { profiles, type SwimTiming } from '../../swim/config.ts'
 import { suspicionMs, suspicionWindow } from '../../swim/suspicion.ts'
 
 /** What keeps these nodes from one view; `undefined` when they have it. All must run; those that left are not among them. */
@@ -40,7 +41,8 @@ export function disagreement(nodes: readonly ShoalNode[]): string | undefined {
  *   `healIntervalMaxMs`, and a try that fails takes `tcpTimeoutMs`; those that are gone may be tried first;
  * - what the sides then hold against each other is refuted and gossiped, for which a push/pull interval is enough.
  */
-export function agreementMs(timing: SwimTiming, members: number, gone: number): Millis {
+export function agreementMs(timings: Profile | SwimTiming, members: number, gone: number = 0): Millis {
+  const timing = typeof timings === 'string' ? profiles[timings] : timings
   const detectMs = 2 * members * timing.probeIntervalMs
   const suspectMs = 2 * suspicionMs(suspicionWindow(timing, members), 0)
   const healMs = (1 + gone) * (1.25 * timing.healIntervalMaxMs + timing.tcpTimeoutMs)

@@ -50,15 +50,14 @@ export class MachineChecks {
   disagreement(nodes: readonly SwimNode[]): string | undefined {
     const names = new Set(nodes.map(({ name }) => name))
     for (const { name, swim } of nodes) {
-      let alive = 0
       for (const member of swim.members()) {
         const isUp = names.has(member.name)
-        if (isUp && member.state === 'alive') alive += 1
-        else if (isUp) return `to ${name}, ${member.name} is ${member.state}`
-        else if (member.state === 'alive' || member.state === 'suspect')
+        if (isUp && member.state !== 'alive') return `to ${name}, ${member.name} is ${member.state}`
+        if (!isUp && (member.state === 'alive' || member.state === 'suspect'))
           return `to ${name}, ${member.name} is ${member.state}, and does not run`
       }
-      if (alive < nodes.length) return `to ${name}, ${nodes.length - alive} members are unknown`
+      const unknown = nodes.find((other) => swim.member(other.name) === undefined)
+      if (unknown !== undefined) return `to ${name}, ${unknown.name} is unknown`
     }
     return undefined
   }

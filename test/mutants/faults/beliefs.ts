@@ -12,7 +12,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'const bytes = this.announce(accused + 1);',
     replace: 'const bytes = this.#ownAlive();',
     why: 'a member that lives refutes a suspicion with a higher incarnation',
-    tests: ['swim/failure'],
+    tests: ['swim/facts', 'swim/failure'],
   },
   {
     id: 'swim/refutation-no-higher-than-the-accusation',
@@ -20,7 +20,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'const bytes = this.announce(accused + 1);',
     replace: 'const bytes = this.announce(accused);',
     why: 'a refutation passes the incarnation of the accusation, however far that is ahead of ours',
-    tests: ['swim/heal', 'swim/failure', 'swim/bounds'],
+    tests: ['swim/facts', 'swim/heal'],
   },
   {
     id: 'swim/refutation-not-told-to-the-accuser',
@@ -28,7 +28,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'if (from !== undefined && this.#mayTell()) this.#outbox.send(from, bytes);',
     replace: '',
     why: 'a refutation also goes straight back to who accused',
-    tests: ['swim/bounds', 'swim/failure'],
+    tests: ['swim/facts', 'swim/bounds'],
   },
   {
     id: 'swim/alive-of-equal-incarnation-clears-a-suspicion',
@@ -36,7 +36,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'else if (alive.incarnation <= members.incarnation(peer)) { if (before',
     replace: 'else if (alive.incarnation < members.incarnation(peer)) { if (before',
     why: 'a suspect is alive again only by a higher incarnation',
-    tests: ['paper/swim', 'swim/failure', 'swim/heal'],
+    tests: ['swim/facts', 'paper/swim'],
   },
   {
     id: 'swim/suspect-of-equal-incarnation-ignored',
@@ -44,7 +44,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'if (suspect.incarnation < known)',
     replace: 'if (suspect.incarnation <= known)',
     why: 'suspect overrides alive of the same incarnation',
-    tests: ['swim/failure'],
+    tests: ['swim/facts', 'swim/failure'],
   },
   {
     id: 'swim/stale-suspect-believed',
@@ -52,7 +52,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'if (suspect.incarnation < known)',
     replace: 'if (suspect.incarnation < 0)',
     why: 'a suspicion of an incarnation that was refuted says nothing',
-    tests: ['swim/failure', 'paper/swim'],
+    tests: ['swim/facts', 'swim/failure'],
   },
   {
     id: 'swim/dead-of-equal-incarnation-ignored',
@@ -60,7 +60,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'if (dead.incarnation < members.incarnation(peer))',
     replace: 'if (dead.incarnation <= members.incarnation(peer))',
     why: 'dead overrides alive and suspect of the same incarnation',
-    tests: ['swim/failure'],
+    tests: ['swim/facts', 'swim/failure'],
   },
   {
     id: 'swim/stale-dead-believed',
@@ -68,7 +68,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'if (dead.incarnation < members.incarnation(peer))',
     replace: 'if (dead.incarnation < 0)',
     why: 'a death of an incarnation that was refuted says nothing',
-    tests: ['swim/heal', 'swim/failure'],
+    tests: ['swim/facts', 'swim/heal'],
   },
   {
     id: 'swim/incarnation-of-the-dead-not-recorded',
@@ -76,7 +76,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'members.setIncarnation(peer, dead.incarnation);',
     replace: '',
     why: 'the highest incarnation seen is recorded, also of the dead (trap T9)',
-    tests: ['swim/heal', 'swim/failure'],
+    tests: ['swim/facts', 'swim/heal'],
   },
   {
     id: 'swim/leave-taken-for-death',
@@ -84,7 +84,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'const hasLeft = dead.from === dead.node;',
     replace: 'const hasLeft = false;',
     why: 'who says goodbye has left, and has not failed',
-    tests: ['swim/leave'],
+    tests: ['swim/facts', 'swim/leave'],
   },
   {
     id: 'swim/death-taken-for-leave',
@@ -92,7 +92,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'const hasLeft = dead.from === dead.node;',
     replace: 'const hasLeft = true;',
     why: 'who is declared dead by others has failed, and is looked for again',
-    tests: ['swim/failure'],
+    tests: ['swim/facts', 'swim/failure'],
   },
   {
     id: 'swim/ghost-of-a-tombstone-returns',
@@ -100,7 +100,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'before === state.tombstone && alive.incarnation <= members.incarnation(peer)',
     replace: 'before === state.tombstone && alive.incarnation < members.incarnation(peer)',
     why: 'a forgotten member comes back by a higher incarnation, not by an old alive',
-    tests: ['swim/names', 'swim/heal', 'swim/failure'],
+    tests: ['swim/facts', 'swim/names'],
   },
   {
     id: 'swim/members-max-not-applied',
@@ -116,7 +116,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: '!members.facet(peer).at(alive.addr, alive.port) && before <= state.suspect',
     replace: '!members.facet(peer).at(alive.addr, alive.port) && before < state.alive',
     why: 'the name of a live member cannot be taken by another address',
-    tests: ['swim/names', 'swim/hostile'],
+    tests: ['swim/facts', 'swim/names'],
   },
   {
     id: 'swim/versions-not-judged',
@@ -140,7 +140,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'this.#outbox.send(addressOf(alive), charge);',
     replace: '',
     why: 'who is held dead hears of it, so that nobody stays dead for want of hearing it',
-    tests: ['swim/heal', 'swim/hostile'],
+    tests: ['swim/facts', 'swim/heal'],
   },
   {
     id: 'swim/answers-to-strangers-unbounded',
@@ -156,7 +156,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'this.#outbox.send(from, this.#ownAlive());',
     replace: '',
     why: 'who accuses us at an incarnation that we have refuted is told so',
-    tests: ['swim/failure', 'swim/bounds', 'swim/heal'],
+    tests: ['swim/facts', 'swim/failure'],
   },
   {
     id: 'swim/newer-suspicion-inherits-the-old-clock',
@@ -164,7 +164,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'if (before === state.suspect && !isNewer)',
     replace: 'if (before === state.suspect)',
     why: 'a suspicion of a newer incarnation has its whole window',
-    tests: ['swim/suspicion', 'swim/failure'],
+    tests: ['swim/facts'],
   },
   {
     id: 'swim/confirmations-not-passed-on',
@@ -172,7 +172,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'if (this.suspicions.confirm(peer, suspect.from)) {',
     replace: 'if (this.suspicions.confirm(peer, suspect.from) && false) {',
     why: 'independent accusations reach all, so that all shorten the suspicion (Lifeguard)',
-    tests: ['swim/suspicion', 'swim/failure', 'paper'],
+    tests: ['swim/facts', 'swim/suspicion'],
   },
   {
     id: 'swim/doubts-of-others-not-looked-into',
@@ -196,7 +196,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: '|| suspicion.accusers.includes(accuser)',
     replace: '',
     why: 'only independent accusers shorten a suspicion',
-    tests: ['swim/suspicion', 'paper/lifeguard', 'swim/failure'],
+    tests: ['swim/suspicion', 'paper/lifeguard'],
   },
   {
     id: 'swim/suspicion-never-confirmed',
@@ -204,7 +204,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'suspicion.accusers.push(accuser);',
     replace: '',
     why: 'confirmations shorten a suspicion',
-    tests: ['swim/hostile', 'swim/failure'],
+    tests: ['swim/suspicion', 'swim/hostile'],
   },
   {
     id: 'swim/suspicion-shrinks-evenly',
@@ -212,7 +212,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'Math.log(confirmations + 1) / Math.log(window.wanted + 1)',
     replace: 'confirmations / window.wanted',
     why: "the window shrinks with the logarithm of confirmations, as memberlist's does",
-    tests: ['paper/lifeguard', 'swim/failure'],
+    tests: ['swim/suspicion', 'paper/lifeguard'],
   },
   {
     id: 'swim/suspicion-waits-for-too-many',
@@ -220,7 +220,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'n - 2 < wanted ? 0',
     replace: 'n - 1 < wanted ? 0',
     why: 'a cluster too small for confirmations waits for none',
-    tests: ['swim/failure'],
+    tests: ['swim/suspicion', 'swim/failure'],
   },
   {
     id: 'swim/timer-of-a-refuted-suspicion-runs-on',
@@ -236,7 +236,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'suspicion.floorAt = at;',
     replace: '',
     why: 'whoever slept reads the refutations in its socket before it condemns',
-    tests: ['swim/failure', 'swim/suspicion'],
+    tests: ['swim/suspicion', 'swim/failure'],
   },
   {
     id: 'swim/no-appeal',
@@ -244,7 +244,7 @@ export const beliefFaults: readonly Mutant[] = [
     find: 'this.#appeal(peer);',
     replace: '',
     why: 'a suspect is told before its end, in case that its refutation was lost',
-    tests: ['swim/suspicion', 'swim/failure', 'swim/evidence'],
+    tests: ['swim/suspicion', 'swim/failure'],
   },
   {
     id: 'swim/tombstones-forgotten-at-once',

@@ -85,7 +85,7 @@ export const nodeFaults: readonly Mutant[] = [
     find: 'await replies.wait(left(), signal, (id) => ports.handlersIdle(() => replies.settle(id)));',
     replace: '',
     why: 'a leave waits for running handlers before it says goodbye',
-    tests: ['leave.test', 'sim/cluster'],
+    tests: ['leave.test'],
   },
   {
     id: 'node/leave-does-not-drain',

@@ -38,7 +38,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'core.awareness.add(1);',
     replace: '',
     why: 'who has to refute has probably answered late, and doubts itself (Lifeguard)',
-    tests: ['paper/lifeguard', 'swim/failure', 'swim/bounds'],
+    tests: ['swim/facts'],
   },
   {
     id: 'swim/nacks-not-counted',
@@ -62,7 +62,7 @@ export const probingFaults: readonly Mutant[] = [
     find: "if (this.#stage === 'idle' || ack.seqNo !== this.#seqNo)",
     replace: "if (this.#stage === 'idle')",
     why: 'only the ack of the running probe ends it',
-    tests: ['swim/probe', 'swim/evidence', 'swim/failure'],
+    tests: ['swim/probe'],
   },
   {
     id: 'swim/no-indirect-probes',
@@ -102,7 +102,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'if (!this.#beatMissed) return; this.#beatMissed = false; this.#next();',
     replace: 'this.#beatMissed = false;',
     why: 'a probe that took longer than its interval is followed by the next at once',
-    tests: ['swim/probe', 'paper/swim'],
+    tests: ['swim/probe'],
   },
   {
     id: 'swim/unsendable-ping-waited-for',
@@ -118,7 +118,7 @@ export const probingFaults: readonly Mutant[] = [
     find: "this.#outbox.sendWithRiders(relay.asker, { type: 'nack', seqNo: relay.seqNo });",
     replace: '',
     why: 'a helper that hears nothing says so in time',
-    tests: ['swim/probe'],
+    tests: ['swim/relay'],
   },
   {
     id: 'swim/nack-too-late',
@@ -126,7 +126,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'const nackShare = 0.8;',
     replace: 'const nackShare = 1.4;',
     why: "a nack arrives before the asker's deadline",
-    tests: ['swim/probe', 'swim/failure'],
+    tests: ['swim/relay'],
   },
   {
     id: 'swim/indirect-probe-not-relayed',
@@ -134,7 +134,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'this.#outbox.sendWithRiders(formatAddress(target, port), {',
     replace: 'void ({',
     why: 'a helper pings whom it is asked to ping',
-    tests: ['swim/probe', 'swim/failure', 'paper/swim'],
+    tests: ['swim/relay'],
   },
   {
     id: 'swim/ack-not-relayed',
@@ -142,7 +142,7 @@ export const probingFaults: readonly Mutant[] = [
     find: "this.#outbox.sendWithRiders(relay.asker, { type: 'ack', seqNo: relay.seqNo, payload: undefined });",
     replace: '',
     why: 'a helper hands the ack on to who asked',
-    tests: ['swim/probe', 'swim/failure', 'paper/swim'],
+    tests: ['swim/relay'],
   },
   {
     id: 'swim/relays-unbounded',
@@ -166,7 +166,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'core.awareness.add(1); this.#prober.forgive();',
     replace: 'core.awareness.add(1);',
     why: 'what a probe did not hear while we slept is no failure',
-    tests: ['swim/failure'],
+    tests: ['swim/probe'],
   },
   {
     id: 'swim/relay-nacks-after-a-sleep',
@@ -174,7 +174,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'this.#relays.drop();',
     replace: '',
     why: 'a helper that slept does not say that it heard nothing',
-    tests: ['swim/failure', 'swim/probe'],
+    tests: ['swim/relay'],
   },
   {
     id: 'swim/many-questions-in-one-packet-answered',
@@ -190,7 +190,7 @@ export const probingFaults: readonly Mutant[] = [
     find: "if (ping.node !== '' && ping.node !== core.config.name) return;",
     replace: '',
     why: 'who took the address of a dead member does not answer for it',
-    tests: ['swim/names', 'swim/failure', 'swim/hostile'],
+    tests: ['swim/facts'],
   },
   {
     id: 'swim/unknown-pinger-not-met',
@@ -198,7 +198,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'this.#sync.meet(to);',
     replace: ';',
     why: 'whom gossip has missed is found by the ping of who was told of us',
-    tests: ['swim/join', 'swim/heal', 'swim/sync'],
+    tests: ['swim/sync'],
   },
   {
     id: 'swim/pinger-not-told-that-it-is-held-dead',
@@ -206,7 +206,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'if (charge !== undefined) {',
     replace: 'if (false) {',
     why: 'whoever pings us while we hold it suspect or dead hears so, to refute',
-    tests: ['swim/heal', 'swim/failure', 'swim/facts'],
+    tests: ['swim/facts'],
   },
   {
     id: 'swim/leaver-goes-on-suspecting',
@@ -214,7 +214,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'this.#facts.suspicions.stopAll();',
     replace: '',
     why: 'who leaves condemns nobody any more',
-    tests: ['swim/leave', 'swim/suspicion'],
+    tests: ['swim/leave'],
   },
   {
     id: 'swim/sequence-numbers-reused',
@@ -222,7 +222,7 @@ export const probingFaults: readonly Mutant[] = [
     find: 'this.#seqNo = (this.#seqNo + 1) >>> 0;',
     replace: 'this.#seqNo = (this.#seqNo + 1) & 1;',
     why: 'an ack belongs to one ping alone',
-    tests: ['swim/probe', 'swim/evidence', 'swim/failure', 'paper'],
+    tests: ['swim/probe', 'swim/relay', 'swim/evidence'],
   },
   {
     id: 'swim/silence-taken-for-refusal',
@@ -234,11 +234,11 @@ export const probingFaults: readonly Mutant[] = [
   },
   {
     id: 'swim/refusal-hurries-nothing',
-    file: evidence,
-    find: 'this.#facts.suspicions.hurry(peer, core.now + windowMs);',
+    file: 'src/swim/suspicion.ts',
+    find: 'suspicion.hurriedAt = at;',
     replace: '',
-    why: 'a process that is gone by its own host’s word is dead to all within a second',
-    tests: ['swim/evidence', 'swim/failure'],
+    why: 'a process that is gone by the word of its host is dead to all within a second',
+    tests: ['swim/suspicion', 'swim/evidence'],
   },
   {
     id: 'swim/hurried-suspect-not-calmed',

@@ -68,7 +68,7 @@ export const shardFaults: readonly Mutant[] = [
     find: 'this.#to !== undefined ||',
     replace: '',
     why: 'a call to a named node is made once',
-    tests: ['shard/router', 'sim/cluster'],
+    tests: ['shard/router'],
   },
   {
     id: 'shard/waiting-calls-unbounded',
@@ -148,7 +148,7 @@ export const shardFaults: readonly Mutant[] = [
     find: 'this.#running--;',
     replace: '',
     why: 'a leave waits for the handlers that run, and for no others',
-    tests: ['shard/methods', 'leave', 'sim/cluster'],
+    tests: ['shard/methods'],
   },
   {
     id: 'shard/handler-shares-memory-with-its-caller',
@@ -156,7 +156,7 @@ export const shardFaults: readonly Mutant[] = [
     find: 'caller === this.#self ? this.#codec.copy(request.body) : request.body',
     replace: 'request.body',
     why: 'caller and handler share nothing, even in one process',
-    tests: ['shard/methods', 'shard/router'],
+    tests: ['shard/methods'],
   },
   {
     id: 'shard/thenable-answers-twice',
@@ -172,7 +172,7 @@ export const shardFaults: readonly Mutant[] = [
     find: 'if (table.digest === before.digest) return undefined;',
     replace: '',
     why: 'one ownership event per change of view, none without one',
-    tests: ['shard/view', 'sim/cluster'],
+    tests: ['shard/view'],
   },
   {
     id: 'shard/gained-told-as-lost',
@@ -180,6 +180,6 @@ export const shardFaults: readonly Mutant[] = [
     find: 'if (to === this.#self) gained.push(partition);',
     replace: 'if (to === this.#self) lost.push(partition);',
     why: 'gained and lost are what they say',
-    tests: ['shard/view', 'sim/cluster'],
+    tests: ['shard/view'],
   },
 ]

@@ -50,7 +50,7 @@ export const simFaults: readonly Mutant[] = [
     find: 'a.order < b.order',
     replace: 'a.order > b.order',
     why: 'events of one moment run in the order they were added',
-    tests: ['sim'],
+    tests: ['sim/scheduler'],
   },
   {
     id: 'sim/socket-buffer-unbounded',

@@ -54,7 +54,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'return now === state.dead && members.age(peer, core.now) <= core.timing.gossipToTheDeadMs;',
     replace: 'return false;',
     why: 'who is wrongly held dead hears of it by gossip',
-    tests: ['swim/failure', 'swim/heal'],
+    tests: ['swim/facts'],
   },
   {
     id: 'swim/gossip-to-oneself',
@@ -62,7 +62,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'if (peer === core.self || !test(core, peer))',
     replace: 'if (!test(core, peer))',
     why: 'nobody wastes gossip, probes and helpers on itself',
-    tests: ['swim/probe', 'paper/swim'],
+    tests: ['swim/probe'],
   },
   {
     id: 'swim/gossip-stops-after-one-beat',
@@ -70,7 +70,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'core.armGossip();',
     replace: ';',
     why: 'gossip goes on until all was said as often as it is to be',
-    tests: ['swim/probe', 'paper/swim', 'swim/failure'],
+    tests: ['swim/facts'],
   },
   {
     id: 'swim/push-pull-ignores-the-dead',
@@ -78,7 +78,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'node.state === state.suspect || node.state === state.dead',
     replace: 'false',
     why: 'what another holds suspect or dead becomes a suspicion of our own',
-    tests: ['swim/sync', 'swim/heal', 'swim/failure'],
+    tests: ['swim/sync'],
   },
   {
     id: 'swim/push-pull-believes-the-dead',
@@ -86,7 +86,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: "this.#facts.suspect({ type: 'suspect', incarnation, node: name, from }, undefined, undefined);",
     replace: "this.#facts.dead({ type: 'dead', incarnation, node: name, from }, undefined, undefined);",
     why: 'a death told in an exchange can still be refuted',
-    tests: ['swim/sync', 'swim/heal', 'swim/failure'],
+    tests: ['swim/sync'],
   },
   {
     id: 'swim/push-pull-ignores-who-left',
@@ -94,7 +94,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'else if (node.state === state.left) {',
     replace: 'else if (false) {',
     why: 'a leave that gossip missed is told by exchange',
-    tests: ['swim/leave', 'swim/sync'],
+    tests: ['swim/sync'],
   },
   {
     id: 'swim/push-pull-served-but-not-merged',
@@ -102,7 +102,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'reply(this.#table(request.join)); this.#merge(request);',
     replace: 'reply(this.#table(request.join));',
     why: 'both sides learn from an exchange',
-    tests: ['swim/join', 'swim/heal'],
+    tests: ['swim/sync'],
   },
   {
     id: 'swim/push-pull-too-often-in-large-clusters',
@@ -134,7 +134,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'core.timers.set(stream.timer, core.now + core.timing.tcpTimeoutMs);',
     replace: '',
     why: 'a stream that says nothing is closed after tcpTimeoutMs',
-    tests: ['swim/sync', 'swim/hostile', 'membership'],
+    tests: ['swim/sync'],
   },
   {
     id: 'swim/seeds-not-remembered',
@@ -166,7 +166,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'this.#stopped = true;',
     replace: '',
     why: 'who leaves looks for nobody any more',
-    tests: ['swim/leave', 'swim/heal'],
+    tests: ['swim/leave'],
   },
   {
     id: 'swim/farewell-not-gossiped',
@@ -182,7 +182,7 @@ export const spreadingFaults: readonly Mutant[] = [
     find: 'if (isOut || core.now >= this.#until)',
     replace: 'if (isOut)',
     why: 'a leave ends by its deadline, whoever listens',
-    tests: ['swim/leave', 'swim/bounds'],
+    tests: ['swim/leave'],
   },
   {
     id: 'swim/serf-leave-without-intent',

@@ -26,6 +26,7 @@ const kinds: readonly FaultKind[] = [
   'powerLoss',
   'quickRestart',
   'pause',
+  'brink',
   'stall',
   'clock',
   'leave',

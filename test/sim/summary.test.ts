@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Profile } from './profile.ts'
+import { nodesDefault, type Outcome, replayCommand } from './runs.ts'
+import { Summary, sometimesSeeds } from './summary.ts'
+
+const profile: Profile = {
+  about: 'nothing',
+  sometimes: ['rare', 'common'],
+  run: () => Promise.reject(new Error('never run')),
+}
+const result = { virtualMs: 1_000, events: 10, calls: 1, agreedMs: 1, boundMs: 10 }
+
+function outcome(seed: number, change: Partial<Outcome> = {}): Outcome {
+  const sometimes = { rare: 0, common: 1 }
+  return { profile: 'p', seed, result, violation: undefined, traceHash: '', sometimes, ...change }
+}
+
+function summaryOf(seeds: number): Summary {
+  const summary = new Summary(new Map([['p', profile]]))
+  for (let seed = 1; seed <= seeds; seed += 1) summary.add(outcome(seed))
+  return summary
+}
+
+test('a rare state that was never reached fails a long run, by name, and no short one', () => {
+  const short = summaryOf(sometimesSeeds - 1)
+  assert.deepEqual(short.missing, ['p: rare'])
+  assert.equal(short.hasFailed, false)
+  short.add(outcome(sometimesSeeds))
+  assert.equal(short.hasFailed, true)
+  short.add(outcome(sometimesSeeds + 1, { sometimes: { rare: 1, common: 0 } }))
+  assert.deepEqual(short.missing, [])
+  assert.equal(short.hasFailed, false)
+})
+
+test('one violation fails any run', () => {
+  const summary = summaryOf(1)
+  summary.add(outcome(2, { result: undefined, violation: 'violation: …' }))
+  assert.equal(summary.hasFailed, true)
+})
+
+test('the command that replays a run names its nodes where they are not the default', () => {
+  assert.equal(replayCommand('route', 4, nodesDefault), 'npm run sim -- --profile route --seed 4')
+  assert.equal(
+    replayCommand('swim', 4, { min: 2, max: 3 }),
+    'npm run sim -- --profile swim --seed 4 --nodes 2-3',
+  )
+})
