@@ -21,7 +21,10 @@ export interface LinkOptions {
   readonly reorderMs: Millis
   /** What a lost chunk of a stream costs: TCP's shortest retransmission time-out. 200 ms. */
   readonly retransmitMs: Millis
-  /** What passes in a second, over all datagrams and streams of the link; later ones queue behind. Infinity. */
+  /**
+   * What passes in a second, over all datagrams and streams of the link; later ones queue behind, and datagrams are
+   * dropped while 262,144 bytes queue. Infinity.
+   */
   readonly bytesPerSecond: number
   /**
    * `packets`: datagrams are dropped, streams pass (a firewall that forgot UDP). `all`: nothing passes; open streams
@@ -41,6 +44,9 @@ export const linkDefaults: LinkOptions = {
   bytesPerSecond: Number.POSITIVE_INFINITY,
   cut: 'none',
 }
+
+/** Bytes that queue before a narrow link, as in a router of much memory, until datagrams find no room. */
+export const linkQueueBytes = 262_144
 
 const chances: readonly (keyof LinkOptions)[] = ['loss', 'duplicate', 'reorder']
 const cuts: readonly unknown[] = ['none', 'packets', 'all'] satisfies LinkOptions['cut'][]
@@ -62,6 +68,11 @@ export function checkLink(options: Partial<LinkOptions>): void {
 
 function isNumber(value: unknown, min: number, max: number): boolean {
   return typeof value === 'number' && value >= min && value <= max
+}
+
+function isFull({ options: { bytesPerSecond }, freeAt }: Link, now: Millis): boolean {
+  if (bytesPerSecond === Number.POSITIVE_INFINITY) return false
+  return (freeAt - now) * bytesPerSecond >= linkQueueBytes * 1000
 }
 
 /** One direction between two hosts. */
@@ -131,7 +142,7 @@ export class Links {
   datagram(link: Link, bytes: number, now: Millis, delays: Millis[]): void {
     const random = this.#random
     const { options } = link
-    if (options.cut !== 'none' || random.chance(options.loss)) {
+    if (options.cut !== 'none' || random.chance(options.loss) || isFull(link, now)) {
       delays.length = 0
       return
     }

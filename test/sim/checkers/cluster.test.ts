@@ -43,7 +43,7 @@ test('nodes that agree are told so at once, those that cannot are named', async 
       nodes.map(({ node }) => node),
       1_000,
     ),
-    /^Violation: agreement: after 1000 ms without faults to n1, n2 is (?:dead|unknown)/,
+    /^SimulationError: agreement: after 1000 ms without faults to n1, n2 is (?:dead|unknown).*\(seed 3, at /,
   )
   await sim.close()
 })
