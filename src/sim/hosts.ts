@@ -10,7 +10,7 @@ import type { Loop } from './loop.ts'
 import type { SimStream } from './stream.ts'
 
 /** Machines of one world; their addresses are 10.0.0.0/8. */
-export const hostsMax = 65_534
+const hostsMax = 65_534
 /** The kernel's range for ports that nobody chose (net.ipv4.ip_local_port_range). */
 const freePorts = { from: 32_768, to: 60_999 } as const
 /** Parsed addresses kept. */

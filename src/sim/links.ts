@@ -47,6 +47,7 @@ export const linkDefaults: LinkOptions = {
 
 /** Bytes that queue before a narrow link, as in a router of much memory, until datagrams find no room. */
 export const linkQueueBytes = 262_144
+const queuedMax = linkQueueBytes * 1000
 
 const chances: readonly (keyof LinkOptions)[] = ['loss', 'duplicate', 'reorder']
 const cuts: readonly unknown[] = ['none', 'packets', 'all'] satisfies LinkOptions['cut'][]
@@ -68,11 +69,6 @@ export function checkLink(options: Partial<LinkOptions>): void {
 
 function isNumber(value: unknown, min: number, max: number): boolean {
   return typeof value === 'number' && value >= min && value <= max
-}
-
-function isFull({ options: { bytesPerSecond }, freeAt }: Link, now: Millis): boolean {
-  if (bytesPerSecond === Number.POSITIVE_INFINITY) return false
-  return (freeAt - now) * bytesPerSecond >= linkQueueBytes * 1000
 }
 
 /** One direction between two hosts. */
@@ -142,7 +138,12 @@ export class Links {
   datagram(link: Link, bytes: number, now: Millis, delays: Millis[]): void {
     const random = this.#random
     const { options } = link
-    if (options.cut !== 'none' || random.chance(options.loss) || isFull(link, now)) {
+    if (options.cut !== 'none' || random.chance(options.loss)) {
+      delays.length = 0
+      return
+    }
+    const { bytesPerSecond } = options
+    if (bytesPerSecond !== Number.POSITIVE_INFINITY && (link.freeAt - now) * bytesPerSecond >= queuedMax) {
       delays.length = 0
       return
     }

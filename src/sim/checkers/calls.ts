@@ -15,7 +15,7 @@ import type { Subject } from './checker.ts'
 import { Violation } from './violation.ts'
 
 /** A tick of the deadline wheel (10 ms), and the shortest timer there is. */
-export const slackMs: Millis = 11.5
+const slackMs: Millis = 11.5
 /** Calls that are remembered after they settled; the oldest goes first. */
 const settledMax = 10_000
 
