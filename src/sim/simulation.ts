@@ -165,6 +165,7 @@ export class Simulation implements AsyncDisposable {
    */
   cut(from: Place | readonly Place[], to?: Place | readonly Place[], options: CutOptions = {}): void {
     const { oneWay = false, kind = 'all' } = options
+    checkLink({ cut: kind })
     this.#between(from, to, (one, other) => {
       this.#world.links.set(one, other, { cut: kind })
       if (!oneWay) this.#world.links.set(other, one, { cut: kind })

@@ -148,6 +148,7 @@ test('options and times without sense are refused by name', async () => {
   assert.throws(() => sim.links.set(a, 'b', { delayMs: -1 }), /link\.delayMs: milliseconds from 0 on, got -1/)
   assert.throws(() => sim.links.setAll({ cut: 'some' as never }), /link\.cut: one of none, packets, all/)
   assert.throws(() => sim.at(Number.NaN, () => {}), /expected milliseconds from 0 on, got NaN/)
+  assert.throws(() => sim.cut(a, 'b', { kind: 'some' as never }), /link\.cut: one of none, packets, all/)
   for (const act of [
     () => sim.cut('b', 'bb'),
     () => sim.cut('bb'),
