@@ -139,6 +139,8 @@ function callSite(stack = ''): string {
 
 function replaceClocks(): void {
   replace<DateConstructor>(globalThis, 'Date', virtualDate)
+  // `date.constructor === Date` is how some libraries tell a date.
+  replace<DateConstructor>(Date.prototype, 'constructor', () => Date)
   replace<() => Millis>(performance, 'now', (real) => () => {
     return inside === undefined ? Reflect.apply(real, performance, []) : inside.runner.clock.now()
   })

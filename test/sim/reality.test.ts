@@ -92,6 +92,22 @@ test('simulated code sees virtual clocks and seeded randomness; the test around 
   assert.notDeepEqual(first.slice(5), other.slice(5))
 })
 
+test('a date in simulated code is a Date, by whichever name', async () => {
+  const real = Date
+  const sim = new Simulation({ startAt: 86_400_000 })
+  const seen: unknown[] = []
+  sim.at(1, () => {
+    const date = new Date()
+    const Again = date.constructor as DateConstructor
+    class Stamp extends Date {}
+    seen.push(date.constructor === Date, new Again().getTime(), new Stamp().getTime(), date instanceof real)
+  })
+  await sim.run(2)
+  assert.deepEqual(seen, [true, 86_400_001, 86_400_001, true])
+  await sim.close()
+  assert.equal(new Date().constructor, real)
+})
+
 test('parts of arrays are filled with seeded numbers, at once and later, and nothing beside them', async () => {
   const draw = async (): Promise<string[]> => {
     await using sim = new Simulation({ seed: 1 })

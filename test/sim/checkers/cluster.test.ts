@@ -36,6 +36,7 @@ test('nodes that agree are told so at once, those that cannot are named', async 
     nodes.map(({ node }) => node),
     agreementMs('local', 3),
   )
+  await assert.rejects(checks.agreed([], 10), /there are no nodes/)
   sim.cut('n1')
   await sim.run(60_000)
   await assert.rejects(
