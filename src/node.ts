@@ -59,7 +59,10 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, clock)
     this.#cluster = new Cluster({ name, boot }, config, env, {
       changed: (roster) => this.#peers.update(roster.peers()),
-      unblocked: () => this.#router.unblocked(),
+      unblocked: () => {
+        this.#router.unblocked()
+        this.#peers.released()
+      },
       ownership: (change) => {
         this.#router.viewChanged()
         this.#emit('ownership', change)
@@ -71,6 +74,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     const { cluster, keys, limits } = config
     this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
       call: (incoming) => this.#router.receive(incoming),
+      mayAnswer: () => this.#cluster.gate.pass(),
       evidence: (peer, kind) => this.#cluster.evidence(peer, kind),
       notice: ({ kind, code, message, peer, remote }) =>
         this.#notice({ level: 'warn', code: kind, message, detail: { reason: code, peer, remote } }),

@@ -61,6 +61,8 @@ export interface IncomingCall extends CallRequest {
   readonly cancelled: boolean
   /** Set to hear of cancellation, at most once. */
   onCancel: (() => void) | undefined
+  /** Set for a keyed call that runs on this node: what came of it leaves only while this node may answer for keys. */
+  ranHere: boolean
   /** Answers; only the first of `reply` and `fail` counts. */
   reply(body: Body): void
   fail(failure: CallFailure): void

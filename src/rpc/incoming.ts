@@ -24,6 +24,7 @@ export class Incoming implements IncomingCall {
   readonly body: Body
   cancelled = false
   answered = false
+  ranHere = false
   onCancel: (() => void) | undefined
   /** Set by whoever drives the machine. */
   answerer: Answerer | undefined

@@ -6,6 +6,7 @@ import type { ByteStream, Clock, StreamClose } from '../env.ts'
 import type { Body } from '../wire/body.ts'
 import type { GoawayCode } from '../wire/frame.ts'
 import { Alarm, type AlarmCount } from './alarm.ts'
+import { answerShed, HeldAnswers } from './answers.ts'
 import type { CallFailure, IncomingCall } from './call.ts'
 import type { RpcLimits } from './config.ts'
 import type { Answerer, Incoming } from './incoming.ts'
@@ -25,6 +26,8 @@ export interface LinkOwner {
   /** The stream is gone; every call on it is settled. */
   ended(link: Link, reason: StreamClose): void
   incoming(call: IncomingCall): void
+  /** Whether what came of keyed calls may leave now; asked just before it would. */
+  mayAnswer(): boolean
   /** Something was handed to the stream, or the stream handed on all it had. */
   flushed(link: Link): void
 }
@@ -47,6 +50,8 @@ export class Link implements Answerer, CallHolder {
   readonly #owner: LinkOwner
   readonly #alarm: Alarm
   readonly #flush: () => void
+  /** What came of keyed calls that ran here, until the end of the turn, or until this node may answer again. */
+  readonly #answers: HeldAnswers
   #flushDue = false
   #connected: boolean
   #gone = false
@@ -61,6 +66,7 @@ export class Link implements Answerer, CallHolder {
     this.#connected = !this.dialled
     this.#alarm = new Alarm(owner.clock, owner.alarms, () => this.#tick())
     this.#flush = () => this.#flushNow()
+    this.#answers = new HeldAnswers(owner.limits.queuedBytesMax)
     stream.listen({
       connected: () => {
         this.#connected = true
@@ -97,17 +103,37 @@ export class Link implements Answerer, CallHolder {
     this.#flushLater()
   }
 
+  /**
+   * What says that nothing ran goes at once. The rest goes last in its turn, after one look at whether this node may
+   * answer: nearest to the write, and once for all.
+   */
   answer(call: Incoming, body: Body | undefined, failure: CallFailure | undefined): void {
-    this.mux.handle({ type: 'answer', call, body, failure }, 0)
+    if (!call.ranHere || call.cancelled || failure?.mayHaveRun === false) this.#answerNow(call, body, failure)
+    else if (!this.#answers.add(call, body, failure)) this.#answerNow(call, undefined, answerShed)
     this.#flushLater()
+  }
+
+  /** This node may answer again. */
+  release(): void {
+    if (this.#answers.size > 0) this.#flushLater()
   }
 
   /** Says goodbye; `closing` also settles every call on it before this returns. */
   goaway(code: GoawayCode, message: string): void {
     if (code !== 'leaving') this.orderly = true
+    this.#answerAll()
     this.mux.handle({ type: 'goaway', code, message }, this.#owner.clock.now())
     if (this.mux.closed) this.#pump()
     else this.#flushLater()
+  }
+
+  #answerNow(call: Incoming, body: Body | undefined, failure: CallFailure | undefined): void {
+    this.mux.handle({ type: 'answer', call, body, failure }, 0)
+  }
+
+  #answerAll(): void {
+    if (this.#answers.size === 0 || !this.#owner.mayAnswer()) return
+    for (const { call, body, failure } of this.#answers.takeAll()) this.#answerNow(call, body, failure)
   }
 
   #flushLater(): void {
@@ -118,6 +144,7 @@ export class Link implements Answerer, CallHolder {
 
   #flushNow(): void {
     this.#flushDue = false
+    this.#answerAll()
     this.mux.handle({ type: 'flush' }, this.#owner.clock.now())
     this.#pump()
     this.#backlog()
@@ -158,7 +185,8 @@ export class Link implements Answerer, CallHolder {
           this.stream.write(output.bytes)
           break
         case 'cancelled':
-          output.call.onCancel?.()
+          if (this.#answers.drop(output.call)) this.#answerNow(output.call, undefined, answerShed)
+          else output.call.onCancel?.()
           break
         case 'open':
           this.open = true
@@ -203,6 +231,7 @@ export class Link implements Answerer, CallHolder {
   #closed(reason: StreamClose): void {
     if (this.#gone) return
     this.#gone = true
+    this.#answers.takeAll()
     this.mux.handle({ type: 'closed', why: this.parting ?? `the connection ended (${reason})` }, 0)
     this.#pump()
     this.#alarm.cancel()

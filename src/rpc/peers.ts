@@ -32,6 +32,8 @@ export interface RpcNotice {
 export interface RpcHandler {
   /** A peer calls. Runs in the turn the bytes arrived; `incoming` may be answered at once or later. */
   call(incoming: IncomingCall): void
+  /** Whether what came of keyed calls that ran here may leave now; if not, `released` is to be called when it may. */
+  mayAnswer(): boolean
   /**
    * A current peer's established connection broke unexpectedly (`reset`), or its host answered a dial with
    * nobody listening (`refused`). Orderly ends are no evidence.
@@ -146,6 +148,11 @@ export class Peers {
     return call
   }
 
+  /** Answers that `mayAnswer` kept back may leave now. */
+  released(): void {
+    for (const link of this.#links) link.release()
+  }
+
   /**
    * Takes no more calls from peers and says so to them; calls that run go on, and so do calls of our own.
    * `done` runs once none runs here any more and their replies are out.
@@ -193,6 +200,7 @@ export class Peers {
       },
       ended: (link, reason) => this.#ended(link, reason),
       incoming: (call) => this.#handler.call(call),
+      mayAnswer: () => this.#handler.mayAnswer(),
       flushed: () => {
         if (this.#draining) this.#checkDrained()
       },

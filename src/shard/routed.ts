@@ -36,6 +36,8 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   #last: CallFailure | undefined
   #mayHaveRun = false
   #runsHere = false
+  /** What came of it here, while this node may not tell. */
+  #kept: Body | CallFailure | undefined
   #settled = false
 
   constructor(router: Router, route: Route, sink: CallSink) {
@@ -90,10 +92,19 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   }
 
   replied(body: Body): void {
-    if (this.#settled) return
+    if (this.#settled || this.#isKept(body)) return
     this.#settled = true
     this.#leaveHere()
     this.#sink.replied(body)
+  }
+
+  /** This node may tell what came of its calls. */
+  release(): void {
+    const kept = this.#kept
+    this.#kept = undefined
+    if (kept === undefined) return
+    if ('code' in kept) this.failed(kept)
+    else this.replied(kept)
   }
 
   /** The deadline passed while the handler ran in this process. */
@@ -105,7 +116,7 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
 
   /** One attempt failed. `final`: no other will be made. */
   failed(error: CallFailure, final = false): void {
-    if (this.#settled) return
+    if (this.#settled || (!final && error.mayHaveRun && this.#isKept(error))) return
     this.#leaveHere()
     this.#mayHaveRun ||= error.mayHaveRun
     if (final || !this.#mayRepeat(error)) {
@@ -142,7 +153,20 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     else this.#settle(error)
   }
 
+  /** A caller in this process hears no more of a key than others do, until this node is sure of its view. */
+  #isKept(outcome: Body | CallFailure): boolean {
+    const router = this.#router
+    if (this.key === undefined || this.#target !== router.ports.self || router.ports.mayRun()) return false
+    if (router.keep(this)) this.#kept = outcome
+    else this.failed(untold(router), true)
+    return true
+  }
+
   #leaveHere(): void {
+    if (this.#kept !== undefined) {
+      this.#kept = undefined
+      this.#router.unkeep(this)
+    }
     if (!this.#runsHere) return
     this.#runsHere = false
     this.#router.here.remove(this)
@@ -220,6 +244,14 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
       this.#mayHaveRun === error.mayHaveRun ? error : { ...error, mayHaveRun: this.#mayHaveRun },
     )
   }
+}
+
+/** What a call says that ran, and whose outcome must not be told and finds no room to wait. */
+function untold({ closed, limits, ports }: Router): CallFailure {
+  if (closed)
+    return failure('ERR_SHOAL_DISCONNECTED', 'the node was closed before it had checked its view', true)
+  const message = `the call ran, but ${limits.waitingCallsMax} calls wait already until "${ports.self}" has checked its view`
+  return failure('ERR_SHOAL_OVERLOADED', message, true)
 }
 
 /** What a call says that waited at the gate until its deadline. */

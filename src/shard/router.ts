@@ -53,7 +53,7 @@ export interface RouterPorts {
   readonly clock: Clock
   readonly random: Random
   table(): RingTable
-  /** Whether a keyed call may run here now; asked just before it would. */
+  /** Whether a keyed call may run here now, or what came of it be told; asked just before. */
   mayRun(): boolean
   /** Peers whose event loop is known to be stuck. */
   stuck(): ReadonlySet<string>
@@ -88,6 +88,8 @@ export class Router {
   readonly #waiting = new Set<RoutedCall>()
   /** Calls of peers that would run here once the gate opens. */
   readonly #held: HeldCalls
+  /** Calls of this node that ran here, and whose outcome waits until this node may answer. */
+  readonly #answers = new Set<RoutedCall>()
   #closed = false
   readonly counters: RouterCounters = {
     routed: 0,
@@ -113,9 +115,9 @@ export class Router {
     return this.#waiting.size
   }
 
-  /** Calls of peers that wait until this node is sure of its view. */
+  /** Calls of peers, and outcomes of own calls that ran here, that wait until this node is sure of its view. */
   get held(): number {
-    return this.#held.size
+    return this.#held.size + this.#answers.size
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
@@ -162,6 +164,9 @@ export class Router {
   unblocked(): void {
     for (const call of [...this.#waiting]) call.startOver()
     for (const incoming of this.#held.takeAll()) this.#route(incoming)
+    const answers = [...this.#answers]
+    this.#answers.clear()
+    for (const call of answers) call.release()
   }
 
   /** The node is closed: no call is tried again. */
@@ -175,6 +180,7 @@ export class Router {
     const error = failure('ERR_SHOAL_DISCONNECTED', message, false)
     for (const call of [...this.#waiting]) call.failed(error, true)
     for (const incoming of this.#held.takeAll()) incoming.fail(error)
+    for (const call of [...this.#answers]) call.failed({ ...error, mayHaveRun: true }, true)
   }
 
   /** Puts a call aside; false when too many wait. */
@@ -188,8 +194,19 @@ export class Router {
     this.#waiting.delete(call)
   }
 
+  /** Keeps the outcome of a call that ran here; false when too many wait. */
+  keep(call: RoutedCall): boolean {
+    if (this.#closed || this.#full) return false
+    this.#answers.add(call)
+    return true
+  }
+
+  unkeep(call: RoutedCall): void {
+    this.#answers.delete(call)
+  }
+
   get #full(): boolean {
-    return this.#waiting.size + this.#held.size >= this.limits.waitingCallsMax
+    return this.#waiting.size + this.held >= this.limits.waitingCallsMax
   }
 
   #hold(incoming: IncomingCall): void {
@@ -202,6 +219,7 @@ export class Router {
 
   #run(incoming: IncomingCall): void {
     this.counters.ranHere++
+    incoming.ranHere = incoming.key !== undefined
     const handle = this.ports.run(incoming, incoming.peer, {
       replied: (body) => incoming.reply(body),
       failed: (error) => incoming.fail(error),

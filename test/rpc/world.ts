@@ -274,6 +274,8 @@ export class TestNode {
   readonly streams: MemoryStream[] = []
   /** Calls are kept in `held` instead of being answered. */
   hold = false
+  /** Answers of keyed calls may leave. */
+  mayAnswer = true
   ran = 0
 
   constructor(world: World, name: string, options: NodeOptions = {}) {
@@ -295,6 +297,7 @@ export class TestNode {
       { clock: world.clock, random: world.random, network },
       {
         call: (incoming) => this.#called(incoming),
+        mayAnswer: () => this.mayAnswer,
         evidence: (peer, kind) => this.evidence.push(`${peer} ${kind}`),
         notice: (notice) => this.notices.push(notice),
       },
@@ -320,6 +323,7 @@ export class TestNode {
 
   #called(incoming: IncomingCall): void {
     this.ran += 1
+    incoming.ranHere = incoming.key !== undefined
     if (this.hold) this.held.push(incoming)
     else incoming.reply(encodeBody(decodeBody(incoming.body)))
   }

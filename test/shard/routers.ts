@@ -44,6 +44,8 @@ export class Routers {
   readonly shut: Set<string> = new Set()
   /** Nodes that all others know to be stuck. */
   readonly stuck: Set<string> = new Set()
+  /** What happens while a handler runs. */
+  whileItRuns: () => void = () => {}
   readonly #routers = new Map<string, Router>()
   /** Calls that a router took and has not answered, cancelled ones included: each holds a place there. */
   unanswered = 0
@@ -98,6 +100,14 @@ export class Routers {
   #make(name: string, limits: Partial<RouterLimits>): Router {
     const methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, this.clock)
     methods.register('where', () => this.#note(name), {})
+    methods.register(
+      'throws',
+      () => {
+        this.#note(name)
+        throw new Error('thrown')
+      },
+      {},
+    )
     methods.register('slow', (_body, context) => this.#slow(name, context), {})
     return new Router(
       {
@@ -116,6 +126,7 @@ export class Routers {
 
   #note(name: string): string {
     this.ran.push(name)
+    this.whileItRuns()
     return name
   }
 
@@ -157,6 +168,7 @@ class Incoming implements IncomingCall {
   readonly body: Body
   readonly peer: string
   cancelled = false
+  ranHere = false
   onCancel: (() => void) | undefined
   readonly #clock: HandClock
   readonly #sink: CallSink

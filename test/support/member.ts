@@ -62,6 +62,14 @@ export interface Ran {
   readonly at: At
 }
 
+/** A call of this process was answered. */
+export interface Heard {
+  /** Who answered. */
+  readonly node: string
+  readonly key: string
+  readonly at: At
+}
+
 export interface SingleCall {
   readonly key: string
   readonly timeoutMs: number
@@ -93,6 +101,7 @@ export type Question =
   | 'unload'
   | 'block'
   | 'ran'
+  | 'heard'
   | 'call'
   | 'leave'
 
@@ -134,6 +143,7 @@ function watched(env: Env): Env {
 
 const node = createNode({ ...(JSON.parse(process.argv[2] ?? '{}') as NodeOptions), env: watched(systemEnv) })
 const ran: Ran[] = []
+const heard: Heard[] = []
 const ranMax = 200_000
 node.handle(
   'where',
@@ -165,6 +175,7 @@ async function work(worker: number, keys: readonly string[], { workers, pauseMs 
     try {
       const { node: to } = await node.request<null, { node: string }>({ method: 'where', key, body: null })
       report.answered += 1
+      if (heard.length < ranMax) heard.push({ node: to, key, at: now() })
       tookMs.push(now() - startedAt)
       const from = ownerOf.get(key)
       if (from !== undefined && from !== to) tell({ type: 'moved', at: now(), key, from, to })
@@ -252,6 +263,8 @@ async function answer(question: Question, detail: unknown): Promise<unknown> {
     }
     case 'ran':
       return ran
+    case 'heard':
+      return heard
     case 'call':
       return single(detail as SingleCall)
     case 'leave':

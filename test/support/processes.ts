@@ -2,10 +2,21 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import type { Member, NodeOptions, NodeStats } from '../../src/index.ts'
-import type { At, Load, LoadReport, Outcome, Question, Ran, SingleCall, Told, Usage } from './member.ts'
+import type {
+  At,
+  Heard,
+  Load,
+  LoadReport,
+  Outcome,
+  Question,
+  Ran,
+  SingleCall,
+  Told,
+  Usage,
+} from './member.ts'
 import { until } from './until.ts'
 
-export type { At, Load, LoadReport, Outcome, Ran, Told, Usage } from './member.ts'
+export type { At, Heard, Load, LoadReport, Outcome, Ran, Told, Usage } from './member.ts'
 
 const program = join(import.meta.dirname, 'member.js')
 const answerMs = 30_000
@@ -126,6 +137,11 @@ export class NodeProcess {
   /** Which keys its handler has answered for, and when. */
   ran(): Promise<Ran[]> {
     return this.#ask('ran') as Promise<Ran[]>
+  }
+
+  /** Who answered the calls of its load, and when. */
+  heard(): Promise<Heard[]> {
+    return this.#ask('heard') as Promise<Heard[]>
   }
 
   /** Makes one call from that process. */
