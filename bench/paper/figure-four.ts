@@ -118,7 +118,7 @@ export function figureFour(scale: Scale): Figure[] {
   const sizesOf = (variant: Variant, periods?: number): number[] =>
     runs.map((seed) => finalSize(variant, seed, periods))
   const figure = (name: string, sizes: readonly number[], holds: boolean | undefined): Figure => ({
-    id: `swim.figure-4.${name.split(',')[0]}`,
+    id: `swim.figure-4.${name.replace(/, | /g, '-')}`,
     what: `members of 17 left after 175 s at 10 % loss, ${name}: 5th to 95th percentile`,
     paper: String(papersSizes[name.split(',')[0] as Variant]),
     ours: `${quantile(sizes, 0.05)} to ${quantile(sizes, 0.95)} (mean ${mean(sizes).toFixed(1)})`,

@@ -39,7 +39,8 @@ const crcType = 12
 const crcBytes = 5
 /**
  * How long memberlist takes for a datagram that waited: ten messages in a compressed compound, decoded by reflection. Our
- * estimate, not the paper's. It matters where I is shorter than it takes to hear what arrived in D.
+ * estimate, not the paper's; docs/simulation.md tells what it changes. It matters where I is shorter than it takes to
+ * hear what arrived in D.
  */
 export const backlogMs = 0.05
 

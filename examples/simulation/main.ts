@@ -9,7 +9,12 @@ import { type SimProcess, Simulation } from 'shoal/sim'
 
 const calls = 8
 
-async function counter({ name, host, env }: SimProcess): Promise<(key: string) => Promise<number>> {
+interface Counter {
+  readonly add: (key: string) => Promise<number>
+  readonly members: () => number
+}
+
+async function counter({ name, host, env }: SimProcess): Promise<Counter> {
   const node = createNode({ name, host, env, join: ['n1:7946', 'n2:7946'] })
   const counts = new Map<string, number>()
   const add = node.handle('add', async (_body: undefined, { key = '' }) => {
@@ -19,7 +24,7 @@ async function counter({ name, host, env }: SimProcess): Promise<(key: string) =
     return count + 1
   })
   await node.start()
-  return (key) => node.request({ method: add, key })
+  return { add: (key) => node.request({ method: add, key }), members: () => node.ring.members.length }
 }
 
 /** Counts one key from three nodes, at random times; throws unless every call counted. */
@@ -27,10 +32,12 @@ async function tryOnce(seed: number): Promise<void> {
   await using sim = new Simulation({ seed })
   const nodes = ['n1', 'n2', 'n3'].map((name) => sim.spawn(name, counter))
   await sim.settle(Promise.all(nodes.map(({ started }) => started)), 10_000)
+  // Before all nodes know each other, each of them owns every key.
+  await sim.until(() => nodes.every(({ value }) => value?.members() === nodes.length), 10_000)
   const counted: number[] = []
   for (let call = 0; call < calls; call += 1) {
     sim.at(sim.random.below(1_000), async () => {
-      counted.push(await sim.random.pick(nodes).run((add) => add('visits')))
+      counted.push(await sim.random.pick(nodes).run(({ add }) => add('visits')))
     })
   }
   await sim.until(() => counted.length === calls, 10_000)

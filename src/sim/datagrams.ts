@@ -10,8 +10,8 @@ import { SimEvent } from './scheduler.ts'
 import { toTicks } from './time.ts'
 import { loopbackMs, type World } from './world.ts'
 
-/** What a socket's buffer holds while nobody reads: Linux's default of net.core.rmem_max. */
-export const socketBufferBytes = 212_992
+/** What a socket's buffer holds while nobody reads. `host/` asks for 1 MiB: Linux gives net.core.rmem_max, and doubles it. */
+export const socketBufferBytes = 425_984
 /** What the kernel counts for a small datagram beyond its bytes. */
 export const datagramOverheadBytes = 768
 /** The longest that UDP carries over IPv4. */

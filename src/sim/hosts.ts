@@ -10,7 +10,7 @@ import type { Loop } from './loop.ts'
 import type { SimStream } from './stream.ts'
 
 /** Machines of one world; their addresses are 10.0.0.0/8. */
-export const hostsMax = 65_534
+const hostsMax = 65_534
 /** The kernel's range for ports that nobody chose (net.ipv4.ip_local_port_range). */
 const freePorts = { from: 32_768, to: 60_999 } as const
 /** Parsed addresses kept. */
@@ -58,8 +58,6 @@ export class Host {
   readonly name: string
   /** Without power nothing answers, not even that nobody listens. */
   isUp = false
-  /** A process was started on it once, so that its name leads to it. */
-  isKnown = false
   readonly datagrams: Ports<Datagrams> = new Ports()
   readonly listeners: Ports<SimListener> = new Ports()
   /** Connections that the kernel of this machine holds. */
@@ -127,10 +125,8 @@ export class Hosts {
     return this.#byName.values()
   }
 
-  /** The machine of that name; it gets an address when it is first spoken of. */
-  named(name: string): Host {
-    const known = this.#byName.get(name)
-    if (known !== undefined) return known
+  /** A new machine of that name, with an address of its own. */
+  add(name: string): Host {
     const number = this.#byName.size + 1
     if (number > hostsMax) throw new RangeError(`a simulation has at most ${hostsMax} machines`)
     const host = new Host(`10.0.${number >> 8}.${number & 255}`, name)

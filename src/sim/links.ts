@@ -21,7 +21,10 @@ export interface LinkOptions {
   readonly reorderMs: Millis
   /** What a lost chunk of a stream costs: TCP's shortest retransmission time-out. 200 ms. */
   readonly retransmitMs: Millis
-  /** What passes in a second, over all datagrams and streams of the link; later ones queue behind. Infinity. */
+  /**
+   * What passes in a second, over all datagrams and streams of the link; later ones queue behind, and datagrams are
+   * dropped while 262,144 bytes queue. Infinity.
+   */
   readonly bytesPerSecond: number
   /**
    * `packets`: datagrams are dropped, streams pass (a firewall that forgot UDP). `all`: nothing passes; open streams
@@ -41,6 +44,10 @@ export const linkDefaults: LinkOptions = {
   bytesPerSecond: Number.POSITIVE_INFINITY,
   cut: 'none',
 }
+
+/** Bytes that queue before a narrow link, as in a router of much memory, until datagrams find no room. */
+export const linkQueueBytes = 262_144
+const queuedMax = linkQueueBytes * 1000
 
 const chances: readonly (keyof LinkOptions)[] = ['loss', 'duplicate', 'reorder']
 const cuts: readonly unknown[] = ['none', 'packets', 'all'] satisfies LinkOptions['cut'][]
@@ -132,6 +139,11 @@ export class Links {
     const random = this.#random
     const { options } = link
     if (options.cut !== 'none' || random.chance(options.loss)) {
+      delays.length = 0
+      return
+    }
+    const { bytesPerSecond } = options
+    if (bytesPerSecond !== Number.POSITIVE_INFINITY && (link.freeAt - now) * bytesPerSecond >= queuedMax) {
       delays.length = 0
       return
     }

@@ -12,13 +12,11 @@ import type { World } from './world.ts'
 const lookUpMs = 0.5
 
 /** A name that leads to a machine, or none. */
-function lookUp(world: World, host: Host, name: string): string[] {
+function lookUp(world: World, name: string): string[] {
   if (isIp(name)) return [name]
   if (name === 'localhost') return ['127.0.0.1']
   const found = world.hosts.find(name)
-  // The names of machines that were never started lead nowhere, as in Kubernetes.
-  if (found === undefined || (found !== host && !found.isKnown))
-    throw systemError('getaddrinfo', 'ENOTFOUND', name)
+  if (found === undefined) throw systemError('getaddrinfo', 'ENOTFOUND', name)
   return [found.ip]
 }
 
@@ -79,7 +77,7 @@ export function makeNetwork(world: World, host: Host, loop: Loop): Network {
         scheduler.at(scheduler.now + lookUpMs, () =>
           loop.soon(traceKind.resolved, () => {
             try {
-              resolve(lookUp(world, host, name))
+              resolve(lookUp(world, name))
             } catch (error) {
               reject(error)
             }

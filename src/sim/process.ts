@@ -12,8 +12,8 @@ import { type SecondLoop, startThread } from './thread.ts'
 import { isTime, toTicks } from './time.ts'
 import type { World } from './world.ts'
 
-/** Loops of one process, those of threads that ended included. */
-const loopsMax = 64
+/** Numbers that the trace has for the loops of one process; further threads share the last one. */
+const loopNumbers = 64
 
 export type ProcessState = 'running' | 'paused' | 'crashed'
 
@@ -24,7 +24,7 @@ export type Program<T> = (self: SimProcess) => T | Promise<T>
 export interface CrashOptions {
   /**
    * The machine lost its power: nothing answers and no connection is reset. Default false: the process was killed, its
-   * kernel resets its connections and refuses new ones.
+   * kernel ends its connections, resets those with bytes it had not read, and refuses new ones.
    */
   readonly silent?: boolean
 }
@@ -46,6 +46,8 @@ class Boot<T> {
   value: T | undefined
   /** Its program has returned or failed, or will never do either. */
   isOver = false
+  /** Its program has returned, and it lives. */
+  hasStarted = false
   /** Threads started so far. */
   threads = 0
   /** Somebody holds `started`. */
@@ -68,6 +70,7 @@ class Boot<T> {
   done(value: T): boolean {
     if (this.isOver) return false
     this.isOver = true
+    this.hasStarted = true
     this.value = value
     this.#settle?.resolve(value)
     return true
@@ -130,6 +133,11 @@ export class SimProcess<T = unknown> {
     return this.#state
   }
 
+  /** The program of this boot has returned, and nothing crashed it since. */
+  get hasStarted(): boolean {
+    return this.#current.hasStarted
+  }
+
   /** What the program of this boot returned; `undefined` until it has, and once it crashed. */
   get value(): T | undefined {
     return this.#current.value
@@ -156,16 +164,22 @@ export class SimProcess<T = unknown> {
    * does, never if the process crashes first. Rejects at once for a process whose program has not returned.
    */
   run<R>(fn: (value: T) => R | Promise<R>): Promise<R> {
-    const { value, loop } = this.#current
-    if (value === undefined) return Promise.reject(this.#error(`"${this.name}" has nothing to run on yet`))
+    const { value, loop, hasStarted } = this.#current
+    if (!hasStarted) {
+      const why = this.#state === 'crashed' ? 'it has crashed' : 'its program has not returned yet'
+      return Promise.reject(this.#error(`cannot run code in "${this.name}": ${why}`))
+    }
     return new Promise<R>((resolve, reject) => {
       loop.soon(traceKind.program, () => {
-        new Promise<R>((settle) => settle(fn(value))).then(resolve, reject)
+        new Promise<R>((settle) => settle(fn(value as T))).then(resolve, reject)
       })
     })
   }
 
-  /** Ends it at once, paused or not. Nothing it left behind ever runs again. Does nothing if it has crashed. */
+  /**
+   * Ends it at once, paused or not. Nothing it left behind ever runs again; called by its own code, what remains of that
+   * turn runs, and is heard by nobody. Does nothing if it has crashed.
+   */
   crash({ silent = false }: CrashOptions = {}): void {
     if (silent) this.#machine.isUp = false
     if (this.#state === 'crashed') return
@@ -176,6 +190,7 @@ export class SimProcess<T = unknown> {
       this.#machine.releaseAll(loop, (stream) => stream.kill(silent))
     }
     boot.value = undefined
+    boot.hasStarted = false
     boot.failed(this.#error(`"${this.name}" crashed before its program had returned`))
   }
 
@@ -206,8 +221,8 @@ export class SimProcess<T = unknown> {
   }
 
   /**
-   * Blocks the main event loop, as a long computation does; membership in its thread goes on. Called by the process's own code it takes effect when that
-   * turn is over; what the turn still sends leaves at its end.
+   * Blocks the main event loop, as a long computation does; membership in its thread goes on. Called by the process's own
+   * code it takes effect when that turn is over; what the turn still sends leaves at its end.
    */
   stall(ms: Millis): void {
     this.#mustLive('stall')
@@ -227,7 +242,6 @@ export class SimProcess<T = unknown> {
   #start(): Boot<T> {
     this.#boot += 1
     this.#machine.isUp = true
-    this.#machine.isKnown = true
     const loop = this.#makeLoop(this.name, 0)
     const env: Env = this.#makeEnv(loop)
     const start: Env['startThread'] = (handlers) => startThread(loop, this.#secondLoop(boot), handlers)
@@ -240,7 +254,8 @@ export class SimProcess<T = unknown> {
   #makeLoop(name: string, thread: number): Loop {
     const world = this.#world
     const random = new SeededRandom(seedFrom(`${world.seed}/${this.name}/${this.#boot}/${thread}`))
-    return new Loop(world, name, this.#number * loopsMax + thread, random, this.#wallTime)
+    const number = this.#number * loopNumbers + Math.min(thread, loopNumbers - 1)
+    return new Loop(world, name, number, random, this.#wallTime)
   }
 
   #makeEnv(loop: Loop): Env {
@@ -252,7 +267,6 @@ export class SimProcess<T = unknown> {
   }
 
   #secondLoop(boot: Boot<T>): SecondLoop {
-    if (boot.threads === loopsMax - 1) throw this.#error(`"${this.name}" has ${loopsMax} loops`)
     boot.threads += 1
     const loop = this.#makeLoop(`${this.name} (thread)`, boot.threads)
     boot.loops.add(loop)

@@ -139,6 +139,8 @@ function callSite(stack = ''): string {
 
 function replaceClocks(): void {
   replace<DateConstructor>(globalThis, 'Date', virtualDate)
+  // `date.constructor === Date` is how some libraries tell a date.
+  replace<DateConstructor>(Date.prototype, 'constructor', () => Date)
   replace<() => Millis>(performance, 'now', (real) => () => {
     return inside === undefined ? Reflect.apply(real, performance, []) : inside.runner.clock.now()
   })
@@ -162,7 +164,8 @@ function replaceRandomness(): void {
   replace<Callable>(webcrypto, 'getRandomValues', (real) => either(real, webcrypto, fill))
   replace<Callable>(webcrypto, 'randomUUID', (real) => either(real, webcrypto, uuid))
   replace<Callable>(crypto, 'randomUUID', (real) => either(real, crypto, uuid))
-  replace<Callable>(crypto, 'randomFillSync', (real) => either(real, crypto, fill))
+  replace<Callable>(crypto, 'randomFillSync', (real) => either(real, crypto, fillPart))
+  replace<Callable>(crypto, 'randomFill', (real) => either(real, crypto, randomFill))
   replace<Callable>(crypto, 'randomInt', (real) => either(real, crypto, randomInt))
   replace<Callable>(crypto, 'randomBytes', (real) =>
     either(real, crypto, (random, size: number, done?: Done<ArrayBufferView>) =>
@@ -188,6 +191,24 @@ function fill(random: Random, array: ArrayBufferView): ArrayBufferView {
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
   bytes.set(random.bytes(bytes.length))
   return array
+}
+
+type Fillable = ArrayBuffer | Uint8Array
+
+/** Offset and size count elements, as Node's do. */
+function fillPart(random: Random, target: Fillable, offset = 0, size?: number): Fillable {
+  const isView = ArrayBuffer.isView(target)
+  const unit = isView ? target.BYTES_PER_ELEMENT : 1
+  const whole = isView
+    ? new Uint8Array(target.buffer, target.byteOffset, target.byteLength)
+    : new Uint8Array(target)
+  fill(random, whole.subarray(offset * unit, size === undefined ? undefined : (offset + size) * unit))
+  return target
+}
+
+function randomFill(random: Random, target: Fillable, ...rest: (number | Done<Fillable>)[]): unknown {
+  const [offset, size] = rest.slice(0, -1) as number[]
+  return answer(fillPart(random, target, offset, size), rest.at(-1) as Done<Fillable>)
 }
 
 function uuid(random: Random): string {

@@ -13,7 +13,7 @@ import { isTime, toTicks } from './time.ts'
 import { World, type WorldCounters } from './world.ts'
 
 export interface SimulationOptions {
-  /** Everything follows from it. Any integer; its low 32 bits count. Default 1. */
+  /** Everything follows from it. Any safe integer. Default 1. */
   readonly seed?: number
   /** What all links do unless told otherwise. Default `linkDefaults`: a quiet LAN. */
   readonly link?: Partial<LinkOptions>
@@ -26,7 +26,7 @@ export interface SimulationOptions {
   readonly streamTimeoutMs?: Millis
 }
 
-/** A machine, by its process or the process's name. A name may be used before it is spawned. */
+/** A machine, by its process or the name of one that was spawned; any other name throws. */
 export type Place = string | { readonly name: string }
 
 export interface CutOptions {
@@ -121,7 +121,7 @@ export class Simulation implements AsyncDisposable {
     if (this.#processes.has(name)) throw this.#error(`there is a process "${name}" already; restart() it`)
     const world = this.#world
     const number = this.#processes.size + 1
-    const spawned = new SimProcess<T>(world, world.hosts.named(name), number, this.#startAt, program, options)
+    const spawned = new SimProcess<T>(world, world.hosts.add(name), number, this.#startAt, program, options)
     this.#processes.set(name, spawned)
     return spawned
   }
@@ -165,6 +165,7 @@ export class Simulation implements AsyncDisposable {
    */
   cut(from: Place | readonly Place[], to?: Place | readonly Place[], options: CutOptions = {}): void {
     const { oneWay = false, kind = 'all' } = options
+    checkLink({ cut: kind })
     this.#between(from, to, (one, other) => {
       this.#world.links.set(one, other, { cut: kind })
       if (!oneWay) this.#world.links.set(other, one, { cut: kind })
@@ -211,7 +212,11 @@ export class Simulation implements AsyncDisposable {
   }
 
   #ip(place: Place): string {
-    return this.#world.hosts.named(typeof place === 'string' ? place : place.name).ip
+    const name = typeof place === 'string' ? place : place.name
+    const host = this.#world.hosts.find(name)
+    // A cut of a misspelled name would be one that a test never notices.
+    if (host === undefined) throw this.#error(`there is no process "${name}"`)
+    return host.ip
   }
 
   #between(
@@ -232,7 +237,7 @@ export class Simulation implements AsyncDisposable {
 
   #late(withinMs: Millis, what: string): SimulationError {
     const states = this.processes
-      .filter(({ state, value }) => state !== 'running' || value === undefined)
+      .filter(({ state, hasStarted }) => state !== 'running' || !hasStarted)
       .map(({ name, state }) => `${name} ${state === 'running' ? 'has not started' : `is ${state}`}`)
     const aside = states.length > 0 ? `; ${states.join(', ')}` : ''
     return this.#error(`waited ${withinMs} ms for ${what}${aside}`)

@@ -109,13 +109,7 @@ export class SimStream implements ByteStream {
 
   destroy(): void {
     if (this.isGone) return
-    const out = this.#out
-    // Node reads ahead into its own buffer even while paused; the kernel resets for what it still holds beyond.
-    if (this.#unreadBytes > highWaterMarkBytes) this.#sendReset()
-    else if (out !== undefined && this.#isEstablished && !this.#finSent) {
-      this.#finSent = true
-      out.send('fin')
-    }
+    this.#abandon()
     this.#close('local', undefined)
   }
 
@@ -216,12 +210,11 @@ export class SimStream implements ByteStream {
     this.#close(reason, error)
   }
 
-  /** Its process is gone. */
+  /** Its process is gone, or never took it. The kernel closes what a dead process had open: what it holds still leaves. */
   kill(silently: boolean): void {
-    if (!silently && this.#isEstablished) this.#sendReset()
+    if (!silently) this.#abandon()
+    else this.#out?.kill()
     this.isGone = true
-    this.#finSent = false
-    this.#out?.kill()
     this.#forget()
   }
 
@@ -266,6 +259,22 @@ export class SimStream implements ByteStream {
     if (this.#unreadBytes === 0 && !this.#finArrived) return
     this.#readTurn.isPending = true
     this.loop.input(this.#readTurn)
+  }
+
+  /**
+   * What a kernel says for a socket that nobody holds any more: an end, or a reset for bytes it would lose. Node reads
+   * ahead into its own buffer, even while a stream is paused, but not while its loop is blocked.
+   */
+  #abandon(): void {
+    if (!this.#isEstablished) return
+    const readAhead = this.loop.isBlocked ? 0 : highWaterMarkBytes
+    if (!this.isKnown || this.#unreadBytes > readAhead) {
+      this.#sendReset()
+      this.#out?.kill()
+    } else if (!this.#finSent) {
+      this.#finSent = true
+      this.#out?.send('fin')
+    }
   }
 
   #sendReset(): void {

@@ -71,8 +71,9 @@ export class Turns {
 
   /** Code of a process threw where nobody caught it. */
   threw(error: unknown): void {
-    const name = this.#running?.name
-    const who = name === undefined ? 'the script' : `"${name}"`
+    const running = this.#running
+    let who = 'a check'
+    if (running !== undefined) who = running.name === undefined ? 'the script' : `"${running.name}"`
     this.fail(`${who} threw: ${error instanceof Error ? error.message : String(error)}`, error)
   }
 

@@ -1,9 +1,9 @@
 /**
- * Mutation check: `npm run mutants [-- [--check] [--quick] [WORD …]]`, opt-in, some minutes. Puts small faults into
- * copies of the built program, one at a time, and runs tests until one fails. A fault that no test notices is a
- * promise that nobody keeps watch over. A word selects the mutants whose id holds it; `--quick` runs only the tests
- * that a mutant names; `--check` only says whether all mutants still apply. Fails below 95 % caught, and at once when
- * a mutant no longer applies.
+ * Mutation check: `npm run mutants [-- [--check] [--quick] [--simulator] [WORD …]]`, opt-in, some minutes. Puts small
+ * faults into copies of the built program, one at a time, and runs tests until one fails. A fault that no test notices
+ * is a promise that nobody watches over. A word selects the mutants whose id holds it; `--quick` runs only the tests
+ * that a mutant names, `--simulator` only a sample of random runs; `--check` only says whether all mutants still
+ * apply. Fails below 95 % caught, and at once when a mutant no longer applies.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -11,13 +11,13 @@ import { join, resolve } from 'node:path'
 import { catalogue, equivalent } from './catalogue.ts'
 import { ProgramCopy } from './copy.ts'
 import { compiledFile, type Mutant, mutate } from './mutant.ts'
-import { type Step, Suite } from './suite.ts'
+import { type Step, Suite, simulator } from './suite.ts'
 import { endAll, tryOut } from './trial.ts'
 
 const caughtShareMin = 0.95
 const workersMax = 2
 /** A hanging test is given so much, and so many times what the sound program took. */
-const timeoutMs = { least: 20_000, times: 6 }
+const timeoutMs = { least: 10_000, times: 6 }
 
 interface Verdict {
   readonly mutant: Mutant
@@ -29,6 +29,7 @@ const startedAt = performance.now()
 const root = resolve(import.meta.dirname, '../../..')
 const options = process.argv.slice(2)
 const isQuick = options.includes('--quick')
+const isSimulated = options.includes('--simulator')
 const words = options.filter((option) => !option.startsWith('--'))
 const chosen = catalogue.filter(({ id }) => words.length === 0 || words.some((word) => id.includes(word)))
 
@@ -71,10 +72,17 @@ async function share<T>(
   )
 }
 
+/** What this mutant is tried against, in order. */
+function stepsFor(mutant: Mutant, took: ReadonlyMap<string, number> = new Map()): readonly Step[] {
+  if (isSimulated) return [simulator]
+  return isQuick ? suite.named(mutant) : [...suite.named(mutant), ...suite.others(mutant, took)]
+}
+
 /** How long the sound program takes for each step; throws if it fails one. */
 async function baseline(): Promise<Map<string, number>> {
   const took = new Map<string, number>()
-  const steps = isQuick ? new Set(chosen.flatMap((mutant) => suite.named(mutant))) : suite.all
+  const steps =
+    isQuick || isSimulated ? new Set(chosen.flatMap((mutant) => [...stepsFor(mutant)])) : suite.all
   await share([...steps], async ({ name, args }, copy) => {
     const outcome = await tryOut(copy.folder, args, 300_000)
     if (outcome.type !== 'passed') {
@@ -91,8 +99,7 @@ async function judge(mutant: Mutant, copy: ProgramCopy, took: ReadonlyMap<string
   const by = await copy.with(mutant, async () => {
     const parsed = await tryOut(copy.folder, ['--check', compiledFile(mutant)], timeoutMs.least)
     if (parsed.type !== 'passed') throw new Error(`${mutant.id} is no program: correct its replacement`)
-    const steps = [...suite.named(mutant), ...(isQuick ? [] : suite.others(mutant, took))]
-    for (const step of steps) {
+    for (const step of stepsFor(mutant, took)) {
       const found = await notices(step, copy, took.get(step.name) ?? 0)
       if (found !== undefined) return found
     }

@@ -21,7 +21,7 @@ export interface Step {
 }
 
 /** A sample of random whole-cluster runs. */
-const simulator: Step = { name: 'npm run sim', args: ['dist/test/sim/main.js', '--seeds', '24'] }
+export const simulator: Step = { name: 'npm run sim', args: ['dist/test/sim/main.js', '--seeds', '24'] }
 
 export class Suite {
   /** Every step there is. */

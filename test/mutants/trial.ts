@@ -10,6 +10,8 @@ export type Outcome =
 /** A fault that fills memory is to fail soon, and not to take the machine with it. */
 const heapMegabytesMax = 1024
 const keptChars = 4_000
+/** An error, or a broken rule of a simulated run; not its summary. */
+const complaint: RegExp = /^(?!\{).*(error|, at [\d.]+ ms)/i
 
 const running = new Set<ChildProcess>()
 
@@ -33,7 +35,7 @@ export function tryOut(folder: string, args: readonly string[], timeoutMs: numbe
     const lines = text.split('\n')
     text = lines.pop() as string
     for (const line of lines) {
-      if (/violation|error/i.test(line)) said += `${line}\n`
+      if (complaint.test(line)) said += `${line}\n`
       const found = /^\s*not ok \d+ - (.*)$/.exec(line)
       if (found === null || failed !== undefined) continue
       failed = unescapeTap(found[1] as string)
@@ -41,7 +43,7 @@ export function tryOut(folder: string, args: readonly string[], timeoutMs: numbe
     }
   })
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    said = (said + chunk).slice(-keptChars)
+    said = (said + chunk).slice(0, keptChars)
   })
   const timer = setTimeout(() => {
     late = true
@@ -81,5 +83,5 @@ function unescapeTap(text: string): string {
 
 function lastWord(said: string): string | undefined {
   const lines = said.split('\n').filter((line) => line.trim() !== '')
-  return (lines.find((line) => /error/i.test(line)) ?? lines.at(-1))?.trim().slice(0, 160)
+  return (lines.find((line) => complaint.test(line)) ?? lines.at(-1))?.trim().slice(0, 160)
 }

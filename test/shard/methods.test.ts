@@ -72,7 +72,8 @@ test('a thenable that calls back twice, at once, or throws answers once', async 
 })
 
 test('caller and handler share no memory, even in one process', async () => {
-  const sent = Uint8Array.of(1, 2, 3)
+  // Short ones are copied anyway, so that they do not keep the frame they came in.
+  const sent = new Uint8Array(10_000).fill(1)
   const kept: Uint8Array[] = []
   const methods = methodsOf((body) => {
     kept.push(body as Uint8Array)
@@ -84,8 +85,8 @@ test('caller and handler share no memory, even in one process', async () => {
     failed: ({ message }) => assert.fail(message),
   })
   kept[0]?.fill(9)
-  assert.deepEqual([...sent], [1, 2, 3])
-  assert.deepEqual(heard, [Uint8Array.of(1, 2, 3)])
+  assert.ok(sent.every((byte) => byte === 1))
+  assert.deepEqual(heard, [new Uint8Array(10_000).fill(1)])
 })
 
 test('a reply that cannot be encoded fails the call, which ran', async () => {

@@ -85,7 +85,7 @@ async function runMany(
   seeds: number,
   nodes: NodeRange,
 ): Promise<boolean> {
-  const summary = new Summary(profiles)
+  const summary = new Summary(profiles, seeds)
   const startedAt = performance.now()
   let toldAt = startedAt
   await runAll(tasksOf([...profiles.keys()], from, seeds, nodes), availableParallelism(), (outcome) => {
@@ -100,6 +100,7 @@ async function runMany(
   })
   if (summary.isLong && summary.missing.length > 0)
     console.log(`never reached: ${summary.missing.join('; ')}`)
+  if (summary.seeds < seeds) console.log(`only ${summary.seeds} of ${seeds} seeds were run`)
   console.log(JSON.stringify(summary.toJson(performance.now() - startedAt)))
   return !summary.hasFailed
 }

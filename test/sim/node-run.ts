@@ -19,7 +19,7 @@ export const nodeStates: readonly string[] = [
   'a forwarded call',
   'a call refused by a node that does not own its key',
   'a call repeated though it had run',
-  'a call lost on a half-open connection',
+  'a call lost on its way',
   'an answer lost on its way back',
 ]
 
@@ -154,6 +154,6 @@ async function note(
     sometimes.reach('a call refused by a node that does not own its key', router.notOwner)
   }
   sometimes.reach('a call repeated though it had run', counts.repeatedRuns)
-  sometimes.reach('a call lost on a half-open connection', counts.lostCalls)
+  sometimes.reach('a call lost on its way', counts.lostCalls)
   sometimes.reach('an answer lost on its way back', counts.lostAnswers)
 }

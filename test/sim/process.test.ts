@@ -164,7 +164,7 @@ test('a crash takes timers, sockets and connections; the dead world does nothing
   await sim.run(10_000)
   assert.deepEqual(log, [])
   assert.equal(ear.heard.length, 0)
-  assert.equal(dialled.closed, 'reset')
+  assert.equal(dialled.closed, 'ended')
   for (const act of [() => b.pause(), () => b.resume(), () => b.stall(1)])
     assert.throws(act, /it has crashed/)
   await sim.close()
@@ -226,9 +226,40 @@ test('a test may run code in a process: not while it is paused, never once it cr
   a.crash()
   await assert.rejects(
     a.run(() => {}),
-    /"a" has nothing to run on yet/,
+    /cannot run code in "a": it has crashed/,
+  )
+  a.restart()
+  await assert.rejects(
+    a.run(() => {}),
+    /cannot run code in "a": its program has not returned yet/,
   )
   await sim.close()
+})
+
+test('a program may return nothing, and code runs in its process all the same', async () => {
+  await using sim = new Simulation()
+  const a = sim.spawn('a', () => {})
+  assert.equal(a.hasStarted, false)
+  await sim.settle(a.started, 10)
+  assert.equal(a.hasStarted, true)
+  const ran = a.run(() => 'ran')
+  assert.equal(await sim.settle(ran, 10), 'ran')
+  await assert.rejects(
+    sim.until(() => false, 10),
+    (error: Error) => !error.message.includes('has not started'),
+  )
+  a.crash()
+  assert.equal(a.hasStarted, false)
+})
+
+test('a process may try again and again to start a node with a thread', async () => {
+  await using sim = new Simulation()
+  const tries = 100
+  const a = sim.spawn('a', async ({ env }) => {
+    for (let i = 0; i < tries; i += 1) await env.startThread?.({ message() {}, failed() {} }).stop()
+    return tries
+  })
+  assert.equal(await sim.settle(a.started, 1_000), tries)
 })
 
 test('waiting for the start of a process that crashes first rejects', async () => {

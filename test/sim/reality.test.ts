@@ -1,6 +1,6 @@
 /** Real timers in simulated code are found and named; real clocks and random numbers are replaced; all of it is undone. */
 import assert from 'node:assert/strict'
-import { randomBytes, randomInt, randomUUID } from 'node:crypto'
+import { randomBytes, randomFill, randomFillSync, randomInt, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import timers, { setTimeout as timersTimeout } from 'node:timers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -90,6 +90,56 @@ test('simulated code sees virtual clocks and seeded randomness; the test around 
   assert.equal(first[10], 5)
   assert.deepEqual(first, again)
   assert.notDeepEqual(first.slice(5), other.slice(5))
+})
+
+test('a date in simulated code is a Date, by whichever name', async () => {
+  const real = Date
+  const sim = new Simulation({ startAt: 86_400_000 })
+  const seen: unknown[] = []
+  sim.at(1, () => {
+    const date = new Date()
+    const Again = date.constructor as DateConstructor
+    class Stamp extends Date {}
+    seen.push(date.constructor === Date, new Again().getTime(), new Stamp().getTime(), date instanceof real)
+  })
+  await sim.run(2)
+  assert.deepEqual(seen, [true, 86_400_001, 86_400_001, true])
+  await sim.close()
+  assert.equal(new Date().constructor, real)
+})
+
+test('parts of arrays are filled with seeded numbers, at once and later, and nothing beside them', async () => {
+  const draw = async (): Promise<string[]> => {
+    await using sim = new Simulation({ seed: 1 })
+    const seen: string[] = []
+    const note = (_error: Error | null, filled: ArrayBufferView | ArrayBuffer): void => {
+      const { buffer } = filled as ArrayBufferView
+      seen.push(new Uint8Array(buffer ?? filled).join())
+    }
+    sim.at(1, () => {
+      note(null, randomFillSync(new Uint8Array(6), 2, 3))
+      note(null, randomFillSync(new Uint16Array(3), 1))
+      note(null, randomFillSync(new ArrayBuffer(4) as unknown as Uint8Array))
+      randomFill(new Uint8Array(4), note)
+      randomFill(new Uint8Array(4), 2, note)
+      randomFill(new Uint8Array(4), 1, 2, note)
+    })
+    await sim.run(2)
+    return seen
+  }
+  const seen = await draw()
+  const shapes = [
+    /^0,0,(\d+,){3}0$/,
+    /^0,0(,\d+){4}$/,
+    /^\d+(,\d+){3}$/,
+    /^\d+(,\d+){3}$/,
+    /^0,0/,
+    /^0,.*,0$/,
+  ]
+  assert.equal(seen.length, shapes.length)
+  for (const [index, shape] of shapes.entries()) assert.match(seen[index] as string, shape)
+  assert.ok(seen.every((filled) => /[1-9]/.test(filled)))
+  assert.deepEqual(await draw(), seen)
 })
 
 test('closing puts everything back, whichever of several simulations goes last', async () => {

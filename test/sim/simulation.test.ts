@@ -72,7 +72,10 @@ test('a check runs after every event that ran code, when its promise jobs have r
   a.env.clock.setTimer(5, () => {
     step = 4
   })
-  await assert.rejects(sim.run(10), /four is wrong \(seed 1, at 15\.000 ms\)/)
+  await assert.rejects(
+    sim.run(10),
+    /^SimulationError: a check threw: four is wrong \(seed 1, at 15\.000 ms\)/,
+  )
   await sim.close()
 })
 
@@ -145,6 +148,14 @@ test('options and times without sense are refused by name', async () => {
   assert.throws(() => sim.links.set(a, 'b', { delayMs: -1 }), /link\.delayMs: milliseconds from 0 on, got -1/)
   assert.throws(() => sim.links.setAll({ cut: 'some' as never }), /link\.cut: one of none, packets, all/)
   assert.throws(() => sim.at(Number.NaN, () => {}), /expected milliseconds from 0 on, got NaN/)
+  assert.throws(() => sim.cut(a, 'b', { kind: 'some' as never }), /link\.cut: one of none, packets, all/)
+  for (const act of [
+    () => sim.cut('b', 'bb'),
+    () => sim.cut('bb'),
+    () => sim.heal('bb'),
+    () => sim.links.set('bb', 'a', {}),
+  ])
+    assert.throws(act, /there is no process "bb"/)
   assert.throws(() => a.stall(-1), /cannot stall "a" for -1 ms/)
   assert.throws(() => a.jumpClock(Number.POSITIVE_INFINITY), /cannot move the clock/)
   await sim.close()

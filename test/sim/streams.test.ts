@@ -167,12 +167,13 @@ test('destroy closes at once as local; the peer hears an end, or a reset if much
   await sim.close()
 })
 
-test('a crash resets its peers; without power nobody is told, until they write to the machine that came back', async () => {
+test('the kernel ends the connections of a process that was killed; without power nobody is told, until they write to the machine that came back', async () => {
   const { sim, a, b } = await pair()
   const first = await connection(sim, a, b)
+  first.accepted.stream.write(bytes('last words'))
   b.crash()
   await sim.run(10)
-  assert.equal(first.dialled.closed, 'reset')
+  assert.deepEqual([first.dialled.text, first.dialled.closed], ['last words', 'ended'])
   assert.equal(first.accepted.closed, undefined, 'the dead hear nothing')
   b.restart()
   await sim.run(1)
@@ -186,6 +187,34 @@ test('a crash resets its peers; without power nobody is told, until they write t
   b.restart()
   await sim.run(30_000)
   assert.equal(second.dialled.closed, 'reset')
+  await sim.close()
+})
+
+test('the kernel resets a connection whose bytes a killed process had not read, or that it had not accepted', async () => {
+  const { sim, a, b } = await pair()
+  const { dialled, listener } = await connection(sim, a, b)
+  b.pause()
+  dialled.stream.write(bytes('unread'))
+  const late = new Ear(sim, a.env.network.dial(listener.local))
+  await sim.run(10)
+  assert.ok(late.connectedAt >= 0)
+  b.crash()
+  await sim.run(10)
+  assert.deepEqual([dialled.closed, late.closed], ['reset', 'reset'])
+  await sim.close()
+})
+
+test('what a killed process had written before a cut still arrives after it, and then the end', async () => {
+  const { sim, a, b } = await pair()
+  const { dialled, accepted } = await connection(sim, a, b)
+  sim.cut(a, b)
+  accepted.stream.write(bytes('in the kernel'))
+  b.crash()
+  await sim.run(1_000)
+  assert.equal(dialled.closed, undefined)
+  sim.heal()
+  await sim.run(5_000)
+  assert.deepEqual([dialled.text, dialled.closed], ['in the kernel', 'ended'])
   await sim.close()
 })
 

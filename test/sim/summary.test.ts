@@ -17,7 +17,7 @@ function outcome(seed: number, change: Partial<Outcome> = {}): Outcome {
 }
 
 function summaryOf(seeds: number): Summary {
-  const summary = new Summary(new Map([['p', profile]]))
+  const summary = new Summary(new Map([['p', profile]]), seeds)
   for (let seed = 1; seed <= seeds; seed += 1) summary.add(outcome(seed))
   return summary
 }
@@ -37,6 +37,14 @@ test('one violation fails any run', () => {
   const summary = summaryOf(1)
   summary.add(outcome(2, { result: undefined, violation: 'violation: …' }))
   assert.equal(summary.hasFailed, true)
+})
+
+test('seeds that were never run fail a run, as when its child processes die at their start', () => {
+  const summary = new Summary(new Map([['p', profile]]), 2)
+  summary.add(outcome(1))
+  assert.equal(summary.hasFailed, true)
+  summary.add(outcome(2))
+  assert.equal(summary.hasFailed, false)
 })
 
 test('the command that replays a run names its nodes where they are not the default', () => {

@@ -14,9 +14,12 @@ export class Summary {
   calls = 0
   /** The longest time to agreement, as a share of its bound. */
   slowest: { profile: string; seed: number; agreedMs: number; boundMs: number } | undefined
+  readonly #asked: number
   readonly #sometimes = new Map<string, Sometimes>()
 
-  constructor(profiles: ReadonlyMap<string, Profile>) {
+  /** `asked`: so many seeds were to be run. */
+  constructor(profiles: ReadonlyMap<string, Profile>, asked: number) {
+    this.#asked = asked
     for (const [name, { sometimes }] of profiles) this.#sometimes.set(name, new Sometimes(sometimes))
   }
 
@@ -45,6 +48,8 @@ export class Summary {
   }
 
   get hasFailed(): boolean {
+    // What never ran broke no rule.
+    if (this.seeds < this.#asked) return true
     return this.violations.length > 0 || (this.isLong && this.missing.length > 0)
   }
 

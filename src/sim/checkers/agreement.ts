@@ -11,7 +11,7 @@ import { suspicionMs, suspicionWindow } from '../../swim/suspicion.ts'
 /** What keeps these nodes from one view; `undefined` when they have it. All must run; those that left are not among them. */
 export function disagreement(nodes: readonly ShoalNode[]): string | undefined {
   const [first] = nodes
-  if (first === undefined) return undefined
+  if (first === undefined) return 'there are no nodes'
   for (const node of nodes) {
     const others = new Map(node.members.map((member) => [member.name, member]))
     for (const { name } of nodes) {

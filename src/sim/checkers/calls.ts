@@ -15,7 +15,7 @@ import type { Subject } from './checker.ts'
 import { Violation } from './violation.ts'
 
 /** A tick of the deadline wheel (10 ms), and the shortest timer there is. */
-export const slackMs: Millis = 11.5
+const slackMs: Millis = 11.5
 /** Calls that are remembered after they settled; the oldest goes first. */
 const settledMax = 10_000
 
@@ -77,7 +77,10 @@ export class Calls {
     const what = `call ${this.counts.made} of ${caller.node.name} (${name} ${where})`
     const call: Call = { trace, what, idempotent, caller, runs: 0, settled: 'no', timer: undefined }
     this.#calls.set(trace, call)
-    const promise = caller.node.request<Body, Reply>({ traceparent: trace, ...options })
+    const promise = caller.node.request<Body, Reply>({
+      ...options,
+      traceparent: options.traceparent ?? trace,
+    })
     // On the caller's own clock: it stands still where the call does, and fires after the call's own timers.
     call.timer = caller.env.clock.setTimer(timeoutMs + slackMs, () => this.#late(call, timeoutMs))
     promise.then(

@@ -7,6 +7,7 @@ import type { Env, Millis } from '../../env.ts'
 import type { ShoalNode } from '../../node.ts'
 import { checkOptions, type NodeLimits } from '../../options.ts'
 import type { Handler, Method, MethodOptions } from '../../shard/methods.ts'
+import { SimulationError } from '../error.ts'
 import type { SimProcess } from '../process.ts'
 import type { Simulation } from '../simulation.ts'
 import { disagreement } from './agreement.ts'
@@ -35,7 +36,7 @@ export class ClusterChecks {
   readonly #changed = new Set<WatchedNode>()
   #broken: Violation | undefined
 
-  /** Watches until the simulation is closed. A broken rule rejects whatever lets time pass, by its `Violation`. */
+  /** Watches until the simulation is closed. A broken rule rejects whatever lets time pass: a `SimulationError` with the `Violation` as its cause. */
   constructor(simulation: Simulation, { limits = {}, checkers = [] }: ClusterChecksOptions = {}) {
     const now = (): Millis => simulation.now
     this.#simulation = simulation
@@ -85,7 +86,9 @@ export class ClusterChecks {
     } catch (error) {
       const difference = disagreement(nodes)
       if (simulation.now < from + withinMs || difference === undefined) throw error
-      throw new Violation('agreement', simulation.now, `after ${withinMs} ms without faults ${difference}`)
+      const { seed, now: at } = simulation
+      const violation = new Violation('agreement', at, `after ${withinMs} ms without faults ${difference}`)
+      throw new SimulationError(violation.message, { seed, at, process: undefined }, violation)
     }
   }
 

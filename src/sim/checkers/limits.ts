@@ -9,9 +9,11 @@ export function checkLimits(
   limits: Readonly<Record<string, number>>,
   at: Millis,
 ): void {
-  for (const name of Object.keys(held)) {
-    const [now, most] = [held[name], limits[name]]
-    if (now === undefined || most === undefined || now <= most) continue
+  for (const [name, now] of Object.entries(held)) {
+    const most = limits[name]
+    // A rule without a limit would never be broken.
+    if (most === undefined) throw new RangeError(`there is no limit ${name}`)
+    if (now <= most) continue
     throw new Violation('limits', at, `${who} holds ${now} of what ${name} allows ${most} of`)
   }
 }

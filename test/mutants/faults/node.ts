@@ -162,9 +162,17 @@ export const nodeFaults: readonly Mutant[] = [
   {
     id: 'node/lag-told-without-limit-of-rate',
     file: lag,
-    find: 'if (this.#raises < (level === 1 ? 2 : 1)) return false;',
-    replace: '',
+    find: 'if (this.#raises >= (level === 1 ? 2 : 1)) {',
+    replace: 'if (true) {',
     why: 'a loop that flaps is no storm of gossip',
+    tests: ['lag.test'],
+  },
+  {
+    id: 'node/long-blocks-told-without-limit-of-rate',
+    file: lag,
+    find: 'this.#longBlockMs = Math.min(raiseEveryMs, 2 * this.#longBlockMs);',
+    replace: '',
+    why: 'a loop that blocks for long again and again is no storm of gossip either',
     tests: ['lag.test'],
   },
   {

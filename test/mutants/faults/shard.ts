@@ -159,6 +159,14 @@ export const shardFaults: readonly Mutant[] = [
     tests: ['shard/methods'],
   },
   {
+    id: 'shard/caller-shares-memory-with-the-handler',
+    file: methods,
+    find: 'if (caller === this.#self) body = this.#codec.copy(body);',
+    replace: '',
+    why: 'a handler may keep what it returned',
+    tests: ['shard/methods'],
+  },
+  {
     id: 'shard/thenable-answers-twice',
     file: methods,
     find: 'reply = Promise.resolve(reply);',

@@ -36,6 +36,7 @@ test('nodes that agree are told so at once, those that cannot are named', async 
     nodes.map(({ node }) => node),
     agreementMs('local', 3),
   )
+  await assert.rejects(checks.agreed([], 10), /there are no nodes/)
   sim.cut('n1')
   await sim.run(60_000)
   await assert.rejects(
@@ -43,7 +44,7 @@ test('nodes that agree are told so at once, those that cannot are named', async 
       nodes.map(({ node }) => node),
       1_000,
     ),
-    /^Violation: agreement: after 1000 ms without faults to n1, n2 is (?:dead|unknown)/,
+    /^SimulationError: agreement: after 1000 ms without faults to n1, n2 is (?:dead|unknown).*\(seed 3, at /,
   )
   await sim.close()
 })
