@@ -153,7 +153,7 @@ export const stallFaults: readonly Mutant[] = [
   {
     id: 'stall/held-calls-uncounted',
     file: 'src/shard/router.ts',
-    find: 'this.#waiting.size + this.#held.size >=',
+    find: 'this.#waiting.size + this.held >=',
     replace: 'this.#waiting.size >=',
     why: 'calls of peers and own ones that wait share one limit',
     tests: ['shard/gated'],
