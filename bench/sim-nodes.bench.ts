@@ -2,7 +2,8 @@
  * Question: how much faster than real time does a cluster of whole nodes run in the simulator? Six nodes of the LAN
  * profile; each makes 20 keyed calls a second of 64 bytes to a handler that returns its body, five sixths of them to
  * other nodes. With membership in its second loop, as in production, and in one loop. Run:
- * `node dist/bench/sim-nodes.bench.js [virtual seconds]`; prints one JSON line for each.
+ * `node dist/bench/sim-nodes.bench.js [S]`: five rounds of S virtual seconds each (default 120), of which the median,
+ * slowest and fastest count; prints one JSON line for each number of loops.
  */
 import { createNode } from '../src/index.ts'
 import { type SimProcess, Simulation } from '../src/sim/index.ts'
@@ -12,6 +13,10 @@ const callsPerSecond = 20
 const rounds = 5
 const bodyBytes = 64
 const secondsPerRound = Number(process.argv[2] ?? 120)
+if (!(secondsPerRound >= 1 && secondsPerRound <= 1e6)) {
+  console.error(`expected the virtual seconds of a round, 1 to 1000000, got ${process.argv[2]}`)
+  process.exit(2)
+}
 
 interface Load {
   replies: number
@@ -75,6 +80,7 @@ async function measure(thread: boolean): Promise<void> {
       nodes: count,
       loops: thread ? 2 : 1,
       callsPerNodeAndSecond: callsPerSecond,
+      rounds,
       virtualSeconds,
       timesRealTime: whole(rates[rounds >> 1]),
       slowest: whole(rates[0]),

@@ -8,6 +8,7 @@ import * as api from '../src/index.ts'
 import { checkOptions, reservedTags } from '../src/options.ts'
 import { ringDefaults } from '../src/ring/ring.ts'
 import * as simApi from '../src/sim/index.ts'
+import { linkQueueBytes } from '../src/sim/links.ts'
 import { defaultLimits, profiles } from '../src/swim/config.ts'
 import { goawayCodes } from '../src/wire/frame.ts'
 import { codeIn, readDocument, root, tableUnder } from './support/markdown.ts'
@@ -120,6 +121,18 @@ test('docs/options.md lists the parameters of the ring and every limit, with the
     assert.deepEqual(listed(rows), Object.keys(defaults).sort())
     for (const [cell, shown = ''] of rows) assert.equal(numberIn(shown), defaults[codeIn(cell)], cell)
   }
+})
+
+test('docs/simulation.md lists every option of a link, with its default', () => {
+  const rows = tableUnder(readDocument('docs/simulation.md'), 'Links')
+  const { linkDefaults } = simApi
+  assert.deepEqual(listed(rows), Object.keys(linkDefaults).sort())
+  for (const [cell, shown] of rows) {
+    const value = linkDefaults[codeIn(cell) as keyof typeof linkDefaults]
+    assert.equal(shown, typeof value === 'string' ? `\`'${value}'\`` : `\`${value}\``, cell)
+  }
+  const queue = rows.find(([cell]) => codeIn(cell) === 'bytesPerSecond')?.[3]
+  assert.ok(queue?.includes(linkQueueBytes.toLocaleString('en')), queue)
 })
 
 test('docs/options.md lists the fixed limits of membership and others as they stand in the code', () => {

@@ -142,7 +142,7 @@ function help(name: string): Promise<string> {
 }
 const main = join(root, 'dist', 'src', 'cli', 'main.js')
 /** Programs of others that the documents may name. */
-const foreign = ['serf', 'kill', 'git', 'cd', 'export', 'kubectl', 'curl']
+const foreign = ['serf', 'tsc', 'kill', 'git', 'cd', 'export', 'kubectl', 'curl']
 
 test('npm scripts, compiled files, shoal commands and their flags exist', async () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {

@@ -3,8 +3,9 @@
  * takes, whether it is lost, doubled, overtaken or stopped. Hosts are named by IP address.
  */
 import type { Millis } from '../env.ts'
-import { ShoalError } from '../errors.ts'
+import { checkNamed, type OptionCheck } from './options.ts'
 import type { SeededRandom } from './random.ts'
+import { isTime } from './time.ts'
 
 export interface LinkOptions {
   /** Shortest time one way. 0.25 ms. */
@@ -49,22 +50,24 @@ export const linkDefaults: LinkOptions = {
 export const linkQueueBytes = 262_144
 const queuedMax = linkQueueBytes * 1000
 
-const chances: readonly (keyof LinkOptions)[] = ['loss', 'duplicate', 'reorder']
 const cuts: readonly unknown[] = ['none', 'packets', 'all'] satisfies LinkOptions['cut'][]
+const isChance: OptionCheck = (value) => (isNumber(value, 0, 1) ? undefined : 'a chance from 0 to 1')
+const isMs: OptionCheck = (value) => (isTime(value) ? undefined : 'milliseconds from 0 on')
+const checks: Readonly<Record<keyof LinkOptions, OptionCheck>> = {
+  delayMs: isMs,
+  jitterMs: isMs,
+  loss: isChance,
+  duplicate: isChance,
+  reorder: isChance,
+  reorderMs: isMs,
+  retransmitMs: isMs,
+  bytesPerSecond: (value) => (isNumber(value, 1, Number.POSITIVE_INFINITY) ? undefined : 'at least 1'),
+  cut: (value) => (cuts.includes(value) ? undefined : `one of ${cuts.join(', ')}`),
+}
 
 /** Throws `ERR_SHOAL_OPTION` for an option that is none or has no sense. */
 export function checkLink(options: Partial<LinkOptions>): void {
-  for (const [name, value] of Object.entries(options) as [keyof LinkOptions, unknown][]) {
-    let range: string | undefined
-    if (!Object.hasOwn(linkDefaults, name)) range = 'no such option'
-    else if (name === 'cut') range = cuts.includes(value) ? undefined : `one of ${cuts.join(', ')}`
-    else if (chances.includes(name)) range = isNumber(value, 0, 1) ? undefined : 'a chance from 0 to 1'
-    else if (name === 'bytesPerSecond')
-      range = isNumber(value, 1, Number.POSITIVE_INFINITY) ? undefined : 'at least 1'
-    else range = isNumber(value, 0, Number.MAX_SAFE_INTEGER) ? undefined : 'milliseconds from 0 on'
-    if (range !== undefined)
-      throw new ShoalError('ERR_SHOAL_OPTION', `link.${name}: ${range}, got ${String(value)}`)
-  }
+  checkNamed(options, checks, 'link.')
 }
 
 function isNumber(value: unknown, min: number, max: number): boolean {

@@ -7,6 +7,7 @@ import { SimulationError } from './error.ts'
 import type { Host } from './hosts.ts'
 import { Loop, traceKind } from './loop.ts'
 import { makeNetwork } from './network.ts'
+import { checkFunction, checkNamed, isBoolean, shown } from './options.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type SecondLoop, startThread } from './thread.ts'
 import { isTime, toTicks } from './time.ts'
@@ -161,7 +162,8 @@ export class SimProcess<T = unknown> {
 
   /**
    * Runs `fn` as code of this process, in a turn of its own; a paused process runs it when it goes on. Settles as `fn`
-   * does, never if the process crashes first. Rejects at once for a process whose program has not returned.
+   * does, never if the process crashes first. Rejects at once for a process whose program has not returned, and for
+   * what is no function.
    */
   run<R>(fn: (value: T) => R | Promise<R>): Promise<R> {
     const { value, loop, hasStarted } = this.#current
@@ -170,6 +172,7 @@ export class SimProcess<T = unknown> {
       return Promise.reject(this.#error(`cannot run code in "${this.name}": ${why}`))
     }
     return new Promise<R>((resolve, reject) => {
+      checkFunction('fn', fn)
       loop.soon(traceKind.program, () => {
         new Promise<R>((settle) => settle(fn(value as T))).then(resolve, reject)
       })
@@ -180,7 +183,9 @@ export class SimProcess<T = unknown> {
    * Ends it at once, paused or not. Nothing it left behind ever runs again; called by its own code, what remains of that
    * turn runs, and is heard by nobody. Does nothing if it has crashed.
    */
-  crash({ silent = false }: CrashOptions = {}): void {
+  crash(options: CrashOptions = {}): void {
+    checkNamed(options, { silent: isBoolean }, 'crash: ')
+    const { silent = false } = options
     if (silent) this.#machine.isUp = false
     if (this.#state === 'crashed') return
     this.#state = 'crashed'
@@ -194,8 +199,13 @@ export class SimProcess<T = unknown> {
     boot.failed(this.#error(`"${this.name}" crashed before its program had returned`))
   }
 
-  /** Runs the program again under the same name and address; a process that still runs is killed first. */
+  /**
+   * Runs the program again under the same name and address; a process that still runs is killed first. Throws once the
+   * simulation is closed.
+   */
   restart(): void {
+    if (this.#world.turns.isClosed)
+      throw this.#error(`cannot restart "${this.name}": the simulation was closed`)
     this.crash()
     this.#state = 'running'
     this.#current = this.#start()
@@ -226,7 +236,7 @@ export class SimProcess<T = unknown> {
    */
   stall(ms: Millis): void {
     this.#mustLive('stall')
-    if (!isTime(ms)) throw this.#error(`cannot stall "${this.name}" for ${ms} ms`)
+    if (!isTime(ms)) throw this.#error(`cannot stall "${this.name}" for ${shown(ms)} ms`)
     const { loop } = this.#current
     const { scheduler } = this.#world
     loop.block()
@@ -235,7 +245,8 @@ export class SimProcess<T = unknown> {
 
   /** Steps the wall clock, forward or back. The monotonic clock does not notice. Lasts over restarts. */
   jumpClock(ms: Millis): void {
-    if (!isTime(Math.abs(ms))) throw this.#error(`cannot move the clock of "${this.name}" by ${ms} ms`)
+    if (typeof ms !== 'number' || !isTime(Math.abs(ms)))
+      throw this.#error(`cannot move the clock of "${this.name}" by ${shown(ms)} ms`)
     this.#skewMs += ms
   }
 

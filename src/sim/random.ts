@@ -1,11 +1,13 @@
 /** Randomness that follows from a seed (mulberry32): the same on every machine and every version of Node. */
 import type { Random } from '../env.ts'
+import { checkWhole, wrong } from './options.ts'
 
 export class SeededRandom implements Random {
   #state: number
 
-  /** `seed`: any integer; its low 32 bits count. */
+  /** `seed`: any integer; its low 32 bits count. Wrong numbers throw `ERR_SHOAL_OPTION`, here and below. */
   constructor(seed: number) {
+    if (!Number.isInteger(seed)) throw wrong('seed', 'an integer', seed)
     this.#state = seed >>> 0
   }
 
@@ -18,6 +20,7 @@ export class SeededRandom implements Random {
   }
 
   bytes(length: number): Uint8Array {
+    checkWhole('length', length, 0)
     return Uint8Array.from({ length }, () => this.u32() & 0xff)
   }
 
@@ -26,13 +29,16 @@ export class SeededRandom implements Random {
     return this.u32() / 0x1_0000_0000
   }
 
-  /** True with that probability. Certain outcomes draw nothing. */
+  /** True with that probability, 0 to 1. Certain outcomes draw nothing. */
   chance(probability: number): boolean {
-    return probability > 0 && (probability >= 1 || this.fraction() < probability)
+    if (!(typeof probability === 'number' && probability >= 0 && probability <= 1))
+      throw wrong('probability', 'a chance from 0 to 1', probability)
+    return probability > 0 && (probability === 1 || this.fraction() < probability)
   }
 
-  /** A uniform integer in [0, below). */
+  /** A uniform integer in [0, below); `below` is at least 1. */
   below(below: number): number {
+    checkWhole('below', below, 1)
     return Math.floor(this.fraction() * below)
   }
 

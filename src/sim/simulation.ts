@@ -3,9 +3,10 @@
  * one virtual clock. Everything that happens follows from the seed, so that a failure can be seen again.
  */
 import type { Millis } from '../env.ts'
-import { ShoalError } from '../errors.ts'
 import { SimulationError } from './error.ts'
+import { isIp } from './hosts.ts'
 import { checkLink, type LinkOptions } from './links.ts'
+import { checkFunction, checkNamed, isBoolean, type OptionCheck, shown, wrong } from './options.ts'
 import { type Program, SimProcess, type SpawnOptions } from './process.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type Runner, releaseReality, watchReality } from './reality.ts'
@@ -62,13 +63,14 @@ export class Simulation implements AsyncDisposable {
 
   /** Watches the platform's timers until it is closed. Throws `ERR_SHOAL_OPTION`. */
   constructor(options: SimulationOptions = {}) {
+    checkNamed(options, optionChecks)
     const {
       seed = 1,
       link = {},
       startAt = startAtDefault,
       streamTimeoutMs = streamTimeoutMsDefault,
     } = options
-    checkOptions(options)
+    checkLink(link)
     this.seed = seed
     this.random = new SeededRandom(seedFrom(`${seed}/script`))
     this.#startAt = startAt
@@ -84,7 +86,7 @@ export class Simulation implements AsyncDisposable {
     this.links = {
       set: (from, to, change) => {
         checkLink(change)
-        links.set(this.#ip(from), this.#ip(to), change)
+        this.#between(from, to, (one, other) => links.set(one, other, change))
       },
       setAll: (change) => {
         checkLink(change)
@@ -115,9 +117,14 @@ export class Simulation implements AsyncDisposable {
 
   /**
    * Starts a process on a machine of its own; its program runs once time passes. `self.env` is the world of its nodes,
-   * `self.host` the address they bind. Throws for a name that is taken.
+   * `self.host` the address they bind. Throws for a name that is taken or is an address, and once this is closed.
    */
   spawn<T>(name: string, program: Program<T>, options: SpawnOptions = {}): SimProcess<T> {
+    this.#mustBeOpen(`spawn ${shown(name)}`)
+    if (typeof name !== 'string' || name === '' || name === 'localhost' || isIp(name))
+      throw wrong('name', 'text that is no address', name)
+    checkFunction('program', program)
+    checkNamed(options, { thread: isBoolean }, 'spawn: ')
     if (this.#processes.has(name)) throw this.#error(`there is a process "${name}" already; restart() it`)
     const world = this.#world
     const number = this.#processes.size + 1
@@ -131,15 +138,25 @@ export class Simulation implements AsyncDisposable {
     await this.#pass(ms, undefined)
   }
 
-  /** Lets time pass until `test` holds, asked after every event; how long that took. Rejects after `withinMs`. */
+  /**
+   * Lets time pass until `test` holds, asked after every event; how long that took. Rejects after `withinMs`, and when
+   * `test` gives a promise, which would hold at once whatever it came to.
+   */
   async until(test: () => boolean, withinMs: Millis): Promise<Millis> {
+    checkFunction('test', test)
     const from = this.now
-    if (!(await this.#pass(withinMs, test))) throw this.#late(withinMs, String(test))
+    const holds = (): boolean => {
+      const answer: unknown = test()
+      if (answer instanceof Promise) throw wrong('test', 'true or false', answer)
+      return Boolean(answer)
+    }
+    if (!(await this.#pass(withinMs, holds))) throw this.#late(withinMs, String(test))
     return this.now - from
   }
 
   /** Lets time pass until the promise settles, and settles alike. Rejects after `withinMs`. */
   async settle<T>(promise: Promise<T>, withinMs: Millis): Promise<T> {
+    if (typeof promise?.then !== 'function') throw wrong('promise', 'a promise', promise)
     let isSettled = false
     const settled = (): void => {
       isSettled = true
@@ -149,9 +166,11 @@ export class Simulation implements AsyncDisposable {
     return promise
   }
 
-  /** Calls `fn` at a time `ms` from now: a fault, a step of a script. */
+  /** Calls `fn` at a time `ms` from now: a fault, a step of a script. Throws once this is closed. */
   at(ms: Millis, fn: () => void): void {
+    this.#mustBeOpen('call a step of the script')
     this.#checkTime(ms)
+    checkFunction('fn', fn)
     const { scheduler, turns } = this.#world
     scheduler.at(scheduler.now + toTicks(ms), () => {
       turns.enter(this.#script)
@@ -161,11 +180,11 @@ export class Simulation implements AsyncDisposable {
 
   /**
    * Cuts the links between machines, both ways unless told, until `heal`. Without `to`: from all others so far. Packets under
-   * way still arrive; streams go silent, and try again.
+   * way still arrive; streams go silent, and try again. Throws where no link is to be cut, as from a machine to itself.
    */
   cut(from: Place | readonly Place[], to?: Place | readonly Place[], options: CutOptions = {}): void {
+    checkNamed(options, { oneWay: isBoolean, kind: isKind }, 'cut: ')
     const { oneWay = false, kind = 'all' } = options
-    checkLink({ cut: kind })
     this.#between(from, to, (one, other) => {
       this.#world.links.set(one, other, { cut: kind })
       if (!oneWay) this.#world.links.set(other, one, { cut: kind })
@@ -175,9 +194,9 @@ export class Simulation implements AsyncDisposable {
   /** Mends the links between these machines, both ways; without arguments, all. */
   heal(from?: Place | readonly Place[], to?: Place | readonly Place[]): void {
     const { links } = this.#world
-    if (from === undefined) links.setAll({ cut: 'none' })
+    if (from === undefined && to === undefined) links.setAll({ cut: 'none' })
     else
-      this.#between(from, to, (one, other) => {
+      this.#between(from ?? [], to, (one, other) => {
         links.set(one, other, { cut: 'none' })
         links.set(other, one, { cut: 'none' })
       })
@@ -185,6 +204,7 @@ export class Simulation implements AsyncDisposable {
 
   /** Calls `check` after every event that ran code. What it throws ends the run. */
   onEvent(check: () => void): void {
+    checkFunction('check', check)
     this.#world.turns.checks.add(check)
   }
 
@@ -208,11 +228,15 @@ export class Simulation implements AsyncDisposable {
   }
 
   #checkTime(ms: Millis): void {
-    if (!isTime(ms)) throw this.#error(`expected milliseconds from 0 on, got ${ms}`)
+    if (!isTime(ms)) throw this.#error(`expected milliseconds from 0 on, got ${shown(ms)}`)
+  }
+
+  #mustBeOpen(what: string): void {
+    if (this.#isClosed) throw this.#error(`cannot ${what}: the simulation was closed`)
   }
 
   #ip(place: Place): string {
-    const name = typeof place === 'string' ? place : place.name
+    const name = typeof place === 'string' ? place : place?.name
     const host = this.#world.hosts.find(name)
     // A cut of a misspelled name would be one that a test never notices.
     if (host === undefined) throw this.#error(`there is no process "${name}"`)
@@ -229,9 +253,18 @@ export class Simulation implements AsyncDisposable {
       to === undefined
         ? [...this.#world.hosts.all].map(({ ip }) => ip)
         : listOf(to).map((place) => this.#ip(place))
+    let links = 0
     for (const one of ones) {
-      for (const other of others)
-        if (one !== other && !(to === undefined && ones.includes(other))) change(one, other)
+      for (const other of others) {
+        if (one === other || (to === undefined && ones.includes(other))) continue
+        change(one, other)
+        links += 1
+      }
+    }
+    if (links === 0) {
+      const told = (places: typeof from): string => listOf(places).map(nameOf).join(', ') || 'none'
+      const where = to === undefined ? 'all others' : told(to)
+      throw this.#error(`there is no link between ${told(from)} and ${where}`)
     }
   }
 
@@ -248,20 +281,19 @@ export class Simulation implements AsyncDisposable {
   }
 }
 
-function checkOptions({
-  seed = 1,
-  link = {},
-  startAt = 0,
-  streamTimeoutMs = 0,
-  ...rest
-}: SimulationOptions): void {
-  const wrong = (name: string, range: string, value: unknown): ShoalError =>
-    new ShoalError('ERR_SHOAL_OPTION', `${name}: ${range}, got ${String(value)}`)
-  for (const [name, value] of Object.entries(rest)) throw wrong(name, 'no such option', value)
-  if (!Number.isSafeInteger(seed)) throw wrong('seed', 'an integer', seed)
-  if (!isTime(startAt)) throw wrong('startAt', 'milliseconds from 0 on', startAt)
-  if (!isTime(streamTimeoutMs)) throw wrong('streamTimeoutMs', 'milliseconds from 0 on', streamTimeoutMs)
-  checkLink(link)
+const isMs: OptionCheck = (value) =>
+  value === undefined || isTime(value) ? undefined : 'milliseconds from 0 on'
+const kinds: readonly unknown[] = ['packets', 'all', undefined] satisfies CutOptions['kind'][]
+const isKind: OptionCheck = (value) => (kinds.includes(value) ? undefined : 'packets or all')
+const optionChecks: Readonly<Record<keyof SimulationOptions, OptionCheck>> = {
+  seed: (value) => (value === undefined || Number.isSafeInteger(value) ? undefined : 'an integer'),
+  link: () => undefined,
+  startAt: isMs,
+  streamTimeoutMs: isMs,
+}
+
+function nameOf(place: Place): string {
+  return typeof place === 'string' ? place : place.name
 }
 
 function listOf(places: Place | readonly Place[]): readonly Place[] {

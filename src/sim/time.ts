@@ -12,6 +12,6 @@ export function toTicks(ms: Millis): Millis {
 }
 
 /** Whether so much time can pass. */
-export function isTime(ms: Millis): boolean {
-  return ms >= 0 && ms <= Number.MAX_SAFE_INTEGER
+export function isTime(ms: unknown): ms is Millis {
+  return typeof ms === 'number' && ms >= 0 && ms <= Number.MAX_SAFE_INTEGER
 }

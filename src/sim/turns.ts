@@ -30,6 +30,8 @@ export class Turns {
   readonly checks: Set<() => void> = new Set()
   /** The first thing that went wrong; ends this and every later run. */
   failure: unknown
+  /** Nothing ever runs again. */
+  isClosed = false
   readonly #scheduler: Scheduler
   #running: Runner | undefined
   #hasFailed = false
@@ -89,6 +91,7 @@ export class Turns {
 
   /** Ends a run that is under way. */
   stop(): void {
+    this.isClosed = true
     this.fail('the simulation was closed')
     const goal = this.#goal
     this.#goal = undefined

@@ -126,13 +126,13 @@ test('an unhandled rejection in simulated code ends the run, any other the proce
 
 test('options and times without sense are refused by name', async () => {
   for (const [options, told] of [
-    [{ seed: 1.5 }, /seed: an integer, got 1\.5/],
-    [{ startAt: Number.NaN }, /startAt: milliseconds from 0 on, got NaN/],
-    [{ streamTimeoutMs: -1 }, /streamTimeoutMs: milliseconds from 0 on, got -1/],
+    [{ seed: 1.5 }, /seed: expected an integer, got 1\.5/],
+    [{ startAt: Number.NaN }, /startAt: expected milliseconds from 0 on, got NaN/],
+    [{ streamTimeoutMs: -1 }, /streamTimeoutMs: expected milliseconds from 0 on, got -1/],
     [{ sead: 1 }, /sead: no such option/],
-    [{ link: { loss: 2 } }, /link\.loss: a chance from 0 to 1, got 2/],
+    [{ link: { loss: 2 } }, /link\.loss: expected a chance from 0 to 1, got 2/],
     [{ link: { delay: 2 } }, /link\.delay: no such option/],
-    [{ link: { bytesPerSecond: 0 } }, /link\.bytesPerSecond: at least 1, got 0/],
+    [{ link: { bytesPerSecond: 0 } }, /link\.bytesPerSecond: expected at least 1, got 0/],
   ] as [object, RegExp][]) {
     assert.throws(
       () => new Simulation(options),
@@ -145,10 +145,16 @@ test('options and times without sense are refused by name', async () => {
   }
   assert.equal(setTimeout.name, 'setTimeout', 'nothing is watched for a simulation that did not come about')
   const { sim, a } = await pair()
-  assert.throws(() => sim.links.set(a, 'b', { delayMs: -1 }), /link\.delayMs: milliseconds from 0 on, got -1/)
-  assert.throws(() => sim.links.setAll({ cut: 'some' as never }), /link\.cut: one of none, packets, all/)
+  assert.throws(
+    () => sim.links.set(a, 'b', { delayMs: -1 }),
+    /link\.delayMs: expected milliseconds from 0 on, got -1/,
+  )
+  assert.throws(
+    () => sim.links.setAll({ cut: 'some' as never }),
+    /link\.cut: expected one of none, packets, all/,
+  )
   assert.throws(() => sim.at(Number.NaN, () => {}), /expected milliseconds from 0 on, got NaN/)
-  assert.throws(() => sim.cut(a, 'b', { kind: 'some' as never }), /link\.cut: one of none, packets, all/)
+  assert.throws(() => sim.cut(a, 'b', { kind: 'some' as never }), /cut: kind: expected packets or all/)
   for (const act of [
     () => sim.cut('b', 'bb'),
     () => sim.cut('bb'),

@@ -7,6 +7,7 @@ import type { ShoalNode } from '../../node.ts'
 import type { Profile } from '../../options.ts'
 import { profiles, type SwimTiming } from '../../swim/config.ts'
 import { suspicionMs, suspicionWindow } from '../../swim/suspicion.ts'
+import { checkWhole, wrong } from '../options.ts'
 
 /** What keeps these nodes from one view; `undefined` when they have it. All must run; those that left are not among them. */
 export function disagreement(nodes: readonly ShoalNode[]): string | undefined {
@@ -40,8 +41,13 @@ export function disagreement(nodes: readonly ShoalNode[]): string | undefined {
  * - the sides of a split find each other: one place is tried after each pause, which lasts at most 1.25 times
  *   `healIntervalMaxMs`, and a try that fails takes `tcpTimeoutMs`; those that are gone may be tried first;
  * - what the sides then hold against each other is refuted and gossiped, for which a push/pull interval is enough.
+ * Wrong numbers throw `ERR_SHOAL_OPTION`.
  */
 export function agreementMs(timings: Profile | SwimTiming, members: number, gone: number = 0): Millis {
+  if (typeof timings === 'string' && !Object.hasOwn(profiles, timings))
+    throw wrong('timings', `one of ${Object.keys(profiles).join(', ')}, or timings`, timings)
+  checkWhole('members', members, 1)
+  checkWhole('gone', gone, 0)
   const timing = typeof timings === 'string' ? profiles[timings] : timings
   const detectMs = 2 * members * timing.probeIntervalMs
   const suspectMs = 2 * suspicionMs(suspicionWindow(timing, members), 0)

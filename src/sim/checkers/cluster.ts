@@ -8,8 +8,10 @@ import type { ShoalNode } from '../../node.ts'
 import { checkOptions, type NodeLimits } from '../../options.ts'
 import type { Handler, Method, MethodOptions } from '../../shard/methods.ts'
 import { SimulationError } from '../error.ts'
+import { checkNamed } from '../options.ts'
 import type { SimProcess } from '../process.ts'
 import type { Simulation } from '../simulation.ts'
+import { isTime } from '../time.ts'
 import { disagreement } from './agreement.ts'
 import { Calls } from './calls.ts'
 import type { Checker, Subject } from './checker.ts'
@@ -36,8 +38,13 @@ export class ClusterChecks {
   readonly #changed = new Set<WatchedNode>()
   #broken: Violation | undefined
 
-  /** Watches until the simulation is closed. A broken rule rejects whatever lets time pass: a `SimulationError` with the `Violation` as its cause. */
-  constructor(simulation: Simulation, { limits = {}, checkers = [] }: ClusterChecksOptions = {}) {
+  /** Watches until the simulation is closed. A wrong option throws `ERR_SHOAL_OPTION`. A broken rule rejects whatever lets time pass: a `SimulationError` with the `Violation` as its cause. */
+  constructor(simulation: Simulation, options: ClusterChecksOptions = {}) {
+    checkNamed(options, {
+      limits: () => undefined,
+      checkers: (value) => (value === undefined || Array.isArray(value) ? undefined : 'a list of checkers'),
+    })
+    const { limits = {}, checkers = [] } = options
     const now = (): Millis => simulation.now
     this.#simulation = simulation
     this.#checkers = [viewRules(now), new LimitsOfNodes(checkOptions({ limits }).limits, now), ...checkers]
@@ -85,7 +92,7 @@ export class ClusterChecks {
       return await simulation.until(() => disagreement(nodes) === undefined, withinMs)
     } catch (error) {
       const difference = disagreement(nodes)
-      if (simulation.now < from + withinMs || difference === undefined) throw error
+      if (!isTime(withinMs) || simulation.now < from + withinMs || difference === undefined) throw error
       const { seed, now: at } = simulation
       const violation = new Violation('agreement', at, `after ${withinMs} ms without faults ${difference}`)
       throw new SimulationError(violation.message, { seed, at, process: undefined }, violation)

@@ -2,6 +2,9 @@
  * Counts how often rare states were reached over many runs. A run of a simulator that never meets the states in which
  * bugs live proves little, so those are named, and a long run that missed one of them fails.
  */
+import { checkWhole } from '../options.ts'
+
+/** Counts by state. Wrong numbers throw `ERR_SHOAL_OPTION`. */
 export class Sometimes {
   readonly #counts = new Map<string, number>()
 
@@ -12,6 +15,7 @@ export class Sometimes {
 
   /** The state was reached, `times` over. */
   reach(state: string, times = 1): void {
+    checkWhole('times', times, 0)
     const count = this.#counts.get(state)
     if (count === undefined) throw new RangeError(`"${state}" is not among the states that are counted`)
     this.#counts.set(state, count + times)
