@@ -21,10 +21,14 @@ export function printJson(value: object): void {
 }
 
 /** A change of one member: what changed, and how it is now. */
-export interface MemberLine
-  extends Readonly<Pick<Member, 'name' | 'state' | 'status' | 'lag' | 'incarnation'>> {
+export interface MemberLine {
   readonly type: 'member'
+  readonly name: string
   readonly change: MemberChange
+  readonly state: Member['state']
+  readonly status: Member['status']
+  readonly lag: Member['lag']
+  readonly incarnation: number
 }
 
 export function memberLine(
