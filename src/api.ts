@@ -35,7 +35,7 @@ export interface NodeStats {
   readonly router: RouterCounters & {
     /** Calls of this node that wait for an owner or their next attempt, now. */
     readonly waiting: number
-    /** Calls of peers that wait for the gate, now. */
+    /** Calls of peers, and outcomes of own calls that ran here, that wait for the gate, now. */
     readonly held: number
     /** Handlers that run now. */
     readonly running: number

@@ -6,10 +6,13 @@ import type { MemberNews, MembershipEvent } from './membership.ts'
 
 /** Changes kept one by one. */
 export const changesMax = 4096
+/** Notices kept: the first ones, which tell how it began. Answers are as many as were asked for. */
+export const noticesMax = 256
 
 export class Backlog {
   #changes: MemberNews[] = []
   #events: MembershipEvent[] = []
+  #notices = 0
   #compactAt = changesMax
   /** Members that the main loop was told of. */
   readonly #told = new Set<string>()
@@ -21,6 +24,7 @@ export class Backlog {
 
   add(event: MembershipEvent): void {
     if (event.type !== 'members') {
+      if (event.type === 'notice' && ++this.#notices > noticesMax) return
       this.#events.push(event)
       return
     }
@@ -39,6 +43,7 @@ export class Backlog {
     }
     this.#changes = []
     this.#events = []
+    this.#notices = 0
     this.#compactAt = changesMax
     return taken
   }

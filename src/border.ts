@@ -68,6 +68,8 @@ export function serveMembership(
   return {
     message(value) {
       const message = value as ToThread
+      // What the main loop says after a sleep of both may come before this loop's own beat.
+      membership.look()
       if (message.type === 'heard') membership.observe(courier.heard(message.seq))
       else if (message.type === 'commands') {
         for (const command of message.commands) membership.send(command)

@@ -25,7 +25,7 @@ import { WatchedMembership } from './watched.ts'
 export interface ClusterHandler {
   /** Members or ring may have changed; said once for all that came in one turn. */
   changed(roster: Roster): void
-  /** Other members' loops got stuck or run again, or this node may answer for its keys again: calls may wait for that. */
+  /** Other members' loops run again, or this node may answer for its keys again: calls may wait for that. */
   unblocked(): void
   ownership(change: OwnershipChange): void
   member(change: MemberChange, member: Member): void
@@ -52,8 +52,8 @@ const incarnationEpochMs = 1_577_836_800_000
 const joinAttemptMs = 3_000
 const joinAttemptProbeTimeouts = 4
 
-/** How long membership may take to answer; it does so at once unless it is not running, or has no CPU. */
-const statsTimeoutMs = 5_000
+/** How long membership may take to answer; it does so at once unless it has no CPU. */
+export const statsTimeoutMs: Millis = 5_000
 
 export class Cluster {
   readonly replies: Replies
@@ -165,7 +165,7 @@ export class Cluster {
     this.#membership.send({ type: 'evidence', name, kind })
   }
 
-  /** What membership counted; `undefined` before the start. */
+  /** What membership counted; `undefined` if it has not answered in time. */
   async stats(): Promise<MembershipStats | undefined> {
     const ask = (id: number): void => this.#membership.send({ type: 'stats', id })
     return (await this.replies.wait(statsTimeoutMs, undefined, ask)) as MembershipStats | undefined
@@ -256,7 +256,7 @@ export class Cluster {
     if (this.#closed !== undefined) return
     const change = this.#view.update(this.#roster.ringMembers())
     const stuck = this.#roster.stuck()
-    const unblocked = stuck.size !== this.#stuck.size || [...stuck].some((name) => !this.#stuck.has(name))
+    const unblocked = [...this.#stuck].some((name) => !stuck.has(name))
     this.#stuck = stuck
     this.#handler.changed(this.#roster)
     if (change !== undefined) {

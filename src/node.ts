@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events'
 import { portOf } from './address.ts'
 import type { NodeEvents, NodeStats, Notice, RequestOptions, WaitOptions } from './api.ts'
 import { listenRpc } from './bind.ts'
-import { Cluster, hexDigest } from './cluster.ts'
+import { Cluster, hexDigest, statsTimeoutMs } from './cluster.ts'
 import type { Address, Clock, Env, Listener } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { machineName, systemEnv } from './host/env.ts'
@@ -121,11 +121,21 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     }
   }
 
-  /** Counters and gauges since the start, for metrics. Throws `ERR_SHOAL_STATE` unless the node runs. */
+  /**
+   * Counters and gauges since the start, for metrics. Rejects with `ERR_SHOAL_STATE` unless the node runs, and with
+   * `ERR_SHOAL_TIMEOUT` when membership has not answered for 5 s: it has no CPU.
+   */
   async stats(): Promise<NodeStats> {
-    const runs = this.#state === 'running' || this.#state === 'leaving'
-    const membership = runs ? await this.#cluster.stats() : undefined
-    if (membership === undefined) throw this.#wrongState('stats() needs a running node')
+    if (this.#state !== 'running' && this.#state !== 'leaving') {
+      throw this.#wrongState('stats() needs a running node')
+    }
+    const membership = await this.#cluster.stats()
+    if (membership === undefined) {
+      throw new ShoalError(
+        'ERR_SHOAL_TIMEOUT',
+        `membership has not answered for ${statsTimeoutMs} ms: it has no CPU`,
+      )
+    }
     const { counters, waiting, held } = this.#router
     const { open, shuts } = this.#cluster.gate
     return {

@@ -21,7 +21,7 @@ export interface Member {
   readonly state: 'alive' | 'suspect' | 'dead' | 'left'
   /**
    * As it describes itself: `joining` and `draining` nodes own nothing, nor do those whose event loop has been
-   * blocked for `stalledAfterMs` (`stalled`; they are back by themselves), `observer`s, `foreign` members (not shoal,
+   * blocked for `stalledAfterMs` (`stalled`; they are back by themselves, and stay where no other node is ready), `observer`s, `foreign` members (not shoal,
    * or of an unknown version) and those whose ring has other parameters (`mismatched`).
    */
   readonly status: 'joining' | 'ready' | 'stalled' | 'draining' | 'observer' | 'foreign' | 'mismatched'
@@ -78,13 +78,16 @@ export class Roster {
     return found
   }
 
-  /** The members that may own partitions. */
+  /** The members that may own partitions. Where all are stalled there is nobody to give them to, and they keep them. */
   ringMembers(): RingMember[] {
-    const found: RingMember[] = []
+    const ready: RingMember[] = []
+    const stalled: RingMember[] = []
     for (const member of this.#members.values()) {
-      if (member.status === 'ready' && isUp(member)) found.push(member)
+      if (!isUp(member)) continue
+      if (member.status === 'ready') ready.push(member)
+      else if (member.status === 'stalled') stalled.push(member)
     }
-    return found
+    return ready.length > 0 ? ready : stalled
   }
 
   /** The other nodes that can be called. */

@@ -70,6 +70,16 @@ export class WatchedMembership implements MembershipPort {
     if (steps?.observe(lagMs, this.#env.clock.now())) this.#membership.tellLag(steps.step, steps.stalled)
   }
 
+  /** Whoever may act on an old view, or on time that nobody saw pass, looks first. */
+  look(): void {
+    const ms = this.#watch.look()
+    if (ms === 0) return
+    this.#pausedMs += ms
+    this.#checking = ++this.#checks
+    this.#emit({ type: 'paused', ms })
+    this.#membership.woke(ms, this.#checking)
+  }
+
   #arm(): void {
     if (this.#closed) return
     const { clock } = this.#env
@@ -80,26 +90,16 @@ export class WatchedMembership implements MembershipPort {
 
   #beat(): void {
     const lateMs = this.#env.clock.now() - this.#beatDueAt
-    this.#look()
+    this.look()
     this.#arm()
     this.#emit({ type: 'beat' })
     this.observe(this.#mainLagMs?.() ?? lateMs)
   }
 
-  /** Whoever may act on an old view looks first. */
-  #look(): void {
-    const ms = this.#watch.look()
-    if (ms === 0) return
-    this.#pausedMs += ms
-    this.#checking = ++this.#checks
-    this.#emit({ type: 'paused', ms })
-    this.#membership.woke(ms, this.#checking)
-  }
-
   #validate(id: number): void {
     // Before the look: whoever hears of a pause from it asks again, and needs no answer to what it asked before.
     this.#asker = id
-    this.#look()
+    this.look()
     if (this.#checking !== 0 || this.#asker !== id) return
     this.#asker = 0
     this.#emit({ type: 'validated', id, pausedMs: 0, asked: 0, answered: 0 })

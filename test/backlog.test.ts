@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Backlog, changesMax } from '../src/backlog.ts'
+import { Backlog, changesMax, noticesMax } from '../src/backlog.ts'
 import type { MemberChange, MemberNews } from '../src/membership.ts'
 
 function news(change: MemberChange, name: string, incarnation = 1): MemberNews {
@@ -49,4 +49,16 @@ test('it never outgrows four times the members, however long nobody takes it', (
     }
   }
   assert.ok(most <= 4 * members + 1, `${most} changes`)
+})
+
+test('of notices the first ones are kept, and every answer', () => {
+  const backlog = new Backlog()
+  const notice = { type: 'notice', level: 'warn', code: 'stalled', message: '', detail: {} } as const
+  for (let turn = 0; turn < 2; turn++) {
+    for (let count = 0; count < noticesMax + 10; count++) backlog.add(notice)
+    backlog.add({ type: 'left', id: 1 })
+    const { events } = backlog.take()
+    assert.equal(events.length, noticesMax + 1)
+    assert.equal(events.at(-1)?.type, 'left')
+  }
 })

@@ -248,10 +248,11 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
 
 /** What a call says that ran, and whose outcome must not be told and finds no room to wait. */
 function untold({ closed, limits, ports }: Router): CallFailure {
-  if (closed)
+  if (closed) {
     return failure('ERR_SHOAL_DISCONNECTED', 'the node was closed before it had checked its view', true)
+  }
   const message = `the call ran, but ${limits.waitingCallsMax} calls wait already until "${ports.self}" has checked its view`
-  return failure('ERR_SHOAL_OVERLOADED', message, true)
+  return { ...failure('ERR_SHOAL_OVERLOADED', message, true), retryable: false }
 }
 
 /** What a call says that waited at the gate until its deadline. */

@@ -17,8 +17,8 @@ import { RoutedCall, unsure } from './routed.ts'
 
 export interface RouterLimits {
   /**
-   * Calls of this node that wait for an owner or for their next attempt, and calls of peers that wait for this node to
-   * be sure of its view. Beyond: `ERR_SHOAL_OVERLOADED`.
+   * Calls of this node that wait for an owner or for their next attempt; calls of peers, and outcomes of own calls, that
+   * wait for this node to be sure of its view. Beyond: `ERR_SHOAL_OVERLOADED`.
    */
   readonly waitingCallsMax: number
   /** Retries of idempotent calls that may have run, earned by each call: 0 to 1. */
@@ -41,7 +41,7 @@ export interface RouterCounters {
   notOwner: number
   /** Further attempts of this node's calls. */
   retried: number
-  /** Keyed calls that had to wait because this process had paused. */
+  /** How often a keyed call had to wait, or wait on, because this process had paused. */
   gated: number
   /** This node's calls that were not sent because their owner's event loop is stuck. */
   heldBack: number

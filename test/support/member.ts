@@ -3,6 +3,7 @@
  * node's options as JSON. It ends with its parent.
  */
 import { readdirSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import type { Env, Network, StreamClose } from '../../src/env.ts'
 import { systemEnv } from '../../src/host/env.ts'
 import { createNode, isShoalError, type Member, type NodeOptions } from '../../src/index.ts'
@@ -21,6 +22,8 @@ export type Told =
       readonly change: string
       readonly status: Member['status']
       readonly lag: number
+      /** Nothing but its lag has changed. */
+      readonly lagOnly: boolean
     }
   | { readonly type: 'ownership'; readonly at: At; readonly members: readonly string[] }
   | { readonly type: 'notice'; readonly at: At; readonly code: string; readonly message: string }
@@ -153,8 +156,15 @@ node.handle(
   },
   { idempotent: true },
 )
-node.on('member', (change, { name, status, lag }) => {
-  tell({ type: 'member', at: now(), name, change, status, lag })
+const lastSeen = new Map<string, Member>()
+node.on('member', (change, member) => {
+  const { name, status, lag } = member
+  const before = lastSeen.get(name)
+  lastSeen.set(name, member)
+  const { incarnation } = member
+  const same = before !== undefined && isDeepStrictEqual({ ...before, lag, incarnation }, member)
+  const lagOnly = change === 'updated' && same && before.lag !== lag
+  tell({ type: 'member', at: now(), name, change, status, lag, lagOnly })
 })
 node.on('ownership', () => tell({ type: 'ownership', at: now(), members: node.ring.members }))
 node.on('notice', ({ code, message }) => tell({ type: 'notice', at: now(), code, message }))

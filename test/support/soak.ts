@@ -6,7 +6,7 @@ import { pause, until } from './until.ts'
 
 export interface SoakResult {
   readonly sent: GarbageSent
-  /** Changes of members or of the ring that any node saw. None is right. */
+  /** Changes of members, other than of their lag, or of the ring that any node saw. None is right. */
   readonly noticed: readonly string[]
   readonly answered: number
   readonly failures: readonly string[]
@@ -75,7 +75,8 @@ async function throwFor(
 
 function notices(node: NodeProcess): string[] {
   return node.told.flatMap((told) => {
-    if (told.type === 'member') return [`${node.name}: ${told.name} ${told.change}`]
+    // On a machine with more to do than it can, a loop may lag: that is the machine's doing, and no loss.
+    if (told.type === 'member') return told.lagOnly ? [] : [`${node.name}: ${told.name} ${told.change}`]
     return told.type === 'ownership' ? [`${node.name}: the ring changed`] : []
   })
 }

@@ -73,7 +73,7 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/waiting-calls-unbounded',
     file: router,
-    find: 'return this.#waiting.size + this.#held.size >= this.limits.waitingCallsMax;',
+    find: 'return this.#waiting.size + this.held >= this.limits.waitingCallsMax;',
     replace: 'return false;',
     why: 'waitingCallsMax is a limit',
     tests: ['shard/router'],
