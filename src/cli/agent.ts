@@ -39,9 +39,10 @@ export const agent: Command = {
   operands: '',
   flags,
   async run(input) {
-    const report = input.on('json') ? printJson : printLine
+    const node = createAgent(agentOptions(input))
+    const report = input.on('json') ? printJson : (line: AgentLine): void => printLine(line, node.name)
     endWithParent()
-    await runAgent(createAgent(agentOptions(input)), report, ['SIGTERM', 'SIGINT'])
+    await runAgent(node, report, ['SIGTERM', 'SIGINT'])
     return 0
   },
 }
@@ -65,7 +66,7 @@ export async function runAgent(
   let told = 0
   let started = false
   node.on('member', (change, member) => {
-    // Of itself `ready` tells: before that the cluster may still refuse it.
+    // Of itself it tells once it is ready: before that the cluster may still refuse it.
     if (change !== 'forgotten' && (started || member.name !== node.name)) report(memberLine(change, member))
   })
   node.on('ownership', ({ gained, lost, digest }) => report({ type: 'ownership', gained, lost, digest }))
@@ -82,6 +83,7 @@ export async function runAgent(
     await node.start()
     started = true
     report({ type: 'ready', name: node.name, ...node.addresses })
+    for (const member of node.members) if (member.name === node.name) report(memberLine('joined', member))
     await asked
     await node.leave()
   } catch (error) {
@@ -128,7 +130,9 @@ function readTag(text: string): [name: string, value: string] {
   return [text.slice(0, equals), text.slice(equals + 1)]
 }
 
-function printLine(line: AgentLine): void {
+function printLine(line: AgentLine, self: string): void {
+  // `ready` has just told it.
+  if (line.type === 'member' && line.name === self && line.change === 'joined') return
   // Others have moved partitions between them.
   if (line.type === 'ownership' && line.gained.length + line.lost.length === 0) return
   print(describe(line))
