@@ -88,7 +88,9 @@ export class Gate {
     const ms = Math.round(this.#clock.now() - this.#shutAt)
     this.#shutAt = undefined
     if (this.#told) {
-      const message = `the view was checked within ${ms} ms (${answered} of ${asked} members answered): keyed calls run here again`
+      // Alone, or only the main loop was blocked: membership ran and knows its view.
+      const whom = asked === 0 ? 'nobody had to be asked' : `${answered} of ${asked} members answered`
+      const message = `the view was checked within ${ms} ms (${whom}): keyed calls run here again`
       this.#ports.notice('info', 'validated', message, { ms, asked, answered })
     }
     this.#ports.opened()
@@ -108,7 +110,7 @@ export class Gate {
 
   #tell(ms: Millis, now: Millis): void {
     this.#toldAt = now
-    const message = `this process did not run for ${Math.round(ms)} ms: no keyed call runs here until the view is checked`
+    const message = `this process, or its main loop alone, did not run for ${Math.round(ms)} ms: no keyed call runs here until the view is checked`
     this.#ports.notice('warn', 'paused', message, { ms: Math.round(ms) })
   }
 }

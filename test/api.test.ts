@@ -82,6 +82,24 @@ test('docs/api.md lists the members of a node, of a simulation and of its proces
     assert.deepEqual(listed(tableUnder(apiPage, heading)), members, heading)
 })
 
+test('docs/guide.md lists the fields that the commands print', () => {
+  const guide = readDocument('docs/guide.md')
+  assert.deepEqual(
+    listed(tableUnder(guide, "The demo's summary")),
+    membersOf('src/cli/demo/show.ts', 'Summary'),
+  )
+  const rows = new Map(
+    tableUnder(guide, 'JSON of the commands').map(([name, fields]) => [codeIn(name), fields]),
+  )
+  const fieldsOf = (text = ''): string[] => [...text.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
+  const member = fieldsOf(rows.get('members')?.split(': a `Member`')[0])
+  assert.deepEqual(member.sort(), membersOf('src/roster.ts', 'Member'))
+  const line = /`member`: ([^;]*);/.exec(rows.get('agent') ?? '')?.[1]
+  const told = membersOf('src/cli/output.ts', 'MemberLine').filter((name) => name !== 'type')
+  assert.ok(told.includes('change'))
+  for (const name of told) assert.ok(fieldsOf(line).includes(name), name)
+})
+
 test('docs/options.md lists every option of a node, with its default', () => {
   const rows = tableUnder(options, 'Node')
   assert.deepEqual(listed(rows), membersOf('src/options.ts', 'NodeOptions'))

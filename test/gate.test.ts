@@ -10,11 +10,15 @@ function gate() {
   const clock = new HandClock()
   const asked: number[] = []
   const told: string[] = []
+  const messages: string[] = []
   let opened = 0
   const found = new Gate(clock, pauseMs, {
     validate: (id) => asked.push(id),
     opened: () => opened++,
-    notice: (_level, code, _message, detail) => told.push(`${code} ${detail['ms']}`),
+    notice: (_level, code, message, detail) => {
+      told.push(`${code} ${detail['ms']}`)
+      messages.push(message)
+    },
   })
   found.start()
   /** A loop that runs for so long. */
@@ -24,7 +28,7 @@ function gate() {
       found.beat()
     }
   }
-  return { gate: found, clock, asked, told, run, opened: () => opened }
+  return { gate: found, clock, asked, told, messages, run, opened: () => opened }
 }
 
 test('while the loop runs the gate is open, and asks nobody anything', () => {
@@ -100,4 +104,16 @@ test('short pauses are told at most every ten seconds, long ones always, and eac
   for (let times = 0; times < 5; times++) pause(300)
   pause(2_000)
   assert.deepEqual(told, ['paused 300', 'validated 0', 'paused 2000', 'validated 0'])
+})
+
+test('the notices do not claim that the process slept, nor that members were asked when none had to be', () => {
+  const { gate: found, clock, messages, asked } = gate()
+  for (const votes of [checked, { pausedMs: 0, asked: 0, answered: 0 }]) {
+    clock.advance(2_000)
+    found.beat()
+    found.validated(asked.at(-1) as number, votes)
+  }
+  assert.match(messages[0] ?? '', /^this process, or its main loop alone, did not run for 2000 ms/)
+  assert.match(messages[1] ?? '', /\(3 of 5 members answered\)/)
+  assert.match(messages[3] ?? '', /\(nobody had to be asked\)/)
 })

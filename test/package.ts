@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -55,6 +55,10 @@ async function main(folder: string): Promise<void> {
     (path) => !/^(dist\/src\/|(README|CHANGELOG)\.md$|LICENSE$|package\.json$)/.test(path),
   )
   assert.deepEqual(strangers, [], 'only the library is published')
+
+  // The sources are not packed: the maps must hold them.
+  const map: unknown = JSON.parse(await readFile(join(root, 'dist/src/node.js.map'), 'utf8'))
+  assert.ok((map as { sourcesContent?: string[] }).sourcesContent?.[0]?.includes('class ShoalNode'))
 
   await writeFile(join(folder, 'package.json'), '{"private":true}')
   await run(folder, 'npm', 'install', `./${packed.filename}`, '--prefer-offline', '--no-audit', '--no-fund')

@@ -4,17 +4,12 @@ import { createNode, type NodeOptions, type ShoalNode } from '../index.ts'
 import type { Command, Flags, Input } from './command.ts'
 import { UsageError } from './command.ts'
 import { clusterFlags, clusterOptions, given, hostPort, outputFlags } from './flags.ts'
-import { print, printJson } from './output.ts'
+import { describeMember, type MemberLine, memberLine, print, printJson } from './output.ts'
 
 /** What an agent tells, one line each. */
 export type AgentLine =
   | { readonly type: 'ready'; readonly name: string; readonly gossip: string; readonly rpc: string }
-  | {
-      readonly type: 'member'
-      readonly name: string
-      readonly state: 'alive' | 'suspect' | 'dead' | 'left'
-      readonly incarnation: number
-    }
+  | MemberLine
   | {
       readonly type: 'ownership'
       readonly gained: readonly number[]
@@ -44,25 +39,25 @@ export const agent: Command = {
   operands: '',
   flags,
   async run(input) {
-    const report = input.on('json') ? printJson : (line: AgentLine): void => print(describe(line))
+    const node = createAgent(agentOptions(input))
+    const report = input.on('json') ? printJson : (line: AgentLine): void => printLine(line, node.name)
     endWithParent()
-    await runAgent(createAgent(agentOptions(input), report), report, ['SIGTERM', 'SIGINT'])
+    await runAgent(node, report, ['SIGTERM', 'SIGINT'])
     return 0
   },
 }
 
-/** A node that answers `echo` and reports what it sees of members and partitions. */
-export function createAgent(options: NodeOptions, report: (line: AgentLine) => void): ShoalNode {
+/** A node that answers `echo`. */
+export function createAgent(options: NodeOptions): ShoalNode {
   const node = createNode(options)
   node.handle('echo', (body: unknown, { key }) => ({ key, body, node: node.name }), { idempotent: true })
-  node.on('member', (change, { name, state, incarnation }) => {
-    if (change !== 'forgotten') report({ type: 'member', name, state, incarnation })
-  })
-  node.on('ownership', ({ gained, lost, digest }) => report({ type: 'ownership', gained, lost, digest }))
   return node
 }
 
-/** Starts the node and runs it until a signal: the first one leaves, a second one closes. */
+/**
+ * Starts the node, reports what it sees of members and partitions, and runs it until a signal: the first one
+ * leaves, a second one closes.
+ */
 export async function runAgent(
   node: ShoalNode,
   report: (line: AgentLine) => void,
@@ -70,6 +65,11 @@ export async function runAgent(
 ): Promise<void> {
   let told = 0
   let started = false
+  node.on('member', (change, member) => {
+    // Of itself it tells once it is ready: before that the cluster may still refuse it.
+    if (change !== 'forgotten' && (started || member.name !== node.name)) report(memberLine(change, member))
+  })
+  node.on('ownership', ({ gained, lost, digest }) => report({ type: 'ownership', gained, lost, digest }))
   const asked = new Promise<void>((resolve) => {
     for (const signal of signals) {
       process.on(signal, () => {
@@ -83,6 +83,7 @@ export async function runAgent(
     await node.start()
     started = true
     report({ type: 'ready', name: node.name, ...node.addresses })
+    for (const member of node.members) if (member.name === node.name) report(memberLine('joined', member))
     await asked
     await node.leave()
   } catch (error) {
@@ -129,12 +130,20 @@ function readTag(text: string): [name: string, value: string] {
   return [text.slice(0, equals), text.slice(equals + 1)]
 }
 
+function printLine(line: AgentLine, self: string): void {
+  // `ready` has just told it.
+  if (line.type === 'member' && line.name === self && line.change === 'joined') return
+  // Others have moved partitions between them.
+  if (line.type === 'ownership' && line.gained.length + line.lost.length === 0) return
+  print(describe(line))
+}
+
 function describe(line: AgentLine): string {
   switch (line.type) {
     case 'ready':
       return `${line.name} is ready: gossip ${line.gossip}, rpc ${line.rpc}`
     case 'member':
-      return `${line.name} is ${line.state} (incarnation ${line.incarnation})`
+      return describeMember(line)
     case 'ownership':
       return `owns ${line.gained.length} more and ${line.lost.length} fewer partitions; ring ${line.digest}`
     default:

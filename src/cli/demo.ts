@@ -88,7 +88,7 @@ async function killOne(show: Show, { ms, quit }: Run): Promise<void> {
 
 /** What a run must show for exit code 0. */
 function isAsPromised(summary: Summary, { ms, kill, quit }: Run): boolean {
-  if (summary.failedOnLiveOwners > 0 || summary.crashes > 0) return false
+  if (summary.failedOnLiveOwners > 0 || summary.unexpectedExits > 0) return false
   if (!kill || ms === 0 || quit.aborted) return true
   return summary.detectMs !== null && summary.answeredByOthersMs !== null && summary.answeredAfterRestart
 }

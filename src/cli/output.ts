@@ -1,5 +1,6 @@
 /** What commands write: JSON lines, tables, and colour where a person is looking. */
 import { styleText } from 'node:util'
+import type { Member, MemberChange } from '../index.ts'
 
 export type Paint = (style: Parameters<typeof styleText>[0], text: string) => string
 
@@ -17,6 +18,33 @@ export function print(line: string): void {
 /** One JSON object on a line of its own. */
 export function printJson(value: object): void {
   print(toJson(value))
+}
+
+/** A change of one member: what changed, and how it is now. */
+export interface MemberLine {
+  readonly type: 'member'
+  readonly name: string
+  readonly change: MemberChange
+  readonly state: Member['state']
+  readonly status: Member['status']
+  readonly lag: Member['lag']
+  readonly incarnation: number
+}
+
+export function memberLine(
+  change: MemberChange,
+  { name, state, status, lag, incarnation }: Member,
+): MemberLine {
+  return { type: 'member', name, change, state, status, lag, incarnation }
+}
+
+/** In words. What the dead and the left last said of themselves does not count any more. */
+export function describeMember({ name, change, state, status, lag, incarnation }: MemberLine): string {
+  const is = state === 'left' ? 'has left' : `is ${state}`
+  const said = state === 'alive' || state === 'suspect' ? `, ${status}` : ''
+  const behind = lag === 0 ? '' : `, ${lag} ms behind`
+  const why = change === 'updated' ? 'new tags, ' : ''
+  return `${name} ${is}${said}${behind} (${why}incarnation ${incarnation})`
 }
 
 /** JSON of anything a reply may hold: bytes as `{"base64"}`, big integers as text. */

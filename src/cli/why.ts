@@ -34,6 +34,6 @@ export const why: Command = {
       const [head = '', ...lines] = table(['>#', 'member', 'zone', 'verdict'], cells)
       print(paint('bold', head))
       for (const line of lines) print(line)
-      print(`copies would go to: ${owners.join(', ') || 'nobody'}`)
+      print(`next owners, should it go: ${owners.slice(1).join(', ') || 'nobody'}`)
     }),
 }

@@ -164,7 +164,7 @@ export class Methods {
       sink.failed(
         failure(
           'ERR_SHOAL_NO_METHOD',
-          `no handler for method "${request.method}"; register it with handle() before start()`,
+          `"${this.#self}" has no handler for method "${request.method}"; register it there with handle() before start()`,
           false,
         ),
       )

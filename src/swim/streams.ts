@@ -177,7 +177,7 @@ export class Exchanges {
     if (stream.done === undefined) return
     if (reason === 'refused') stream.done(failure('refused', 'nobody listens there'))
     else if (!stream.connected) stream.done(failure('failed', 'it could not be reached'))
-    else stream.done(failure('closed', 'it hung up without an answer; is its cluster label another?'))
+    else stream.done(failure('closed', 'it hung up without an answer: another label, or an RPC port?'))
   }
 
   #answer(stream: Stream, request: StreamMessage): void {

@@ -7,7 +7,7 @@ import { type Command, helpOf, readInput, UsageError } from '../../src/cli/comma
 import { demo } from '../../src/cli/demo.ts'
 import { hostPort } from '../../src/cli/flags.ts'
 import { members } from '../../src/cli/members.ts'
-import { percent, table, toJson } from '../../src/cli/output.ts'
+import { describeMember, type MemberLine, percent, table, toJson } from '../../src/cli/output.ts'
 import { owner } from '../../src/cli/owner.ts'
 import { plan } from '../../src/cli/plan.ts'
 import { why } from '../../src/cli/why.ts'
@@ -106,4 +106,29 @@ test('replies that are no plain JSON are printed all the same', () => {
   assert.equal(toJson(undefined), 'null')
   assert.equal(percent(1, 3), 33.3)
   assert.equal(percent(0, 0), 0)
+})
+
+test('a change of a member is told with what tells it apart from the one before', () => {
+  const joined: MemberLine = {
+    type: 'member',
+    name: 'bee',
+    change: 'joined',
+    state: 'alive',
+    status: 'joining',
+    lag: 0,
+    incarnation: 7,
+  }
+  const updated = { ...joined, change: 'updated' } as const
+  const told: readonly (readonly [MemberLine, string])[] = [
+    [joined, 'bee is alive, joining (incarnation 7)'],
+    [{ ...updated, status: 'ready' }, 'bee is alive, ready (new tags, incarnation 7)'],
+    [
+      { ...updated, status: 'ready', lag: 250 },
+      'bee is alive, ready, 250 ms behind (new tags, incarnation 7)',
+    ],
+    [{ ...joined, change: 'suspected', state: 'suspect' }, 'bee is suspect, joining (incarnation 7)'],
+    [{ ...joined, change: 'died', state: 'dead' }, 'bee is dead (incarnation 7)'],
+    [{ ...joined, change: 'left', state: 'left', status: 'draining' }, 'bee has left (incarnation 7)'],
+  ]
+  for (const [line, text] of told) assert.equal(describeMember(line), text)
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { createNode, type ShoalNode } from '../../src/index.ts'
-import { type Ended, type LineProcess, Processes } from '../cluster/processes.ts'
+import { type Ended, type Line, type LineProcess, Processes } from '../cluster/processes.ts'
 
 const key = randomBytes(32).toString('base64')
 const processes = new Processes()
@@ -76,6 +76,8 @@ test('owner and why answer as the members do', async () => {
   assert.deepEqual(why.lines, [{ key: 'user-42', partition, owner, owners, candidates }])
   const plain = await shoal('why', 'user-42', ...via)
   assert.match(plain.text, new RegExp(`1 +${candidates[0]?.name}`))
+  const [, second] = owners
+  assert.match(plain.text, new RegExp(`^next owners, should it go: ${second}$`, 'm'))
 })
 
 test('plan shows what would move, from whom to whom, and the loads before and after', async () => {
@@ -116,10 +118,59 @@ test('what cannot work is one clear line on stderr, nothing on stdout, and a cod
   }
 })
 
+test('an agent that the cluster refuses says so and tells of nobody alive, least of all of itself', async () => {
+  const { code, lines, text, stderr } = await shoal(
+    ...['agent', '--name', 'bee', '--bind', '127.0.0.1:0', '--join', via[1] ?? '', ...via.slice(2)],
+  )
+  assert.deepEqual({ code, lines, text }, { code: 1, lines: [], text: '' })
+  assert.match(stderr, /nameTaken \(bee is held by a live member/)
+})
+
+test('an agent tells of others with change and status, and of itself once it is ready', async () => {
+  const cat = processes.agent('cat', [
+    '--bind',
+    '127.0.0.1:0',
+    '--observer',
+    '--join',
+    via[1] ?? '',
+    ...via.slice(2),
+  ])
+  await cat.ready()
+  const { lines } = await shoal('members', '--via', cat.gossip, ...via.slice(2), '--json')
+  assert.ok(lines.some(({ name }) => name === 'cat'))
+  const isTool = ({ name }: Line): boolean => String(name).startsWith('tool-')
+  await cat.until('the tool was there', () => cat.lines.some(isTool))
+  const [arrival] = cat.lines.filter(isTool)
+  assert.deepEqual(
+    [arrival?.['change'], arrival?.['state'], arrival?.['status'], arrival?.['lag']],
+    ['joined', 'alive', 'observer', 0],
+  )
+  const ready = cat.lines.findIndex(({ type }) => type === 'ready')
+  const own = cat.lines.findIndex(({ type, name }) => type === 'member' && name === 'cat')
+  assert.ok(own > ready)
+  assert.deepEqual([cat.lines[own]?.['change'], cat.lines[own]?.['status']], ['joined', 'observer'])
+  cat.send('SIGTERM')
+  assert.equal((await cat.ended).code, 0)
+})
+
+test('a --via that names an RPC port is told so', async () => {
+  const [ant] = nodes as [ShoalNode]
+  const { code, stderr } = await shoal(
+    'members',
+    '--via',
+    ant.addresses.rpc,
+    ...via.slice(2),
+    '--timeout',
+    '300',
+  )
+  assert.equal(code, 1)
+  assert.match(stderr, /closed \(.*RPC port/)
+})
+
 test('failures of a call keep their code and stay on one line', async () => {
   const missing = await shoal('call', 'nope', 'k', ...via)
   assert.equal(missing.code, 1)
-  assert.match(missing.stderr, /^shoal call: .*nope.*\n$/)
+  assert.match(missing.stderr, /^shoal call: "(ant|bee)" has no handler for method "nope".*\n$/)
   const thrown = await shoal('call', 'throws', 'k', ...via)
   assert.match(thrown.stderr, /^shoal call: .*two lines\n$/)
   const stranger = await shoal('plan', '--remove', 'nobody', ...via)

@@ -48,7 +48,7 @@ const options = JSON.parse(process.argv[2] ?? '{}') as ChildOptions
 const report = (line: AgentLine): void => {
   if (line.type === 'ready') tell({ type: 'ready', gossip: line.gossip })
 }
-const node = createAgent(options, report)
+const node = createAgent(options)
 if (!process.connected) endWithParent()
 try {
   await runAgent(node, report, ['SIGTERM'])

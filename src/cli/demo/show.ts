@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { createNode, isShoalError, type ShoalNode } from '../../index.ts'
-import { percent } from '../output.ts'
+import { describeMember, type MemberLine, memberLine, percent } from '../output.ts'
 import { Fleet, type Place } from './fleet.ts'
 import { type Echo, type Figures, Load } from './load.ts'
 import { Outage } from './outage.ts'
@@ -19,7 +19,7 @@ export type ShowEvent =
       readonly pid: number | undefined
       readonly what: string
     }
-  | { readonly type: 'member'; readonly name: string; readonly state: string; readonly incarnation: number }
+  | MemberLine
   | { readonly type: 'moved'; readonly keys: number; readonly digest: string }
   | {
       readonly type: 'failed'
@@ -53,7 +53,7 @@ export class Show {
   #startedAt = performance.now()
   #settled = false
   #moved = 0
-  #crashes = 0
+  #unexpectedExits = 0
   #turn = 0
   #recent: Figures = { requests: 0, failed: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }
   #seconds: NodeJS.Timeout | undefined
@@ -62,10 +62,11 @@ export class Show {
     const name = `demo-${process.pid}`
     this.#report = report
     this.#node = createNode({ name, cluster: name, profile: 'local', port: 0, observer: true })
-    this.#node.on('member', (change, { name: member, state, incarnation }) => {
+    this.#node.on('member', (change, member) => {
       if (change === 'forgotten') return
-      if (state === 'dead') for (const outage of this.#outages) outage.died(member, performance.now())
-      if (member !== name) this.#tell({ type: 'member', name: member, state, incarnation })
+      const now = performance.now()
+      if (member.state === 'dead') for (const outage of this.#outages) outage.died(member.name, now)
+      if (member.name !== name) this.#tell(memberLine(change, member))
     })
     this.#node.on('ownership', ({ digest }) => this.#count(digest))
     this.#load = new Load(this.#keys, requestsPerSecond, {
@@ -89,7 +90,7 @@ export class Show {
       {
         changed: ({ name, child }, what) => this.#tell({ type: 'process', name, pid: child?.pid, what }),
         crashed: ({ name }, why) => {
-          this.#crashes++
+          this.#unexpectedExits++
           this.#tell({ type: 'crashed', name, why })
         },
       },
@@ -204,7 +205,7 @@ export class Show {
       failedOnLiveOwners: this.#load.failedOnLiveOwners,
       keys: keyCount,
       moved: this.#moved,
-      crashes: this.#crashes,
+      unexpectedExits: this.#unexpectedExits,
       p50Ms,
       p99Ms,
       maxMs,
@@ -263,8 +264,8 @@ export interface Summary {
   readonly keys: number
   /** Keys that changed their owner, counted at each change. */
   readonly moved: number
-  /** Processes that ended by themselves. */
-  readonly crashes: number
+  /** Processes that ended although nobody killed them or asked them to leave. */
+  readonly unexpectedExits: number
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
@@ -281,7 +282,7 @@ export function describeEvent(event: ShowEvent): string {
     case 'process':
       return `${event.name} ${event.what}`
     case 'member':
-      return `${event.name} is ${event.state} (incarnation ${event.incarnation})`
+      return describeMember(event)
     case 'moved':
       return `${event.keys} keys moved; ring ${event.digest}`
     case 'failed':
