@@ -101,8 +101,12 @@ export class Gate {
     if (this.#shutAt === undefined) {
       this.#shutAt = now
       this.#shuts += 1
-      this.#told = ms >= longMs || now - this.#toldAt >= noticeIntervalMs
-      if (this.#told) this.#tell(ms, now)
+      this.#told = false
+    }
+    // A long pause is told even when a short one, of which nobody was told, had shut the gate already.
+    if (!this.#told && (ms >= longMs || now - this.#toldAt >= noticeIntervalMs)) {
+      this.#told = true
+      this.#tell(ms, now)
     }
     this.#asked = ++this.#ids
     this.#ports.validate(this.#asked)

@@ -117,3 +117,21 @@ test('the notices do not claim that the process slept, nor that members were ask
   assert.match(messages[1] ?? '', /\(3 of 5 members answered\)/)
   assert.match(messages[3] ?? '', /\(nobody had to be asked\)/)
 })
+
+test('a long pause is told though a short one, untold, had shut the gate before', () => {
+  const { gate: found, clock, told, asked } = gate()
+  clock.advance(300)
+  found.beat()
+  found.validated(asked.at(-1)!, checked)
+  clock.advance(300)
+  found.beat()
+  assert.equal(found.open, false)
+  const before = told.length
+  clock.advance(10_000)
+  found.beat()
+  found.validated(asked.at(-1)!, checked)
+  assert.deepEqual(
+    told.slice(before).map((text) => text.split(' ')[0]),
+    ['paused', 'validated'],
+  )
+})

