@@ -162,7 +162,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   }
 
   /**
-   * Binds, joins the cluster and takes its place on the ring. Rejects with `ERR_SHOAL_JOIN` when no seed took
+   * Binds, joins the cluster and takes its place on its own ring; the others follow by gossip. Rejects with `ERR_SHOAL_JOIN` when no seed took
    * this node in (`cause` has each seed's reason), `ERR_SHOAL_OPTION` when an address cannot be bound; the node
    * is then closed. A node that is among its own seeds starts alone when no other answers.
    */
