@@ -40,6 +40,8 @@ export interface ShoalErrorDetail {
   retryable?: boolean
   /** Default false. */
   mayHaveRun?: boolean
+  /** Default 0. */
+  retryAfterMs?: number
 }
 
 const brand = Symbol.for('shoal.error')
@@ -50,6 +52,8 @@ export class ShoalError extends Error {
   readonly retryable: boolean
   /** The handler may have run (once) although no reply arrived. False is a promise that it did not. */
   readonly mayHaveRun: boolean
+  /** `ERR_SHOAL_OVERLOADED`: milliseconds after which whoever refused may take such a call again; 0: it did not say. */
+  readonly retryAfterMs: number
 
   constructor(code: ShoalErrorCode, message: string, detail: ShoalErrorDetail = {}) {
     super(message, 'cause' in detail ? { cause: detail.cause } : undefined)
@@ -57,6 +61,7 @@ export class ShoalError extends Error {
     this.code = code
     this.retryable = detail.retryable ?? retryableByNature(code)
     this.mayHaveRun = detail.mayHaveRun ?? false
+    this.retryAfterMs = detail.retryAfterMs ?? 0
     Object.defineProperty(this, brand, { value: true })
   }
 }

@@ -7,18 +7,18 @@ import { EventEmitter } from 'node:events'
 import { portOf } from './address.ts'
 import type { NodeEvents, NodeStats, Notice, RequestOptions, WaitOptions } from './api.ts'
 import { listenRpc } from './bind.ts'
+import { Calls } from './calls.ts'
 import { Cluster, hexDigest, statsTimeoutMs } from './cluster.ts'
 import type { Address, Clock, Env, Listener } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { machineName, systemEnv } from './host/env.ts'
 import { type LeavePorts, leaveCluster } from './leave.ts'
 import { checkOptions, checkSeeds, checkTimeout, type NodeConfig, type NodeOptions } from './options.ts'
-import { checkRequest, checkText, encodeRequest } from './request.ts'
+import { checkText } from './request.ts'
 import type { Member } from './roster.ts'
 import { Peers } from './rpc/peers.ts'
 import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
-import { PendingReply } from './shard/reply.ts'
 import { Router } from './shard/router.ts'
 import { copyBody, decodeBody, encodeBody } from './wire/body.ts'
 
@@ -42,6 +42,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   readonly #cluster: Cluster
   readonly #peers: Peers
   readonly #router: Router
+  readonly #calls: Calls
   #state: State = 'new'
   #listener: Listener | undefined
   #addresses: { readonly gossip: Address; readonly rpc: Address } | undefined
@@ -92,6 +93,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       },
       limits,
     )
+    this.#calls = new Calls(config, clock, this.#methods, this.#router)
   }
 
   /** Where this node gossips and takes calls. Throws `ERR_SHOAL_STATE` before `start` has bound them. */
@@ -239,31 +241,10 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
    * repeated until the deadline; idempotent ones that may have run too, within the retry budget.
    */
   request<Body = unknown, Reply = unknown>(options: RequestOptions<Body, Reply>): Promise<Reply> {
-    const { method, key, to, signal } = options
-    return new Promise<Reply>((resolve, reject) => {
-      if (this.#state !== 'running' && this.#state !== 'leaving') {
-        throw this.#wrongState('request() needs a running node')
-      }
-      const name = checkRequest(options, this.#config.limits.keyBytesMax)
-      signal?.throwIfAborted()
-      const timeoutMs = options.timeoutMs ?? this.#config.timeoutMs
-      const declared = typeof method === 'string' ? this.#methods.isIdempotent(method) : method.idempotent
-      const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
-      const call = this.#router.route(
-        {
-          method: name,
-          key,
-          to,
-          body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax),
-          idempotent: options.idempotent ?? declared,
-          waits: options.whenStalled !== 'fail',
-          deadline: this.#env.clock.now() + checkTimeout('timeoutMs', timeoutMs),
-          trace: options.traceparent,
-        },
-        reply,
-      )
-      if (signal !== undefined) reply.cancelBy(signal, call)
-    })
+    if (this.#state !== 'running' && this.#state !== 'leaving') {
+      return Promise.reject(this.#wrongState('request() needs a running node'))
+    }
+    return this.#calls.request(options)
   }
 
   /**

@@ -7,11 +7,10 @@ import { describe, type SelfDescription, withLag } from './describe.ts'
 import type { Address, Env } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { stuckMs } from './lag.ts'
+import { checkLimits, type NodeLimits } from './limits.ts'
+import { integer, number, wrong } from './range.ts'
 import { paramsDigest, type RingParams, ringDefaults, ringWeightMax, ringWeightMin } from './ring/ring.ts'
-import { type RpcLimits, rpcLimits } from './rpc/config.ts'
-import type { RouterLimits } from './shard/router.ts'
 import { profiles, type SwimTiming } from './swim/config.ts'
-import { helloFrameBytesMax } from './wire/frame.ts'
 import { encodeTags } from './wire/tags.ts'
 
 /** A logger of pino's shape; pass a pino instance or anything with these four methods. */
@@ -93,16 +92,6 @@ export interface NodeOptions {
   readonly logger?: Logger
   /** The world the node lives in; a simulator passes its own. Default: real time, sockets and randomness. */
   readonly env?: Env
-}
-
-/** Every bound of a node that a user may move. */
-export type NodeLimits = RpcLimits & RouterLimits
-
-const limitDefaults: NodeLimits = {
-  ...rpcLimits,
-  waitingCallsMax: 10_000,
-  retryRatio: 0.2,
-  retryReserve: 500,
 }
 
 /** Options after the check: complete, frozen, relations hold. */
@@ -326,32 +315,6 @@ function checkRing(ring: RingParams): RingParams {
   return ring
 }
 
-/** Limits whose range is not 1 to any number. */
-const limitRanges: Partial<Record<keyof NodeLimits, readonly [min: number, max: number]>> = {
-  retryRatio: [0, 1],
-  // What the two ends of a connection say first must fit.
-  frameBytesMax: [helloFrameBytesMax, 2 ** 31],
-  // Two bytes count a key; the message of an error must fit the shortest frame a peer may insist on.
-  keyBytesMax: [1, 65_535],
-  messageBytesMax: [1, helloFrameBytesMax - 1_024],
-}
-
-function checkLimits(limits: Partial<NodeLimits>): NodeLimits {
-  for (const [name, value] of Object.entries(limits)) {
-    if (!Object.hasOwn(limitDefaults, name)) throw wrong(`limits.${name}`, value, 'no such limit')
-    const [min, max] = limitRanges[name as keyof NodeLimits] ?? [1, Number.MAX_SAFE_INTEGER]
-    number(`limits.${name}`, value, min, max)
-  }
-  const all = { ...limitDefaults, ...limits }
-  if (all.pauseBytes > all.queuedBytesMax) {
-    throw wrong('limits.pauseBytes', all.pauseBytes, `at most limits.queuedBytesMax (${all.queuedBytesMax})`)
-  }
-  if (all.backoffMinMs > all.backoffMaxMs) {
-    throw wrong('limits.backoffMinMs', all.backoffMinMs, `at most limits.backoffMaxMs (${all.backoffMaxMs})`)
-  }
-  return all
-}
-
 function text(option: string, value: unknown, min: number, max: number): string {
   if (typeof value !== 'string' || value.length < min || value.length > max) {
     throw wrong(option, value, `text of ${min} to ${max} characters`)
@@ -372,21 +335,4 @@ function checkLogger(logger: Logger): Logger {
 function flag(option: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw wrong(option, value, 'true or false')
   return value
-}
-
-function integer(option: string, value: unknown, min: number, max: number): number {
-  if (!Number.isInteger(value)) throw wrong(option, value, `a whole number from ${min} to ${max}`)
-  return number(option, value, min, max)
-}
-
-function number(option: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== 'number' || !(value >= min && value <= max)) {
-    throw wrong(option, value, `a number from ${min} to ${max}`)
-  }
-  return value
-}
-
-function wrong(option: string, value: unknown, range: string): ShoalError {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  return new ShoalError('ERR_SHOAL_OPTION', `${option}: expected ${range}, got ${shown}`)
 }

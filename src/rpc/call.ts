@@ -5,6 +5,7 @@
 import type { Millis } from '../env.ts'
 import type { ShoalErrorCode } from '../errors.ts'
 import type { Body } from '../wire/body.ts'
+import type { TraceContext } from '../wire/trace.ts'
 
 /** What travels. */
 export interface CallRequest {
@@ -20,8 +21,14 @@ export interface CallRequest {
   readonly idempotent: boolean
   /** On the local clock; the wire carries what remains. */
   readonly deadline: Millis
-  /** W3C traceparent. */
-  readonly trace: string | undefined
+  /** The span that makes the call. */
+  readonly trace: TraceContext | undefined
+  /** W3C tracestate. */
+  readonly tracestate: string | undefined
+  /** A stream from the caller follows. */
+  readonly input: boolean
+  /** The call yields to others. */
+  readonly bulk: boolean
   readonly body: Body
 }
 
@@ -31,6 +38,8 @@ export interface CallFailure {
   readonly message: string
   readonly mayHaveRun: boolean
   readonly retryable: boolean
+  /** `OVERLOADED`: when a repeated call may be welcome, in milliseconds from now; 0: not said. */
+  readonly retryAfterMs: Millis
   /** `NOT_OWNER`: whom the receiver believes to be the owner. */
   readonly owner: string | undefined
   /** `NOT_OWNER`: digest of the receiver's ring; otherwise 0. */

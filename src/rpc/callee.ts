@@ -1,7 +1,8 @@
 /** The calls a peer makes on one connection: admitted, run elsewhere, answered. Part of `Mux`. */
 import type { Millis } from '../env.ts'
 import type { Body } from '../wire/body.ts'
-import { type FrameReader, flag, methodsMax } from '../wire/frame.ts'
+import { flag, methodsMax } from '../wire/frame.ts'
+import type { FrameReader } from '../wire/frame-reader.ts'
 import type { CallFailure } from './call.ts'
 import type { Sides } from './caller.ts'
 import { callFailure, disconnected, errorCodes, overloaded } from './failure.ts'
@@ -54,7 +55,7 @@ export class Callee {
     if (failure !== undefined) this.#error(call.id, failure)
     else if (body !== undefined) {
       const full = backlog.bytes + pending + body.end - body.start > limits.queuedBytesMax
-      if (full || !outbox.reply(call.id, body)) {
+      if (full || !outbox.reply(call.id, body, false)) {
         counters.repliesDropped += 1
         const code = full ? 'ERR_SHOAL_OVERLOADED' : 'ERR_SHOAL_TOO_LARGE'
         const limit = full ? 'queuedBytesMax' : 'frameBytesMax'
@@ -102,6 +103,7 @@ export class Callee {
   #error(id: number, failure: CallFailure): void {
     const flags = (failure.mayHaveRun ? flag.mayHaveRun : 0) | (failure.retryable ? flag.retryable : 0)
     const code = Math.max(0, errorCodes.indexOf(failure.code))
-    this.#sides.outbox.error(id, code, flags, failure.digest, failure.message, failure.owner)
+    const { digest, retryAfterMs, message, owner } = failure
+    this.#sides.outbox.error(id, code, flags, digest, retryAfterMs, message, owner)
   }
 }

@@ -1,6 +1,7 @@
 /** The calls we make on one connection: ids, deadlines, and which answer is whose. Part of `Mux`. */
 import type { Millis } from '../env.ts'
-import { type FrameReader, flag } from '../wire/frame.ts'
+import { flag } from '../wire/frame.ts'
+import type { FrameReader } from '../wire/frame-reader.ts'
 import type { Outbox } from '../wire/outbox.ts'
 import type { Backlog } from './backlog.ts'
 import type { RpcLimits } from './config.ts'
@@ -102,6 +103,7 @@ export class Caller {
       message: reader.message,
       mayHaveRun: (reader.flags & flag.mayHaveRun) !== 0,
       retryable: (reader.flags & flag.retryable) !== 0,
+      retryAfterMs: reader.retryAfterMs,
       owner: reader.owner,
       digest: reader.digest,
     }

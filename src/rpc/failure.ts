@@ -25,7 +25,7 @@ export function callFailure(
   mayHaveRun: boolean,
   retryable: boolean,
 ): CallFailure {
-  return { code, message, mayHaveRun, retryable, owner: undefined, digest: 0 }
+  return { code, message, mayHaveRun, retryable, retryAfterMs: 0, owner: undefined, digest: 0 }
 }
 
 export function timedOut(call: OutgoingCall): CallFailure {

@@ -1,7 +1,9 @@
 /** One call of a peer, from its frame to its answer. */
 import type { Millis } from '../env.ts'
 import { Body } from '../wire/body.ts'
-import { bodyKinds, type FrameReader, flag } from '../wire/frame.ts'
+import { bodyKinds, flag } from '../wire/frame.ts'
+import type { FrameReader } from '../wire/frame-reader.ts'
+import { readTrace, type TraceContext } from '../wire/trace.ts'
 import type { CallFailure, IncomingCall } from './call.ts'
 
 /** The connection the call came by. */
@@ -20,7 +22,9 @@ export class Incoming implements IncomingCall {
   readonly hops: number
   readonly idempotent: boolean
   readonly deadline: Millis
-  readonly trace: string | undefined
+  readonly tracestate: string | undefined
+  readonly input: boolean
+  readonly bulk: boolean
   readonly body: Body
   cancelled = false
   answered = false
@@ -28,6 +32,7 @@ export class Incoming implements IncomingCall {
   onCancel: (() => void) | undefined
   /** Set by whoever drives the machine. */
   answerer: Answerer | undefined
+  readonly #traceAt: number
 
   /** Takes the request frame the reader stands on. */
   constructor(frame: FrameReader, method: string, peer: string, now: Millis) {
@@ -40,10 +45,18 @@ export class Incoming implements IncomingCall {
     this.hops = frame.hops
     this.idempotent = (frame.flags & flag.idempotent) !== 0
     this.deadline = now + frame.remainingMs
-    this.trace = frame.trace
+    this.tracestate = frame.tracestate
+    this.input = (frame.flags & flag.input) !== 0
+    this.bulk = frame.bulk
+    this.#traceAt = frame.traceAt
     this.body = readBody(frame)
     this.onCancel = undefined
     this.answerer = undefined
+  }
+
+  /** Read from the frame when somebody asks. */
+  get trace(): TraceContext | undefined {
+    return this.#traceAt < 0 ? undefined : readTrace(this.body.source, this.#traceAt)
   }
 
   reply(body: Body): void {

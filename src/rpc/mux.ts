@@ -6,14 +6,8 @@
 import type { Millis } from '../env.ts'
 import type { Machine } from '../machine.ts'
 import type { Body } from '../wire/body.ts'
-import {
-  type FrameBreak,
-  FrameReader,
-  frameType,
-  type GoawayCode,
-  goawayCodes,
-  type HelloFrame,
-} from '../wire/frame.ts'
+import { type FrameBreak, frameType, type GoawayCode, goawayCodes, type HelloFrame } from '../wire/frame.ts'
+import { FrameReader } from '../wire/frame-reader.ts'
 import { Outbox } from '../wire/outbox.ts'
 import { Backlog } from './backlog.ts'
 import type { CallFailure } from './call.ts'

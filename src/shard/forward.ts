@@ -5,6 +5,7 @@
 import type { Millis } from '../env.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
+import type { TraceContext } from '../wire/trace.ts'
 import { failure } from './methods.ts'
 import type { RouterPorts } from './router.ts'
 
@@ -15,7 +16,10 @@ export class ForwardedCall implements CallRequest, CallSink {
   readonly body: Body
   readonly idempotent: boolean
   readonly deadline: Millis
-  readonly trace: string | undefined
+  readonly trace: TraceContext | undefined
+  readonly tracestate: string | undefined
+  readonly input: boolean
+  readonly bulk: boolean
   readonly hops: number
   readonly partition: number
   readonly digest: number
@@ -28,6 +32,9 @@ export class ForwardedCall implements CallRequest, CallSink {
     this.idempotent = incoming.idempotent
     this.deadline = incoming.deadline
     this.trace = incoming.trace
+    this.tracestate = incoming.tracestate
+    this.input = incoming.input
+    this.bulk = incoming.bulk
     this.hops = incoming.hops + 1
     this.partition = partition
     this.digest = digest

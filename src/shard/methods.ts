@@ -3,25 +3,11 @@
  * are copied on the way in and out even when caller and owner are one process, so that a handler may keep what it
  * got, and caller and handler never share memory.
  */
-import type { Clock, Millis } from '../env.ts'
+import type { Clock } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
-
-/** What a handler knows about the call it answers. */
-export interface CallContext {
-  readonly method: string
-  /** The key the call was routed by; `undefined` for a call to a named node. */
-  readonly key: string | undefined
-  /** The name of the node that made the call (or forwarded it). */
-  readonly caller: string
-  /** W3C `traceparent` of the caller, if it sent one. */
-  readonly traceparent: string | undefined
-  /** Milliseconds until the caller stops waiting; never negative. */
-  readonly remainingMs: Millis
-  /** Aborts when the caller cancelled, timed out (its node says so) or is gone. Made at first use. */
-  readonly signal: AbortSignal
-}
+import { type CallContext, type Cancellable, Running } from './context.ts'
 
 /**
  * Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. A
@@ -49,63 +35,9 @@ export interface BodyCodec {
   copy(body: Body): Body
 }
 
-/** What has been started and can be given up. */
-export interface Cancellable {
-  cancel(): void
-}
-
 interface Entry {
   readonly handler: Handler<unknown, unknown>
   readonly method: Method<unknown, unknown>
-}
-
-class Running implements CallContext, Cancellable {
-  readonly #request: CallRequest
-  readonly #clock: Clock
-  readonly caller: string
-  #controller: AbortController | undefined
-  #cancelled = false
-
-  constructor(request: CallRequest, caller: string, clock: Clock) {
-    this.#request = request
-    this.#clock = clock
-    this.caller = caller
-  }
-
-  get method(): string {
-    return this.#request.method
-  }
-
-  get key(): string | undefined {
-    return this.#request.key
-  }
-
-  get traceparent(): string | undefined {
-    return this.#request.trace
-  }
-
-  get remainingMs(): Millis {
-    return Math.max(0, this.#request.deadline - this.#clock.now())
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#cancelled) this.#abort()
-    }
-    return this.#controller.signal
-  }
-
-  cancel(): void {
-    this.#cancelled = true
-    if (this.#controller !== undefined) this.#abort()
-  }
-
-  #abort(): void {
-    this.#controller?.abort(
-      new ShoalError('ERR_SHOAL_TIMEOUT', `the caller of ${this.method} no longer waits for the reply`),
-    )
-  }
 }
 
 export class Methods {
@@ -246,7 +178,8 @@ export function nameFits(name: string): boolean {
 }
 
 export function failure(code: CallFailure['code'], message: string, mayHaveRun: boolean): CallFailure {
-  return { code, message, mayHaveRun, retryable: retryableByNature(code), owner: undefined, digest: 0 }
+  const retryable = retryableByNature(code)
+  return { code, message, mayHaveRun, retryable, retryAfterMs: 0, owner: undefined, digest: 0 }
 }
 
 /** Anything can be thrown; some of it cannot even be turned into text. */

@@ -2,7 +2,7 @@
 import { ShoalError } from '../errors.ts'
 import type { CallFailure, CallSink } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
-import type { Cancellable } from './methods.ts'
+import type { Cancellable } from './context.ts'
 
 export class PendingReply implements CallSink {
   readonly #decode: (body: Body) => unknown
@@ -49,9 +49,9 @@ export class PendingReply implements CallSink {
     }
   }
 
-  failed({ code, message, mayHaveRun, retryable }: CallFailure): void {
+  failed({ code, message, mayHaveRun, retryable, retryAfterMs }: CallFailure): void {
     this.#settle()
-    this.#reject(new ShoalError(code, message, { mayHaveRun, retryable }))
+    this.#reject(new ShoalError(code, message, { mayHaveRun, retryable, retryAfterMs }))
   }
 
   #settle(): void {

@@ -5,8 +5,10 @@
 import type { Millis, Timer } from '../env.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
+import type { TraceContext } from '../wire/trace.ts'
+import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
-import { type Cancellable, failure } from './methods.ts'
+import { failure } from './methods.ts'
 import type { Route, Router } from './router.ts'
 
 /** How many hints of other nodes are followed without a pause. */
@@ -19,7 +21,10 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   readonly body: Body
   readonly idempotent: boolean
   readonly deadline: Millis
-  readonly trace: string | undefined
+  readonly trace: TraceContext | undefined
+  readonly tracestate: string | undefined
+  readonly input: boolean
+  readonly bulk: boolean
   readonly hops = 0
   partition: number
   digest = 0
@@ -51,6 +56,9 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     this.idempotent = route.idempotent
     this.deadline = route.deadline
     this.trace = route.trace
+    this.tracestate = route.tracestate
+    this.input = route.input
+    this.bulk = route.bulk
     this.partition = route.key === undefined ? 0 : router.ports.table().partitionOf(route.key)
   }
 

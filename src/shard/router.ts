@@ -8,11 +8,13 @@ import type { Clock, Millis, Random } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
+import type { TraceContext } from '../wire/trace.ts'
 import { RetryBudget } from './budget.ts'
+import type { Cancellable } from './context.ts'
 import { Deadlines } from './deadlines.ts'
 import { ForwardedCall } from './forward.ts'
 import { HeldCalls } from './held.ts'
-import { type Cancellable, failure } from './methods.ts'
+import { failure } from './methods.ts'
 import { RoutedCall, unsure } from './routed.ts'
 
 export interface RouterLimits {
@@ -73,7 +75,12 @@ export interface Route {
   /** Wait for an owner whose event loop is stuck, rather than fail. */
   readonly waits: boolean
   readonly deadline: Millis
-  readonly trace: string | undefined
+  readonly trace: TraceContext | undefined
+  readonly tracestate: string | undefined
+  /** A stream from the caller follows. */
+  readonly input: boolean
+  /** The call yields to others. */
+  readonly bulk: boolean
 }
 
 /** How often a call may be passed on by nodes that do not own its key. */

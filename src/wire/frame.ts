@@ -1,20 +1,17 @@
 /**
- * shoal's own RPC frames: layout and reader. Positional binary, big-endian; docs/decisions/0002-rpc-frames.md
- * has the tables and the room that is kept.
+ * shoal's own RPC frames: their layout. Positional binary, big-endian; docs/decisions/0002-rpc-frames.md has the
+ * tables and the room that is kept. frame-reader.ts reads them, outbox.ts writes them.
  *
  *   preface  "SHOAL" version 0 0                    once, each way; no memberlist packet starts with an S
  *   frame    u32 length of the rest | u8 type | u8 flags | fields of the type | body: what remains
- *
- * The reader is a cursor: `next` steps to the next whole frame, the `read…` method of its type puts the
- * frame's fields into the reader's own, so that a frame costs no object here. Every chunk is copied once into
- * a slab that is never written again, which makes frames contiguous and lets bodies be kept without a copy.
  */
 import type { Body, BodyKind } from './body.ts'
+import type { TraceContext } from './trace.ts'
 
 export const prefaceBytes: Uint8Array = Uint8Array.of(0x53, 0x48, 0x4f, 0x41, 0x4c, 1, 0, 0)
-const versionAt = 5
+export const versionAt = 5
 
-/** Types 10 to 31 are kept for ping, streams and credit; 0 is never sent. */
+/** 0 is never sent; 9 and 14 to 31 are kept. */
 export const frameType: {
   readonly hello: 1
   readonly proof: 2
@@ -24,22 +21,71 @@ export const frameType: {
   readonly reply: 6
   readonly error: 7
   readonly cancel: 8
-} = { hello: 1, proof: 2, goaway: 3, method: 4, request: 5, reply: 6, error: 7, cancel: 8 }
+  /** A chunk of the stream that belongs to a call. */
+  readonly data: 10
+  /** The writer of a stream has no more; the other direction goes on. */
+  readonly end: 11
+  /** The reader of a stream takes so many bytes more. */
+  readonly credit: 12
+  /** The reader of a stream wants no more of it; the call goes on. */
+  readonly stop: 13
+} = {
+  hello: 1,
+  proof: 2,
+  goaway: 3,
+  method: 4,
+  request: 5,
+  reply: 6,
+  error: 7,
+  cancel: 8,
+  data: 10,
+  end: 11,
+  credit: 12,
+  stop: 13,
+}
 
-/** Bits 0 and 1 of requests and replies are the kind of body. A bit that is set and unknown breaks the frame. */
+/**
+ * Bits 0 and 1 of requests, replies and data are the kind of body. A bit that is set and unknown breaks the frame.
+ * Each side counts the ids of its own calls, so frames of a stream say whose call they belong to (`ofCaller`: the sender
+ * of this frame made the call).
+ */
 export const flag: {
   readonly bodyMask: 3
   readonly keyed: 4
   readonly idempotent: 8
   readonly trace: 16
   readonly spelled: 32
+  /** Request: a stream from the caller follows. */
+  readonly input: 64
+  /** Request: a block of further fields, see `extension`. */
+  readonly extended: 128
+  /** Reply: a stream from the callee follows. */
+  readonly output: 4
+  readonly ofCaller: 4
   readonly mayHaveRun: 4
   readonly retryable: 8
+  readonly retryAfter: 16
   readonly proves: 1
-} = { bodyMask: 3, keyed: 4, idempotent: 8, trace: 16, spelled: 32, mayHaveRun: 4, retryable: 8, proves: 1 }
+} = {
+  bodyMask: 3,
+  keyed: 4,
+  idempotent: 8,
+  trace: 16,
+  spelled: 32,
+  input: 64,
+  extended: 128,
+  output: 4,
+  ofCaller: 4,
+  mayHaveRun: 4,
+  retryable: 8,
+  retryAfter: 16,
+  proves: 1,
+}
 
-const requestFlags = flag.bodyMask | flag.keyed | flag.idempotent | flag.trace | flag.spelled
-const errorFlags = flag.mayHaveRun | flag.retryable
+/** Fields that few requests carry: `u16` length of the block, then `u8` tag, `u16` length, value. Unknown tags are skipped. */
+export const extension: { readonly tracestate: 1; readonly bulk: 2 } = { tracestate: 1, bulk: 2 }
+
+export const errorFlags: number = flag.mayHaveRun | flag.retryable | flag.retryAfter
 export const bodyKinds: readonly BodyKind[] = ['none', 'bytes', 'value']
 
 /** What a request frame carries beside its id and the milliseconds that remain. */
@@ -50,7 +96,13 @@ export interface RequestFrame {
   readonly digest: number
   readonly hops: number
   readonly idempotent: boolean
-  readonly trace: string | undefined
+  readonly trace: TraceContext | undefined
+  /** W3C `tracestate`, at most `tracestateBytesMax` bytes of UTF-8. */
+  readonly tracestate: string | undefined
+  /** The caller's stream follows. */
+  readonly input: boolean
+  /** The call yields to others: it is the first to be refused when there is too much to do. */
+  readonly bulk: boolean
   readonly body: Body
 }
 
@@ -90,288 +142,9 @@ export type FrameBreak = 'magic' | 'version' | 'length' | 'type' | 'flags' | 'fi
 export const methodsMax = 1_024
 /** UTF-8 bytes of a method name. */
 export const methodBytesMax = 255
+/** UTF-8 bytes of a `tracestate`; W3C asks for at least 512. */
+export const tracestateBytesMax = 512
 export const nonceBytes = 32
 export const proofBytes = 32
 /** Before hello a peer may make us hold this much and no more. */
 export const helloFrameBytesMax = 4_096
-
-const slabBytesMin = 8_192
-const slabBytesMax = 65_536
-const headBytes = 6
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-export class FrameReader {
-  /** Longest frame accepted, header included. Raise it once the peer has said hello. */
-  frameBytesMax: number = helloFrameBytesMax
-  /** Set once the stream can not be read on; nothing is read after it. */
-  broken: FrameBreak | undefined
-
-  // The current frame.
-  flags = 0
-  id = 0
-  remainingMs = 0
-  methodIndex = 0
-  method = ''
-  key: string | undefined
-  partition = 0
-  digest = 0
-  hops = 0
-  trace: string | undefined
-  code = 0
-  message = ''
-  owner: string | undefined
-  /** Where the body lies; `source` is never written again. */
-  source: Uint8Array = new Uint8Array(0)
-  bodyStart = 0
-  frameEnd = 0
-
-  #from = 0
-  #to = 0
-  #at = 0
-  #sawPreface = false
-
-  /** Bytes held that are not yet a whole frame. */
-  get pendingBytes(): number {
-    return this.#to - this.#from
-  }
-
-  push(chunk: Uint8Array): void {
-    const held = this.#to - this.#from
-    if (this.#to + chunk.length > this.source.length) {
-      // Doubling what is held bounds the copies of a long frame and never takes more than was sent.
-      const wanted = held + chunk.length + Math.max(held, chunk.length * 3)
-      const bytes = Math.max(
-        held + chunk.length,
-        held > slabBytesMax ? wanted : Math.min(wanted, slabBytesMax),
-      )
-      const slab = new Uint8Array(Math.max(bytes, slabBytesMin))
-      if (held > 0) slab.set(this.source.subarray(this.#from, this.#to))
-      this.source = slab
-      this.#from = 0
-      this.#to = held
-    }
-    this.source.set(chunk, this.#to)
-    this.#to += chunk.length
-  }
-
-  /** Steps to the next frame: its type, or 0 when there is none yet (or never, see `broken`). */
-  next(): number {
-    if (this.broken !== undefined) return 0
-    if (!this.#sawPreface && !this.#preface()) return 0
-    const from = this.#from
-    const held = this.#to - from
-    if (held < 4) return 0
-    const { source } = this
-    const length = u32(source, from)
-    if (length < headBytes - 4 || length > this.frameBytesMax - 4) return this.#break('length')
-    if (held - 4 < length) return 0
-    this.#from = this.frameEnd = from + 4 + length
-    this.flags = source[from + 5]!
-    this.#at = from + headBytes
-    return source[from + 4]!
-  }
-
-  /** Marks the stream as unreadable from here on. */
-  fail(reason: FrameBreak): void {
-    this.#break(reason)
-  }
-
-  readRequest(): boolean {
-    const { source, flags } = this
-    let at = this.#at
-    if ((flags & ~requestFlags) !== 0 || (flags & flag.bodyMask) === 3) return this.#bad('flags')
-    if (at + 10 > this.frameEnd) return this.#bad('fields')
-    this.id = u32(source, at)
-    this.remainingMs = u32(source, at + 4)
-    this.methodIndex = u16(source, at + 8)
-    at += 10
-    if ((flags & flag.keyed) !== 0) {
-      if (at + 11 > this.frameEnd) return this.#bad('fields')
-      this.hops = source[at]!
-      this.partition = u32(source, at + 1)
-      this.digest = u32(source, at + 5)
-      this.#at = at + 11
-      this.key = this.#text(u16(source, at + 9))
-      if (this.key === undefined) return this.#bad('fields')
-      at = this.#at
-    } else {
-      this.hops = this.partition = this.digest = 0
-      this.key = undefined
-    }
-    this.#at = at
-    this.trace = undefined
-    if ((flags & flag.trace) !== 0) {
-      this.trace = this.#shortText()
-      if (this.trace === undefined) return this.#bad('fields')
-    }
-    if ((flags & flag.spelled) !== 0) {
-      const method = this.#shortText()
-      if (method === undefined) return this.#bad('fields')
-      this.method = method
-    }
-    return this.#bodyHere()
-  }
-
-  readReply(): boolean {
-    if ((this.flags & ~flag.bodyMask) !== 0 || this.flags === 3) return this.#bad('flags')
-    return this.#readId() && this.#bodyHere()
-  }
-
-  readError(): boolean {
-    if ((this.flags & ~errorFlags) !== 0) return this.#bad('flags')
-    if (!this.#readId()) return false
-    const at = this.#at
-    if (at + 7 > this.frameEnd) return this.#bad('fields')
-    this.code = this.source[at]!
-    this.digest = u32(this.source, at + 1)
-    this.#at = at + 7
-    const message = this.#text(u16(this.source, at + 5))
-    if (message === undefined) return this.#bad('fields')
-    this.message = message
-    this.owner = undefined
-    if (this.#at === this.frameEnd) return true
-    this.owner = this.#shortText()
-    return (this.owner !== undefined && this.#at === this.frameEnd) || this.#bad('fields')
-  }
-
-  readCancel(): boolean {
-    if (this.flags !== 0) return this.#bad('flags')
-    return this.#readId() && (this.#at === this.frameEnd || this.#bad('fields'))
-  }
-
-  /** Fills `methodIndex` and `method`. */
-  readMethod(): boolean {
-    if (this.flags !== 0) return this.#bad('flags')
-    const nameBytes = this.frameEnd - this.#at - 2
-    if (nameBytes < 0 || nameBytes > methodBytesMax) return this.#bad('fields')
-    this.methodIndex = u16(this.source, this.#at)
-    this.#at += 2
-    const method = this.#text(nameBytes)
-    if (method === undefined) return this.#bad('fields')
-    this.method = method
-    return true
-  }
-
-  /** Fills `code` and `message`; an unknown code reads as `closing`. Later fields are skipped. */
-  readGoaway(): boolean {
-    if (this.#at + 3 > this.frameEnd) return this.#bad('fields')
-    const code = this.source[this.#at]!
-    this.code = code < goawayCodes.length ? code : 0
-    const bytes = u16(this.source, this.#at + 1)
-    this.#at += 3
-    const message = this.#text(bytes)
-    if (message === undefined) return this.#bad('fields')
-    this.message = message
-    return true
-  }
-
-  /** Later fields are skipped, so that hello can grow. */
-  readHello(): HelloFrame | undefined {
-    const at = this.#at
-    if (at + 8 + nonceBytes > this.frameEnd) return this.#nothing()
-    const features = u32(this.source, at)
-    const frameBytesMax = u32(this.source, at + 4)
-    const nonce = this.source.slice(at + 8, at + 8 + nonceBytes)
-    this.#at = at + 8 + nonceBytes
-    const name = this.#shortText()
-    const boot = this.#shortText()
-    const cluster = this.#shortText()
-    if (!name || boot === undefined || cluster === undefined) return this.#nothing()
-    if (frameBytesMax < helloFrameBytesMax) return this.#nothing()
-    return { name, boot, cluster, nonce, features, frameBytesMax, proves: (this.flags & flag.proves) !== 0 }
-  }
-
-  readProof(): Uint8Array | undefined {
-    if (this.frameEnd - this.#at !== proofBytes) return this.#nothing()
-    return this.source.slice(this.#at, this.frameEnd)
-  }
-
-  #preface(): boolean {
-    const held = this.#to - this.#from
-    for (let i = 0; i < Math.min(held, prefaceBytes.length); i++) {
-      // The last two bytes are for a later version to use; this one neither writes nor minds them.
-      if (i > versionAt || this.source[this.#from + i] === prefaceBytes[i]) continue
-      this.#break(i === versionAt ? 'version' : 'magic')
-      return false
-    }
-    if (held < prefaceBytes.length) return false
-    this.#from += prefaceBytes.length
-    this.#sawPreface = true
-    return true
-  }
-
-  #readId(): boolean {
-    if (this.#at + 4 > this.frameEnd) return this.#bad('fields')
-    this.id = u32(this.source, this.#at)
-    this.#at += 4
-    return true
-  }
-
-  /** What is left of the frame is its body. Without one, nothing may be left. */
-  #bodyHere(): boolean {
-    this.bodyStart = this.#at
-    return (this.flags & flag.bodyMask) !== 0 || this.#at === this.frameEnd || this.#bad('fields')
-  }
-
-  #shortText(): string | undefined {
-    if (this.#at >= this.frameEnd) return undefined
-    const bytes = this.source[this.#at]!
-    this.#at += 1
-    return this.#text(bytes)
-  }
-
-  #text(bytes: number): string | undefined {
-    const at = this.#at
-    const end = at + bytes
-    if (end > this.frameEnd) return undefined
-    this.#at = end
-    return readText(this.source, at, end)
-  }
-
-  #break(reason: FrameBreak): 0 {
-    this.broken ??= reason
-    return 0
-  }
-
-  #bad(reason: FrameBreak): false {
-    this.broken ??= reason
-    return false
-  }
-
-  #nothing(): undefined {
-    this.broken ??= 'fields'
-    return undefined
-  }
-}
-
-function u16(source: Uint8Array, at: number): number {
-  return (source[at]! << 8) | source[at + 1]!
-}
-
-function u32(source: Uint8Array, at: number): number {
-  return ((source[at]! << 24) | (source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!) >>> 0
-}
-
-/** Texts up to this many bytes are read by hand: TextDecoder costs 200 ns before it has read a byte. */
-const shortTextBytes = 32
-const codes: number[] = []
-
-/** UTF-8, strictly: undefined when it is not. */
-function readText(source: Uint8Array, at: number, end: number): string | undefined {
-  const bytes = end - at
-  if (bytes <= shortTextBytes) {
-    codes.length = bytes
-    let all = 0
-    for (let i = 0; i < bytes; i++) {
-      const code = source[at + i]!
-      all |= code
-      codes[i] = code
-    }
-    if (all < 0x80) return String.fromCharCode.apply(null, codes)
-  }
-  try {
-    return utf8.decode(source.subarray(at, end))
-  } catch {
-    return undefined
-  }
-}

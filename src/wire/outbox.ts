@@ -4,6 +4,7 @@
  */
 import type { Body } from './body.ts'
 import {
+  extension,
   flag,
   frameType,
   type GoawayCode,
@@ -13,7 +14,9 @@ import {
   methodsMax,
   prefaceBytes,
   type RequestFrame,
+  tracestateBytesMax,
 } from './frame.ts'
+import type { TraceContext } from './trace.ts'
 
 /** Bodies from here on travel by reference; below it a copy is cheaper than a second system call. */
 export const copyBytesMax = 65_536
@@ -23,7 +26,7 @@ const slabBytesMax = 65_536
 const bodyFlag: Readonly<Record<Body['kind'], number>> = { none: 0, bytes: 1, value: 2 }
 const utf8 = new TextEncoder()
 /** Room for the longest head of a request without its texts. */
-const requestHeadBytes = 64
+const requestHeadBytes = 80
 /** Room for a text of up to 255 UTF-16 units, before it is known to be short enough, and its count. */
 const shortTextRoom = 255 * 3 + 1
 
@@ -101,7 +104,7 @@ export class Outbox {
 
   /** False, and nothing written, when the call passes a limit of size. */
   request(id: number, remainingMs: number, request: RequestFrame): boolean {
-    const { method, key, trace, body } = request
+    const { method, key, trace, tracestate, body } = request
     const bodyBytes = body.end - body.start
     const keyChars = key === undefined ? 0 : key.length
     if (keyChars > this.#limits.keyBytesMax || bodyBytes > this.frameBytesMax) return false
@@ -112,7 +115,12 @@ export class Outbox {
     if (request.idempotent) flags |= flag.idempotent
     if (trace !== undefined) flags |= flag.trace
     if (index === 0) flags |= flag.spelled
-    const texts = keyChars * 3 + (trace === undefined ? 0 : shortTextRoom) + (index === 0 ? shortTextRoom : 0)
+    if (request.input) flags |= flag.input
+    if (tracestate !== undefined || request.bulk) flags |= flag.extended
+    const texts =
+      keyChars * 3 +
+      (index === 0 ? shortTextRoom : 0) +
+      (tracestate === undefined ? 0 : 3 * tracestateBytesMax)
     const copied = bodyBytes < copyBytesMax ? bodyBytes : 0
     const start = this.#open(frameType.request, flags, requestHeadBytes + texts + copied)
     this.#u32(id)
@@ -130,20 +138,21 @@ export class Outbox {
       this.#buffer[lengthAt] = keyBytes >>> 8
       this.#buffer[lengthAt + 1] = keyBytes
     }
-    if (trace !== undefined && !this.#shortText(trace)) return this.#undo(start)
+    if (trace !== undefined) this.#trace(trace)
+    if ((flags & flag.extended) !== 0 && !this.#extensions(request)) return this.#undo(start)
     if (index === 0 && !this.#shortText(method)) return this.#undo(start)
     if (this.#at - start + bodyBytes > this.frameBytesMax) return this.#undo(start)
     this.#body(start, body, bodyBytes)
     return true
   }
 
-  /** False, and nothing written, when the reply is too long for the peer. */
-  reply(id: number, body: Body): boolean {
+  /** False, and nothing written, when the reply is too long for the peer. `output`: the callee's stream follows. */
+  reply(id: number, body: Body, output: boolean): boolean {
     const bodyBytes = body.end - body.start
     if (10 + bodyBytes > this.frameBytesMax) return false
     const start = this.#open(
       frameType.reply,
-      bodyFlag[body.kind],
+      bodyFlag[body.kind] | (output ? flag.output : 0),
       bodyBytes < copyBytesMax ? 4 + bodyBytes : 4,
     )
     this.#u32(id)
@@ -151,21 +160,84 @@ export class Outbox {
     return true
   }
 
+  /** A chunk of a stream, which must be shorter than a frame may be. `ofCaller`: we made the call it belongs to. */
+  data(id: number, ofCaller: boolean, chunk: Body): void {
+    const bytes = chunk.end - chunk.start
+    const flags = bodyFlag[chunk.kind] | (ofCaller ? flag.ofCaller : 0)
+    const start = this.#open(frameType.data, flags, bytes < copyBytesMax ? 4 + bytes : 4)
+    this.#u32(id)
+    this.#body(start, chunk, bytes)
+  }
+
+  /** Nothing more comes of a stream that we write (`end`), or is wanted of one that we read (`stop`). */
+  streamOver(type: 'end' | 'stop', id: number, ofCaller: boolean): void {
+    const start = this.#open(frameType[type], ofCaller ? flag.ofCaller : 0, 4)
+    this.#u32(id)
+    this.#close(start)
+  }
+
+  /** We take so many bytes more of a stream. */
+  credit(id: number, ofCaller: boolean, bytes: number): void {
+    const start = this.#open(frameType.credit, ofCaller ? flag.ofCaller : 0, 8)
+    this.#u32(id)
+    this.#u32(bytes)
+    this.#close(start)
+  }
+
   error(
     id: number,
     code: number,
     flags: number,
     digest: number,
+    retryAfterMs: number,
     message: string,
     owner: string | undefined,
   ): void {
-    const start = this.#open(frameType.error, flags, 11 + this.#limits.messageBytesMax + shortTextRoom)
+    const after = Math.ceil(Math.min(retryAfterMs, 0xffff_ffff))
+    const withAfter = after > 0 ? flags | flag.retryAfter : flags
+    const start = this.#open(frameType.error, withAfter, 15 + this.#limits.messageBytesMax + shortTextRoom)
     this.#u32(id)
     this.#buffer[this.#at++] = code
     this.#u32(digest)
+    if (after > 0) this.#u32(after)
     this.#longText(message)
     if (owner !== undefined) this.#shortText(owner)
     this.#close(start)
+  }
+
+  #trace(trace: TraceContext): void {
+    this.#u32(trace.t0)
+    this.#u32(trace.t1)
+    this.#u32(trace.t2)
+    this.#u32(trace.t3)
+    this.#u32(trace.s0)
+    this.#u32(trace.s1)
+    this.#buffer[this.#at++] = trace.flags
+  }
+
+  /** False when the tracestate is too long. */
+  #extensions({ tracestate, bulk }: RequestFrame): boolean {
+    const blockAt = this.#at
+    this.#at += 2
+    if (bulk) {
+      this.#buffer[this.#at++] = extension.bulk
+      this.#u16(0)
+    }
+    if (tracestate !== undefined) {
+      if (tracestate.length > tracestateBytesMax) return false
+      this.#buffer[this.#at++] = extension.tracestate
+      const lengthAt = this.#at
+      this.#at += 2
+      this.#text(tracestate)
+      const bytes = this.#at - lengthAt - 2
+      if (bytes > tracestateBytesMax) return false
+      this.#buffer[lengthAt] = bytes >>> 8
+      this.#buffer[lengthAt + 1] = bytes
+    }
+    const block = this.#at - blockAt - 2
+    this.#buffer[blockAt] = block >>> 8
+    this.#buffer[blockAt + 1] = block
+    return true
   }
 
   /** Gives a method a number, once, and tells the peer. 0: spell it out. Undefined: its name is too long. */

@@ -9,6 +9,7 @@ import { OutgoingCall } from '../../src/rpc/outgoing.ts'
 import { newCounters, type RpcCounters } from '../../src/rpc/stats.ts'
 import { BodyError, decodeBody, encodeBody } from '../../src/wire/body.ts'
 import { Outbox } from '../../src/wire/outbox.ts'
+import { TraceContext } from '../../src/wire/trace.ts'
 import { type SeededRandom, TestCall, type World } from './world.ts'
 
 const config = {
@@ -41,15 +42,29 @@ function frames(random: SeededRandom): Uint8Array[] {
   for (let i = 1; i <= count; i++) {
     const body = encodeBody([undefined, { a: i, b: ['x'] }, random.bytes(random.below(60))][random.below(3)])
     const kind = random.below(8)
-    if (kind === 0) box.reply(random.below(6), body)
-    else if (kind === 1) box.error(random.below(6), random.below(14), random.below(4) * 4, 1, 'no', 'cyd')
-    else if (kind === 2) box.cancel(random.below(6))
+    if (kind === 0) box.reply(random.below(6), body, random.below(4) === 0)
+    else if (kind === 1) {
+      const retryAfterMs = random.below(2) * random.below(1_000)
+      box.error(random.below(6), random.below(14), random.below(4) * 4, 1, retryAfterMs, 'no', 'cyd')
+    } else if (kind === 2) box.cancel(random.below(6))
     else if (kind === 3 && random.below(4) === 0) box.goaway('leaving', 'bye')
     else {
       const key = random.below(2) === 0 ? undefined : `key-${random.below(1_000)}`
-      const trace = random.below(3) === 0 ? '00-aa-bb-01' : undefined
+      const trace = random.below(3) === 0 ? new TraceContext(1, 2, 3, 4, 5, i, 1) : undefined
       const method = ['get', 'put', 'schlüssel'][random.below(3)]!
-      box.request(i, 100, { method, key, partition: 1, digest: 2, hops: 0, idempotent: true, trace, body })
+      const tracestate = random.below(4) === 0 ? 'shoal=1' : undefined
+      const flags = { idempotent: true, input: random.below(4) === 0, bulk: random.below(4) === 0 }
+      box.request(i, 100, {
+        method,
+        key,
+        partition: 1,
+        digest: 2,
+        hops: 0,
+        trace,
+        tracestate,
+        body,
+        ...flags,
+      })
     }
   }
   return box.take()

@@ -14,6 +14,9 @@ const request = {
   hops: 0,
   idempotent: false,
   trace: undefined,
+  tracestate: undefined,
+  input: false,
+  bulk: false,
   body: noBody,
 }
 
@@ -101,14 +104,14 @@ test('a call id used twice ends the connection, even after the first was answere
 test('a reply to nothing ends the connection', () => {
   const { outbox, hello, ends } = stage()
   hello()
-  outbox.reply(1, noBody)
+  outbox.reply(1, noBody, false)
   ends('reply')
 })
 
 test('an error to nothing ends the connection', () => {
   const { outbox, hello, ends } = stage()
   hello()
-  outbox.error(1, 0, 0, 0, 'no', undefined)
+  outbox.error(1, 0, 0, 0, 0, 'no', undefined)
   ends('reply')
 })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseTrace } from '../../src/wire/trace.ts'
 import { introduce, type NodeOptions, TestCall, TestNode, World } from './world.ts'
 
 function pair(a: NodeOptions = {}, b: NodeOptions = {}, seed = 1) {
@@ -36,13 +37,13 @@ test('everything a keyed call carries arrives, and a deadline arrives as what re
   bob.hold = true
   const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
   const key = 'schlüssel-鍵'
-  call(world, ann, 'bob', 'b', { key, trace, method: 'größe', timeoutMs: 750 })
+  call(world, ann, 'bob', 'b', { key, trace: parseTrace(trace), method: 'größe', timeoutMs: 750 })
   world.run()
   const [incoming] = bob.held
   assert.ok(incoming)
   const { method, partition, digest, hops, idempotent, deadline, peer } = incoming
   assert.deepEqual(
-    { method, key: incoming.key, partition, digest, hops, idempotent, trace: incoming.trace, peer },
+    { method, key: incoming.key, partition, digest, hops, idempotent, trace: String(incoming.trace), peer },
     {
       method: 'größe',
       key,
@@ -268,6 +269,7 @@ test('a failure arrives as it was given, and only the first answer counts', () =
     message: 'cyd owns it',
     mayHaveRun: false,
     retryable: true,
+    retryAfterMs: 250,
     owner: 'cyd',
     digest: 0xfeed_f00d,
   } as const

@@ -16,6 +16,7 @@ import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../../src
 import { type RpcConfig, type RpcLimits, rpcLimits } from '../../src/rpc/config.ts'
 import { Peers, type RpcNotice } from '../../src/rpc/peers.ts'
 import { decodeBody, encodeBody } from '../../src/wire/body.ts'
+import type { TraceContext } from '../../src/wire/trace.ts'
 
 /** xorshift32: tests name their seed. */
 export class SeededRandom implements Random {
@@ -348,7 +349,10 @@ export class TestCall implements CallRequest, CallSink {
   readonly hops = 1
   readonly idempotent: boolean = true
   readonly deadline: Millis
-  readonly trace: string | undefined
+  readonly trace: TraceContext | undefined
+  readonly tracestate: string | undefined
+  readonly input: boolean = false
+  readonly bulk: boolean
   readonly body: ReturnType<typeof encodeBody>
   readonly replies: unknown[] = []
   readonly failures: CallFailure[] = []
@@ -361,6 +365,8 @@ export class TestCall implements CallRequest, CallSink {
     this.method = options.method ?? 'echo'
     this.key = 'key' in options ? options.key : 'user-42'
     this.trace = options.trace
+    this.tracestate = options.tracestate
+    this.bulk = options.bulk ?? false
     this.deadline = world.clock.now() + (options.timeoutMs ?? 1_000)
     this.body = encodeBody(body)
   }

@@ -16,7 +16,8 @@ function methodsOf(handler: Handler<unknown, unknown>): Methods {
 
 function requestOf(body: Body = noBody): CallRequest {
   const deadline = clock.now() + 1_000
-  const unused = { key: 'k', partition: 0, digest: 0, hops: 0, idempotent: false, trace: undefined }
+  const untraced = { trace: undefined, tracestate: undefined, input: false, bulk: false }
+  const unused = { key: 'k', partition: 0, digest: 0, hops: 0, idempotent: false, ...untraced }
   return { method: 'm', body, deadline, ...unused }
 }
 

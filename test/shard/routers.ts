@@ -2,10 +2,12 @@
 import type { ShoalErrorCode } from '../../src/errors.ts'
 import { buildRing, type RingMember, type RingTable } from '../../src/ring/ring.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../../src/rpc/call.ts'
-import { type CallContext, type Cancellable, failure, Methods } from '../../src/shard/methods.ts'
+import type { CallContext, Cancellable } from '../../src/shard/context.ts'
+import { failure, Methods } from '../../src/shard/methods.ts'
 import { Router, type RouterLimits } from '../../src/shard/router.ts'
 import { SeededRandom } from '../../src/sim/random.ts'
 import { type Body, copyBody, decodeBody, encodeBody } from '../../src/wire/body.ts'
+import type { TraceContext } from '../../src/wire/trace.ts'
 import { HandClock } from '../support/clock.ts'
 
 const params = { partitions: 64, points: 16, bound: 1.25 }
@@ -87,6 +89,9 @@ export class Routers {
         waits: options.waits ?? true,
         deadline: this.clock.now() + (options.timeoutMs ?? 1_000),
         trace: undefined,
+        tracestate: undefined,
+        input: false,
+        bulk: false,
       },
       {
         replied: (body) => outcomes.push({ reply: decodeBody(body) }),
@@ -164,7 +169,10 @@ class Incoming implements IncomingCall {
   readonly hops: number
   readonly idempotent: boolean
   readonly deadline: number
-  readonly trace: string | undefined
+  readonly trace: TraceContext | undefined
+  readonly tracestate: string | undefined
+  readonly input: boolean
+  readonly bulk: boolean
   readonly body: Body
   readonly peer: string
   cancelled = false
@@ -184,6 +192,9 @@ class Incoming implements IncomingCall {
     this.idempotent = request.idempotent
     this.deadline = request.deadline
     this.trace = request.trace
+    this.tracestate = request.tracestate
+    this.input = request.input
+    this.bulk = request.bulk
     this.body = request.body
     this.peer = peer
     this.#clock = clock

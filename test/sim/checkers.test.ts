@@ -147,6 +147,7 @@ test('a failure that denies that the call ran is found', async () => {
             message: 'planted',
             mayHaveRun: false,
             retryable: false,
+            retryAfterMs: 0,
             owner: undefined,
             digest: 0,
           })

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Body, decodeBody, encodeBody, noBody } from '../../src/wire/body.ts'
 import {
-  FrameReader,
   flag,
   frameType,
   helloFrameBytesMax,
@@ -11,7 +10,9 @@ import {
   prefaceBytes,
   type RequestFrame,
 } from '../../src/wire/frame.ts'
+import { FrameReader } from '../../src/wire/frame-reader.ts'
 import { copyBytesMax, Outbox } from '../../src/wire/outbox.ts'
+import { readTrace, TraceContext } from '../../src/wire/trace.ts'
 
 const limits = { keyBytesMax: 4_096, messageBytesMax: 64 }
 const frameBytesMax = 1 << 20
@@ -48,12 +49,15 @@ const plain: RequestFrame = {
   hops: 0,
   idempotent: false,
   trace: undefined,
+  tracestate: undefined,
+  input: false,
+  bulk: false,
   body: noBody,
 }
 
-test('the layout is frozen: preface, method, a keyed request with a trace, reply, error, cancel', () => {
+test('the layout is frozen: preface, method, a keyed request with all its fields, reply, errors, stream frames, cancel', () => {
   const box = outbox()
-  const trace = '00-01-02-03'
+  const trace = new TraceContext(1, 2, 3, 4, 5, 0xfedcba98, 1)
   const request = {
     method: 'get',
     key: 'kö',
@@ -62,20 +66,34 @@ test('the layout is frozen: preface, method, a keyed request with a trace, reply
     hops: 2,
     idempotent: true,
     trace,
+    tracestate: 'a=b',
+    input: true,
+    bulk: true,
     body: encodeBody(7),
   }
   box.request(0x11223344, 1_000, request)
-  box.reply(5, encodeBody(new Uint8Array([9, 8])))
-  box.error(6, 3, flag.retryable, 0xffff_ffff, 'no', 'bob')
+  box.reply(5, encodeBody(new Uint8Array([9, 8])), true)
+  box.error(6, 3, flag.retryable, 0xffff_ffff, 0, 'no', 'bob')
+  box.error(6, 4, flag.retryable, 0, 250, '', undefined)
+  box.data(8, true, encodeBody(new Uint8Array([7])))
+  box.streamOver('end', 8, true)
+  box.credit(8, false, 65_536)
+  box.streamOver('stop', 8, false)
   box.cancel(7)
   assert.equal(
     Buffer.from(whole(box)).toString('hex'),
     [
       '53484f414c010000',
       '00000007 04 00 0001 676574',
-      '00000027 05 1e 11223344 000003e8 0001 02 01020304 a1a2a3a4 0003 6bc3b6 0b 30302d30312d30322d3033 07',
-      '00000008 06 01 00000005 0908',
+      '0000003f 05 de 11223344 000003e8 0001 02 01020304 a1a2a3a4 0003 6bc3b6',
+      '00000001000000020000000300000004 00000005fedcba98 01 0009 02 0000 01 0003 613d62 07',
+      '00000008 06 05 00000005 0908',
       '00000013 07 08 00000006 03 ffffffff 0002 6e6f 03 626f62',
+      '00000011 07 18 00000006 04 00000000 000000fa 0000',
+      '00000007 0a 05 00000008 07',
+      '00000006 0b 04 00000008',
+      '0000000a 0c 00 00000008 00010000',
+      '00000006 0d 00 00000008',
       '00000006 08 00 00000007',
     ]
       .join('')
@@ -96,7 +114,16 @@ const requests = fc.record({
   digest: u32,
   hops: fc.integer({ min: 0, max: 255 }),
   idempotent: fc.boolean(),
-  trace: fc.option(fc.string({ maxLength: 60 }), { nil: undefined }),
+  trace: fc.option(
+    fc
+      .tuple(u32, u32, u32, u32, u32, u32, fc.integer({ min: 0, max: 255 }))
+      .filter(([a, b, c, d, e, f]) => a + b + c + d > 0 && e + f > 0)
+      .map((words) => new TraceContext(...words)),
+    { nil: undefined },
+  ),
+  tracestate: fc.option(fc.string({ maxLength: 100 }), { nil: undefined }),
+  input: fc.boolean(),
+  bulk: fc.boolean(),
   body: fc.oneof(
     fc.constant(noBody),
     fc.uint8Array({ maxLength: 300 }).map(encodeBody),
@@ -124,12 +151,15 @@ test('requests come out as they went in, however the bytes are cut', () => {
             continue
           }
           assert.ok(frames.readRequest(), frames.broken)
-          const { id, remainingMs, key, partition, digest, hops, trace } = frames
+          const { id, remainingMs, key, partition, digest, hops, tracestate, bulk, traceAt } = frames
           const idempotent = (frames.flags & flag.idempotent) !== 0
           const body = encodeBody(frames.source.slice(frames.bodyStart, frames.frameEnd))
           bodies.push(body)
           const method = methods[frames.methodIndex]!
-          got.push({ id, ms: remainingMs, method, key, partition, digest, hops, idempotent, trace, body })
+          const trace = traceAt < 0 ? undefined : readTrace(frames.source, traceAt)
+          const input = (frames.flags & flag.input) !== 0
+          const routed = { method, key, partition, digest, hops, idempotent }
+          got.push({ id, ms: remainingMs, ...routed, trace, tracestate, input, bulk, body })
         }
       }
       assert.equal(frames.broken, undefined)
@@ -190,10 +220,10 @@ test('what passes a limit is not written at all', () => {
   const before = box.pendingBytes
   const key = 'ö'.repeat(limits.keyBytesMax / 2 + 1)
   assert.equal(box.request(2, 1, { ...plain, key }), false)
-  assert.equal(box.request(2, 1, { ...plain, trace: 't'.repeat(256) }), false)
+  assert.equal(box.request(2, 1, { ...plain, tracestate: 't'.repeat(513) }), false)
   assert.equal(box.request(2, 1, { ...plain, method: 'ö'.repeat(128) }), false)
   assert.equal(box.request(2, 1, { ...plain, body: encodeBody(new Uint8Array(frameBytesMax - 10)) }), false)
-  assert.equal(box.reply(2, encodeBody(new Uint8Array(frameBytesMax))), false)
+  assert.equal(box.reply(2, encodeBody(new Uint8Array(frameBytesMax)), false), false)
   assert.equal(box.pendingBytes, before)
   assert.ok(box.request(2, 1, { ...plain, body: encodeBody(new Uint8Array(frameBytesMax - 100)) }))
   const frames = reader(...box.take())
@@ -220,7 +250,7 @@ test('methods beyond methodsMax travel spelled out', () => {
 
 test('messages are cut between characters, codes and owners survive', () => {
   const box = outbox()
-  box.error(1, 4, flag.mayHaveRun, 0, 'ö'.repeat(100), undefined)
+  box.error(1, 4, flag.mayHaveRun, 0, 0, 'ö'.repeat(100), undefined)
   const frames = reader(...box.take())
   assert.equal(frames.next(), frameType.error)
   assert.ok(frames.readError())
@@ -259,7 +289,7 @@ test('before hello a frame over helloFrameBytesMax breaks the stream by its leng
 test('a frame of exactly frameBytesMax passes, one of a byte more does not', () => {
   for (const more of [0, 1]) {
     const box = outbox()
-    box.reply(1, encodeBody(new Uint8Array(helloFrameBytesMax - 10 + more)))
+    box.reply(1, encodeBody(new Uint8Array(helloFrameBytesMax - 10 + more)), false)
     const frames = new FrameReader()
     frames.push(whole(box))
     assert.equal(frames.next(), more === 0 ? frameType.reply : 0)
@@ -267,21 +297,36 @@ test('a frame of exactly frameBytesMax passes, one of a byte more does not', () 
   }
 })
 
-test('a request with a flag that nobody knows yet breaks the stream', () => {
-  for (const unknown of [64, 128]) {
-    const box = outbox()
-    box.request(1, 1_000, plain)
+test('a flag that nobody knows yet breaks the stream', () => {
+  const frames: [unknown: number, write: (box: Outbox) => void, read: (frames: FrameReader) => boolean][] = [
+    [3, (box) => box.request(1, 1_000, { ...plain, method: '' }), (frames) => frames.readRequest()],
+    [8, (box) => box.reply(1, noBody, false), (frames) => frames.readReply()],
+    [3, (box) => box.reply(1, noBody, false), (frames) => frames.readReply()],
+    [32, (box) => box.error(1, 0, 0, 0, 0, '', undefined), (frames) => frames.readError()],
+    [1, (box) => box.cancel(1), (frames) => frames.readCancel()],
+    [8, (box) => box.data(1, true, encodeBody(1)), (frames) => frames.readData()],
+    [1, (box) => box.streamOver('end', 1, true), (frames) => frames.readEnd()],
+    [1, (box) => box.credit(1, true, 1), (frames) => frames.readCredit()],
+  ]
+  for (const [unknown, write, read] of frames) {
+    const box = new Outbox(limits, frameBytesMax)
+    write(box)
     const bytes = whole(box)
-    const frames = reader(bytes)
-    assert.equal(frames.next(), frameType.method)
-    assert.ok(frames.readMethod())
-    const at = bytes.length - 10 - 1
-    bytes[at] = (bytes[at] as number) | unknown
-    const changed = reader(bytes)
-    changed.next()
-    assert.equal(changed.next(), frameType.request)
-    assert.equal(changed.readRequest(), false)
-    assert.equal(changed.broken, 'flags')
+    for (const flags of [0, unknown]) {
+      // The last frame: a request comes behind the number of its method.
+      let at = 0
+      while (at + 4 + ((bytes[at + 2]! << 8) | bytes[at + 3]!) < bytes.length) {
+        at += 4 + ((bytes[at + 2]! << 8) | bytes[at + 3]!)
+      }
+      bytes[at + 5] = bytes[at + 5]! | flags
+      const changed = new FrameReader()
+      changed.push(prefaceBytes)
+      changed.push(bytes)
+      let type = changed.next()
+      if (type === frameType.method) type = changed.readMethod() ? changed.next() : 0
+      assert.equal(read(changed), flags === 0, `type ${type}, flags ${flags}`)
+      assert.equal(changed.broken, flags === 0 ? undefined : 'flags')
+    }
   }
 })
 
@@ -290,7 +335,7 @@ test('kept bodies do not change when more arrives', () => {
   const frames = reader(...box.take())
   const kept: { body: Uint8Array; value: number }[] = []
   for (let i = 0; i < 2_000; i++) {
-    box.reply(i, encodeBody(new Uint8Array(97).fill(i)))
+    box.reply(i, encodeBody(new Uint8Array(97).fill(i)), false)
     for (const bytes of box.take()) {
       const chunk = bytes.slice()
       frames.push(chunk)

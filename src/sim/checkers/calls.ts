@@ -10,7 +10,7 @@
 import type { RequestOptions } from '../../api.ts'
 import type { Millis, Timer } from '../../env.ts'
 import { ShoalError } from '../../errors.ts'
-import type { CallContext } from '../../shard/methods.ts'
+import type { CallContext } from '../../shard/context.ts'
 import type { Subject } from './checker.ts'
 import { Violation } from './violation.ts'
 

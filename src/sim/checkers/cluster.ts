@@ -4,8 +4,9 @@
  */
 import type { RequestOptions } from '../../api.ts'
 import type { Env, Millis } from '../../env.ts'
+import type { NodeLimits } from '../../limits.ts'
 import type { ShoalNode } from '../../node.ts'
-import { checkOptions, type NodeLimits } from '../../options.ts'
+import { checkOptions } from '../../options.ts'
 import type { Handler, Method, MethodOptions } from '../../shard/methods.ts'
 import { SimulationError } from '../error.ts'
 import { checkNamed } from '../options.ts'

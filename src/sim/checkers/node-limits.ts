@@ -1,7 +1,7 @@
 /** The limits of whole nodes: what their `stats()` show, read once a second of each node's clock. */
 import type { NodeStats } from '../../api.ts'
 import type { Millis } from '../../env.ts'
-import type { NodeLimits } from '../../options.ts'
+import type { NodeLimits } from '../../limits.ts'
 import type { Checker, Subject } from './checker.ts'
 import { checkLimits } from './limits.ts'
 import type { Violation } from './violation.ts'

@@ -3,7 +3,7 @@ import type { Mutant } from '../mutant.ts'
 
 const packet = 'src/wire/packet.ts'
 const stream = 'src/wire/stream.ts'
-const frame = 'src/wire/frame.ts'
+const frame = 'src/wire/frame-reader.ts'
 
 export const wireFaults: readonly Mutant[] = [
   {
@@ -137,7 +137,7 @@ export const wireFaults: readonly Mutant[] = [
   {
     id: 'wire/unknown-flags-accepted',
     file: frame,
-    find: '(flags & ~requestFlags) !== 0 ||',
+    find: '(this.flags & ~(flag.bodyMask | flag.output)) !== 0 ||',
     replace: '',
     why: 'a later version can give the other flags a meaning',
     tests: ['wire/frame', 'rpc/hostile'],

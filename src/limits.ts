@@ -1,0 +1,42 @@
+/** The bounds of a node that a user may move: defaults, ranges and how they relate. */
+import { number, wrong } from './range.ts'
+import { type RpcLimits, rpcLimits } from './rpc/config.ts'
+import type { RouterLimits } from './shard/router.ts'
+import { helloFrameBytesMax } from './wire/frame.ts'
+
+/** Every bound of a node that a user may move. */
+export type NodeLimits = RpcLimits & RouterLimits
+
+const limitDefaults: NodeLimits = {
+  ...rpcLimits,
+  waitingCallsMax: 10_000,
+  retryRatio: 0.2,
+  retryReserve: 500,
+}
+
+/** Limits whose range is not 1 to any number. */
+const limitRanges: Partial<Record<keyof NodeLimits, readonly [min: number, max: number]>> = {
+  retryRatio: [0, 1],
+  // What the two ends of a connection say first must fit.
+  frameBytesMax: [helloFrameBytesMax, 2 ** 31],
+  // Two bytes count a key; the message of an error must fit the shortest frame a peer may insist on.
+  keyBytesMax: [1, 65_535],
+  messageBytesMax: [1, helloFrameBytesMax - 1_024],
+}
+
+/** Checks limits and fills in defaults. Throws `ERR_SHOAL_OPTION`. */
+export function checkLimits(limits: Partial<NodeLimits>): NodeLimits {
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Object.hasOwn(limitDefaults, name)) throw wrong(`limits.${name}`, value, 'no such limit')
+    const [min, max] = limitRanges[name as keyof NodeLimits] ?? [1, Number.MAX_SAFE_INTEGER]
+    number(`limits.${name}`, value, min, max)
+  }
+  const all = { ...limitDefaults, ...limits }
+  if (all.pauseBytes > all.queuedBytesMax) {
+    throw wrong('limits.pauseBytes', all.pauseBytes, `at most limits.queuedBytesMax (${all.queuedBytesMax})`)
+  }
+  if (all.backoffMinMs > all.backoffMaxMs) {
+    throw wrong('limits.backoffMinMs', all.backoffMinMs, `at most limits.backoffMaxMs (${all.backoffMaxMs})`)
+  }
+  return all
+}
