@@ -67,7 +67,10 @@ export class Running implements CallContext, Cancellable {
 
   #abort(): void {
     this.#controller?.abort(
-      new ShoalError('ERR_SHOAL_TIMEOUT', `the caller of ${this.method} no longer waits for the reply`),
+      // Calls that the handler made under this signal reject with it: they may have run, as this one has.
+      new ShoalError('ERR_SHOAL_TIMEOUT', `the caller of ${this.method} no longer waits for the reply`, {
+        mayHaveRun: true,
+      }),
     )
   }
 }
