@@ -2,6 +2,7 @@
  * A call that a peer sent here although another node owns its key, on its way there. It holds its place among the
  * calls that run here until it is answered or its caller gives up.
  */
+import { type ForwardMessage, forwardEnded, forwardStarted } from '../diagnostics.ts'
 import type { Millis } from '../env.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
@@ -16,14 +17,16 @@ export class ForwardedCall implements CallRequest, CallSink {
   readonly body: Body
   readonly idempotent: boolean
   readonly deadline: Millis
-  readonly trace: TraceContext | undefined
-  readonly tracestate: string | undefined
+  trace: TraceContext | undefined
+  tracestate: string | undefined
   readonly input: boolean
   readonly bulk: boolean
   readonly hops: number
   readonly partition: number
   readonly digest: number
   readonly #incoming: IncomingCall
+  /** Whom it tells of itself, if anybody listens. */
+  #message: ForwardMessage | undefined
 
   constructor(incoming: IncomingCall, partition: number, digest: number) {
     this.method = incoming.method
@@ -41,7 +44,13 @@ export class ForwardedCall implements CallRequest, CallSink {
     this.#incoming = incoming
   }
 
-  start(ports: Pick<RouterPorts, 'send'>, owner: string): void {
+  start(ports: Pick<RouterPorts, 'self' | 'send'>, owner: string): void {
+    const message = forwardStarted(ports.self, this.#incoming.peer, owner, this)
+    if (message !== undefined) {
+      this.#message = message
+      this.trace = message.trace
+      this.tracestate = message.tracestate
+    }
     const handle = ports.send(owner, this, this)
     this.#incoming.onCancel = () => {
       handle.cancel()
@@ -51,10 +60,12 @@ export class ForwardedCall implements CallRequest, CallSink {
   }
 
   replied(body: Body): void {
+    if (this.#message !== undefined) forwardEnded(this.#message)
     this.#incoming.reply(body)
   }
 
   failed(error: CallFailure): void {
+    if (this.#message !== undefined) forwardEnded(this.#message, error)
     this.#incoming.fail(error)
   }
 }

@@ -3,11 +3,14 @@
  * are copied on the way in and out even when caller and owner are one process, so that a handler may keep what it
  * got, and caller and handler never share memory.
  */
+import { handlersAreWatched, watchHandler } from '../diagnostics.ts'
 import type { Clock } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
+import { runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
-import { type CallContext, type Cancellable, Running } from './context.ts'
+import { type CallContext, type Cancellable, Running, type RunningPorts } from './context.ts'
+import { Deadlines } from './deadlines.ts'
 
 /**
  * Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. A
@@ -44,7 +47,7 @@ export class Methods {
   readonly #entries = new Map<string, Entry>()
   readonly #self: string
   readonly #codec: BodyCodec
-  readonly #clock: Clock
+  readonly #ports: RunningPorts
   #running = 0
   #idle: (() => void)[] = []
 
@@ -52,7 +55,7 @@ export class Methods {
   constructor(self: string, codec: BodyCodec, clock: Clock) {
     this.#self = self
     this.#codec = codec
-    this.#clock = clock
+    this.#ports = { clock, deadlines: new Deadlines(clock) }
   }
 
   /** Handlers that have not answered yet. */
@@ -90,7 +93,7 @@ export class Methods {
 
   /** Runs the handler and settles `sink` once with its outcome. */
   run(request: CallRequest, caller: string, sink: CallSink): Cancellable {
-    const running = new Running(request, caller, this.#clock)
+    const running = new Running(request, caller, this.#ports)
     const entry = this.#entries.get(request.method)
     if (entry === undefined) {
       sink.failed(
@@ -118,45 +121,56 @@ export class Methods {
     this.#running++
     let reply: unknown
     try {
-      reply = entry.handler(body, running)
+      reply = handlersAreWatched()
+        ? this.#runWatched(entry, body, request, running)
+        : runInScope(running, entry.handler, body, running)
       // A thenable of another kind may call back twice, or at once: a promise around it does not.
       if (isThenable(reply)) reply = Promise.resolve(reply)
     } catch (error) {
-      this.#threw(request, sink, error)
+      this.#threw(request, running, sink, error)
       return running
     }
     if (reply instanceof Promise) {
       reply.then(
-        (value) => this.#finish(request, caller, sink, value),
-        (error: unknown) => this.#threw(request, sink, error),
+        (value) => this.#finish(request, running, sink, value),
+        (error: unknown) => this.#threw(request, running, sink, error),
       )
     } else {
-      this.#finish(request, caller, sink, reply)
+      this.#finish(request, running, sink, reply)
     }
     return running
   }
 
-  #finish(request: CallRequest, caller: string, sink: CallSink, value: unknown): void {
+  #runWatched(entry: Entry, body: unknown, request: CallRequest, running: Running): unknown {
+    return watchHandler(this.#self, running.caller, request, (span) => {
+      running.enterSpan(span)
+      const reply = runInScope(running, entry.handler, body, running)
+      return isThenable(reply) ? Promise.resolve(reply) : reply
+    })
+  }
+
+  #finish(request: CallRequest, running: Running, sink: CallSink, value: unknown): void {
     let body: Body
     try {
       body = this.#codec.encode(value)
-      if (caller === this.#self) body = this.#codec.copy(body)
+      if (running.caller === this.#self) body = this.#codec.copy(body)
     } catch (error) {
-      this.#threw(request, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
+      this.#threw(request, running, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
       return
     }
-    this.#done()
+    this.#done(running)
     sink.replied(body)
   }
 
-  #threw(request: CallRequest, sink: CallSink, error: unknown): void {
-    this.#done()
+  #threw(request: CallRequest, running: Running, sink: CallSink, error: unknown): void {
+    this.#done(running)
     sink.failed(
       failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true),
     )
   }
 
-  #done(): void {
+  #done(running: Running): void {
+    running.finish()
     this.#running--
     if (this.#running > 0 || this.#idle.length === 0) return
     const idle = this.#idle

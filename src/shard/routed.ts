@@ -33,6 +33,8 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   readonly #waits: boolean
   readonly #sink: CallSink
   #target = ''
+  /** Sent, held back or run here. */
+  attempts = 0
   #hint: string | undefined
   #hints = 0
   #pauses = 0
@@ -62,6 +64,11 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     this.partition = route.key === undefined ? 0 : router.ports.table().partitionOf(route.key)
   }
 
+  /** Where the latest attempt went. */
+  get peer(): string | undefined {
+    return this.#target === '' ? undefined : this.#target
+  }
+
   attempt(): void {
     this.#stopWaiting()
     const { ports } = this.#router
@@ -76,6 +83,7 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
       return
     }
     this.#target = owner
+    this.attempts++
     if (owner === ports.self) {
       if (this.key === undefined || ports.mayRun()) this.#runHere()
       else {

@@ -114,7 +114,7 @@ export class Router {
     this.limits = limits
     this.budget = new RetryBudget(limits.retryRatio, limits.retryReserve)
     this.here = new Deadlines(ports.clock)
-    this.#held = new HeldCalls(ports.clock)
+    this.#held = new HeldCalls(ports.self, ports.clock)
   }
 
   /** Calls that wait for an owner or for their next attempt. */
@@ -128,7 +128,7 @@ export class Router {
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
-  route(route: Route, sink: CallSink): Cancellable {
+  route(route: Route, sink: CallSink): RoutedCall {
     this.counters.routed++
     this.budget.earn()
     const call = new RoutedCall(this, route, sink)
