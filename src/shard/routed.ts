@@ -5,7 +5,7 @@
 import type { Millis, Timer } from '../env.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
-import type { TraceContext } from '../wire/trace.ts'
+import { CarriedCall } from './carried.ts'
 import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
 import { failure } from './methods.ts'
@@ -15,22 +15,12 @@ import type { Route, Router } from './router.ts'
 const hintsMax = 2
 const backoffMs = { first: 10, max: 250 }
 
-export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
-  readonly method: string
-  readonly key: string | undefined
-  readonly body: Body
-  readonly idempotent: boolean
-  readonly deadline: Millis
-  readonly trace: TraceContext | undefined
-  readonly tracestate: string | undefined
-  readonly input: boolean
-  readonly bulk: boolean
+export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Cancellable, Expiring {
   readonly hops = 0
   partition: number
   digest = 0
   readonly #router: Router
-  readonly #to: string | undefined
-  readonly #waits: boolean
+  readonly #route: Route
   readonly #sink: CallSink
   #target = ''
   #hint: string | undefined
@@ -46,19 +36,10 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   #settled = false
 
   constructor(router: Router, route: Route, sink: CallSink) {
+    super(route)
     this.#router = router
+    this.#route = route
     this.#sink = sink
-    this.method = route.method
-    this.key = route.key
-    this.#to = route.to
-    this.#waits = route.waits
-    this.body = route.body
-    this.idempotent = route.idempotent
-    this.deadline = route.deadline
-    this.trace = route.trace
-    this.tracestate = route.tracestate
-    this.input = route.input
-    this.bulk = route.bulk
     this.partition = route.key === undefined ? 0 : router.ports.table().partitionOf(route.key)
   }
 
@@ -66,7 +47,7 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     this.#stopWaiting()
     const { ports } = this.#router
     const table = ports.table()
-    const owner = this.#to ?? this.#hint ?? table.ownerOf(this.partition)
+    const owner = this.#route.to ?? this.#hint ?? table.ownerOf(this.partition)
     this.#hint = undefined
     this.digest = table.digest
     if (owner === undefined) {
@@ -157,7 +138,7 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     this.#router.counters.heldBack++
     const message = `the event loop of "${owner}", which owns the key, has not run for a second or more: the call was not sent`
     const error = failure('ERR_SHOAL_OVERLOADED', message, false)
-    if (this.#waits) this.#wait(error, Infinity)
+    if (this.#route.waits) this.#wait(error, Infinity)
     else this.#settle(error)
   }
 
@@ -183,7 +164,7 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   #mayRepeat(error: CallFailure): boolean {
     if (
       this.#router.closed ||
-      this.#to !== undefined ||
+      this.#route.to !== undefined ||
       !error.retryable ||
       error.code === 'ERR_SHOAL_TIMEOUT'
     )

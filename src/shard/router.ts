@@ -4,11 +4,9 @@
  * never circles. What cannot have run, or may run twice, is tried again until its deadline; everything else
  * fails with `mayHaveRun`.
  */
-import type { Clock, Millis, Random } from '../env.ts'
+import type { Clock, Random } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
-import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
-import type { Body } from '../wire/body.ts'
-import type { TraceContext } from '../wire/trace.ts'
+import type { CallContents, CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import { RetryBudget } from './budget.ts'
 import type { Cancellable } from './context.ts'
 import { Deadlines } from './deadlines.ts'
@@ -66,21 +64,10 @@ export interface RouterPorts {
 }
 
 /** What a caller asks for: a key to be routed by, or the name of a node. */
-export interface Route {
-  readonly method: string
-  readonly key: string | undefined
+export interface Route extends CallContents {
   readonly to: string | undefined
-  readonly body: Body
-  readonly idempotent: boolean
   /** Wait for an owner whose event loop is stuck, rather than fail. */
   readonly waits: boolean
-  readonly deadline: Millis
-  readonly trace: TraceContext | undefined
-  readonly tracestate: string | undefined
-  /** A stream from the caller follows. */
-  readonly input: boolean
-  /** The call yields to others. */
-  readonly bulk: boolean
 }
 
 /** How often a call may be passed on by nodes that do not own its key. */
