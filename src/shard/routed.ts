@@ -9,11 +9,11 @@ import { CarriedCall } from './carried.ts'
 import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
 import { failure } from './methods.ts'
+import { pauseMs, refusalsMax, repeatOf } from './policy.ts'
 import type { Route, Router } from './router.ts'
 
 /** How many hints of other nodes are followed without a pause. */
 const hintsMax = 2
-const backoffMs = { first: 10, max: 250 }
 
 export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Cancellable, Expiring {
   readonly hops = 0
@@ -26,6 +26,9 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
   #hint: string | undefined
   #hints = 0
   #pauses = 0
+  #refusals = 0
+  /** Whoever refused the call does not take it earlier. */
+  #notBefore: Millis = 0
   #timer: Timer | undefined
   #handle: Cancellable | undefined
   #last: CallFailure | undefined
@@ -56,6 +59,7 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
       )
       return
     }
+    if (this.#target === '') this.#router.budgets.of(owner).earn()
     this.#target = owner
     if (owner === ports.self) {
       if (this.key === undefined || ports.mayRun()) this.#runHere()
@@ -75,6 +79,8 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
    * learn that it is, and the pauses that grew while nobody could answer would be too long for that.
    */
   startOver(): void {
+    const { ports } = this.#router
+    if (ports.clock.now() < this.#notBefore && ports.table().ownerOf(this.partition) === this.#target) return
     this.#pauses = 0
     this.#hints = 0
     this.attempt()
@@ -126,6 +132,11 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
 
   #runHere(): void {
     const { ports, counters, here } = this.#router
+    const refusal = ports.refuses(this.method, ports.self)
+    if (refusal !== undefined) {
+      this.failed(refusal)
+      return
+    }
     counters.ranHere++
     this.#handle = ports.run(this, ports.self, this)
     if (this.#settled || this.#timer !== undefined) return
@@ -162,15 +173,20 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
   }
 
   #mayRepeat(error: CallFailure): boolean {
-    if (
-      this.#router.closed ||
-      this.#route.to !== undefined ||
-      !error.retryable ||
-      error.code === 'ERR_SHOAL_TIMEOUT'
-    )
-      return false
-    if (!error.mayHaveRun) return true
-    return this.idempotent && this.#router.budget.spend()
+    const router = this.#router
+    if (router.closed || this.#route.to !== undefined) return false
+    const repeat = repeatOf(error, this.idempotent)
+    if (repeat === 'never' || repeat === 'free') return repeat === 'free'
+    if (repeat === 'refused') {
+      const notBefore = router.ports.clock.now() + error.retryAfterMs
+      if (notBefore >= this.deadline || this.#refusals >= refusalsMax) return false
+      this.#refusals++
+      this.#notBefore = notBefore
+    }
+    const budget = router.budgets.of(this.#target)
+    const isPaid = repeat === 'refused' ? budget.spendRefused() : budget.spend()
+    if (!isPaid) router.counters.outOfBudget++
+    return isPaid
   }
 
   /** Goes straight to the owner that the other node named, a few times. */
@@ -184,9 +200,9 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     return true
   }
 
-  /** Waits until something is `unblocked`, or for `pauseMs`, whichever comes first. */
-  #wait(error: CallFailure, pauseMs: Millis = this.#nextPauseMs()): void {
-    const { clock } = this.#router.ports
+  /** Waits until something is `unblocked`, or for `forMs` (default: by policy.ts), whichever comes first. */
+  #wait(error: CallFailure, forMs?: Millis): void {
+    const { clock, random } = this.#router.ports
     const remaining = this.deadline - clock.now()
     if (remaining <= 0) {
       this.#settle(error)
@@ -200,13 +216,8 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
       return
     }
     this.#last = error
-    this.#timer = clock.setTimer(Math.min(pauseMs, remaining), () => this.#retry())
-  }
-
-  /** Pauses grow, and are jittered. */
-  #nextPauseMs(): Millis {
-    const pause = Math.min(backoffMs.first * 2 ** this.#pauses++, backoffMs.max)
-    return pause * (0.5 + this.#router.ports.random.u32() / 2 ** 33)
+    const pause = forMs ?? pauseMs(error, this.#pauses++, remaining, random)
+    this.#timer = clock.setTimer(Math.min(pause, remaining), () => this.#retry())
   }
 
   #retry(): void {
