@@ -39,6 +39,8 @@ export interface NodeStats {
     readonly held: number
     /** Handlers that run now. */
     readonly running: number
+    /** Calls refused because they came more often than their method's `rate` allows, since the start. */
+    readonly rateLimited: number
   }
   /** Shut after a pause of this process: keyed calls wait until the view is checked. */
   readonly gate: {

@@ -92,6 +92,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
         mayRun: () => this.#cluster.gate.pass(),
         stuck: () => this.#cluster.stuck,
         send: (peer, request, sink) => this.#peers.call(peer, request, sink),
+        refuses: (method, caller) => this.#methods.refuses(method, caller),
         run: (request, caller, sink) => this.#methods.run(request, caller, sink),
       },
       limits,
@@ -144,7 +145,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     const { counters, waiting, held } = this.#router
     const { open, shuts } = this.#cluster.gate
     return {
-      router: { ...counters, waiting, held, running: this.#methods.running },
+      router: { ...counters, waiting, held, running: this.#methods.running, rateLimited: this.#methods.rateLimited },
       gate: { open, shuts },
       rpc: { ...this.#peers.stats, ...this.#peers.counters },
       membership,

@@ -30,6 +30,8 @@ export class Incoming implements IncomingCall {
   answered = false
   ranHere = false
   onCancel: (() => void) | undefined
+  /** Its place among the answers that wait. */
+  heldAt = -1
   /** Set by whoever drives the machine. */
   answerer: Answerer | undefined
   readonly #traceAt: number

@@ -113,13 +113,13 @@ export class Peers {
   /** Takes a stream from a listener. */
   accept(stream: ByteStream): void {
     this.#counters.accepted += 1
-    if (this.#closed || this.#halfOpen.size >= this.#config.limits.halfOpenMax) {
-      this.#counters.halfOpenShed += 1
+    if (this.#closed) {
       stream.listen({ connected() {}, data() {}, drained() {}, closed() {} })
       stream.destroy()
       return
     }
     this.#halfOpen.add(this.#link(stream, undefined))
+    if (this.#halfOpen.size > this.#config.limits.halfOpenMax) this.#shedHalfOpen()
   }
 
   /**
@@ -257,6 +257,15 @@ export class Peers {
     if (peer === undefined || this.#closed) return
     peer.ended(link, reason)
     this.#forget(peer)
+  }
+
+  /** A peer says hello at once: whoever has been silent for longest is the least likely to be one. */
+  #shedHalfOpen(): void {
+    const [oldest] = this.#halfOpen
+    if (oldest === undefined) return
+    this.#counters.halfOpenShed += 1
+    this.#halfOpen.delete(oldest)
+    oldest.stream.destroy()
   }
 
   #learn(name: string): Peer | undefined {

@@ -11,6 +11,7 @@ import { runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
 import { type CallContext, type Cancellable, Running, type RunningPorts } from './context.ts'
 import { Deadlines } from './deadlines.ts'
+import { checkRate, RateLimit, type RateOptions } from './rate.ts'
 
 /**
  * Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. A
@@ -21,6 +22,11 @@ export type Handler<Body, Reply> = (body: Body, context: CallContext) => Reply |
 export interface MethodOptions {
   /** Running it twice does what running it once does: such calls are repeated by themselves. Default false. */
   readonly idempotent?: boolean
+  /**
+   * How often callers may call it. A call beyond it is refused with `ERR_SHOAL_OVERLOADED` before it waits or runs, and
+   * `retryAfterMs` says when the next one is taken. Default: no limit.
+   */
+  readonly rate?: RateOptions
 }
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
@@ -41,6 +47,7 @@ export interface BodyCodec {
 interface Entry {
   readonly handler: Handler<unknown, unknown>
   readonly method: Method<unknown, unknown>
+  readonly rate: RateLimit | undefined
 }
 
 export class Methods {
@@ -50,6 +57,8 @@ export class Methods {
   readonly #ports: RunningPorts
   #running = 0
   #idle: (() => void)[] = []
+  #hasRates = false
+  #rateLimited = 0
 
   /** `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. */
   constructor(self: string, codec: BodyCodec, clock: Clock) {
@@ -77,8 +86,25 @@ export class Methods {
     if (this.#entries.has(name))
       throw new ShoalError('ERR_SHOAL_STATE', `method "${name}" has a handler already`)
     const method = { name, idempotent: options.idempotent ?? false }
-    this.#entries.set(name, { handler, method })
+    const rate = options.rate === undefined ? undefined : checkRate(name, options.rate)
+    this.#hasRates ||= rate !== undefined
+    this.#entries.set(name, { handler, method, rate: rate && new RateLimit(this.#ports.clock, rate) })
     return method
+  }
+
+  /** Calls that came more often than their method's rate allows. */
+  get rateLimited(): number {
+    return this.#rateLimited
+  }
+
+  /** Takes a call against the rate of its method; why it is refused, or `undefined`. Asked once, before it waits or runs. */
+  refuses(name: string, caller: string): CallFailure | undefined {
+    if (!this.#hasRates) return undefined
+    const retryAfterMs = this.#entries.get(name)?.rate?.take(caller) ?? 0
+    if (retryAfterMs === 0) return undefined
+    this.#rateLimited++
+    const message = `"${caller}" calls ${name} more often than "${this.#self}" allows: again in ${retryAfterMs} ms`
+    return { ...failure('ERR_SHOAL_OVERLOADED', message, false), retryAfterMs }
   }
 
   isIdempotent(name: string): boolean {
