@@ -190,8 +190,11 @@ export class Methods {
 
   #threw(request: CallRequest, running: Running, sink: CallSink, error: unknown): void {
     this.#done(running)
+    // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
     sink.failed(
-      failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true),
+      running.abandoned === undefined
+        ? failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true)
+        : failure('ERR_SHOAL_TIMEOUT', running.abandoned.message, true),
     )
   }
 
