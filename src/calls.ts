@@ -44,7 +44,7 @@ export class Calls {
           trace: options.traceparent === undefined ? undefined : parseTrace(options.traceparent),
           tracestate: undefined,
           input: false,
-          bulk: false,
+          bulk: options.bulk ?? false,
         },
         reply,
       )

@@ -17,6 +17,7 @@ import { checkOptions, checkSeeds, checkTimeout, type NodeConfig, type NodeOptio
 import { checkText } from './request.ts'
 import type { Member } from './roster.ts'
 import { Peers } from './rpc/peers.ts'
+import { Admission } from './shard/admission.ts'
 import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
 import { Router } from './shard/router.ts'
@@ -38,6 +39,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   readonly name: string
   readonly #config: NodeConfig
   readonly #env: Env
+  readonly #admission: Admission
   readonly #methods: Methods
   readonly #cluster: Cluster
   readonly #peers: Peers
@@ -57,7 +59,14 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#config = config
     this.#env = env
     this.name = name
-    this.#methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, clock)
+    this.#admission = new Admission(config.limits, config.admission, {
+      self: name,
+      clock,
+      random,
+      notice: (level, code, message, detail) => this.#notice({ level, code, message, detail }),
+    })
+    const codec = { encode: encodeBody, decode: decodeBody, copy: copyBody }
+    this.#methods = new Methods(name, codec, clock, this.#admission)
     this.#cluster = new Cluster({ name, boot }, config, env, {
       changed: (roster) => this.#peers.update(roster.peers()),
       unblocked: () => {
@@ -92,6 +101,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
         run: (request, caller, sink) => this.#methods.run(request, caller, sink),
       },
       limits,
+      this.#admission,
     )
     this.#calls = new Calls(config, clock, this.#methods, this.#router)
   }
@@ -143,6 +153,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     return {
       router: { ...counters, waiting, held, running: this.#methods.running },
       gate: { open, shuts },
+      admission: this.#admission.stats,
       rpc: { ...this.#peers.stats, ...this.#peers.counters },
       membership,
     }

@@ -15,7 +15,7 @@ const headerBytesMax = 1024
 
 /** The name of the method; throws `ERR_SHOAL_OPTION`, and `ERR_SHOAL_TOO_LARGE` for a key that is too long. */
 export function checkRequest<Body, Reply>(
-  { method, key, to, traceparent, whenStalled }: RequestOptions<Body, Reply>,
+  { method, key, to, traceparent, whenStalled, bulk }: RequestOptions<Body, Reply>,
   keyBytesMax: number,
 ): string {
   const name: unknown = typeof method === 'string' ? method : method?.name
@@ -26,6 +26,7 @@ export function checkRequest<Body, Reply>(
   if (whenStalled !== undefined && whenStalled !== 'wait' && whenStalled !== 'fail') {
     throw wrong(`whenStalled: expected 'wait' or 'fail'`)
   }
+  if (bulk !== undefined && typeof bulk !== 'boolean') throw wrong('bulk: expected true or false')
   if (traceparent !== undefined && !isText(traceparent, traceBytesMax)) {
     throw wrong(`traceparent: expected text of at most ${traceBytesMax} bytes`)
   }

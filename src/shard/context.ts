@@ -36,6 +36,11 @@ export class Running implements CallContext, Cancellable {
     this.caller = caller
   }
 
+  /** Its caller gave up. */
+  get cancelled(): boolean {
+    return this.#cancelled
+  }
+
   get method(): string {
     return this.#request.method
   }

@@ -7,6 +7,7 @@ import type { Clock } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
+import type { Admission } from './admission.ts'
 import { type CallContext, type Cancellable, Running } from './context.ts'
 
 /**
@@ -18,6 +19,11 @@ export type Handler<Body, Reply> = (body: Body, context: CallContext) => Reply |
 export interface MethodOptions {
   /** Running it twice does what running it once does: such calls are repeated by themselves. Default false. */
   readonly idempotent?: boolean
+  /**
+   * The handler waits for something that happens elsewhere (a long poll, a lock): it does not count towards the concurrency
+   * limit, however long it takes. Default false.
+   */
+  readonly longPoll?: boolean
 }
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
@@ -38,6 +44,7 @@ export interface BodyCodec {
 interface Entry {
   readonly handler: Handler<unknown, unknown>
   readonly method: Method<unknown, unknown>
+  readonly longPoll: boolean
 }
 
 export class Methods {
@@ -45,14 +52,19 @@ export class Methods {
   readonly #self: string
   readonly #codec: BodyCodec
   readonly #clock: Clock
+  readonly #admission: Admission | undefined
   #running = 0
   #idle: (() => void)[] = []
 
-  /** `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. */
-  constructor(self: string, codec: BodyCodec, clock: Clock) {
+  /**
+   * `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. `admission`
+   * hears of handlers that do not return at once.
+   */
+  constructor(self: string, codec: BodyCodec, clock: Clock, admission?: Admission) {
     this.#self = self
     this.#codec = codec
     this.#clock = clock
+    this.#admission = admission
   }
 
   /** Handlers that have not answered yet. */
@@ -74,7 +86,7 @@ export class Methods {
     if (this.#entries.has(name))
       throw new ShoalError('ERR_SHOAL_STATE', `method "${name}" has a handler already`)
     const method = { name, idempotent: options.idempotent ?? false }
-    this.#entries.set(name, { handler, method })
+    this.#entries.set(name, { handler, method, longPoll: options.longPoll ?? false })
     return method
   }
 
@@ -126,9 +138,17 @@ export class Methods {
       return running
     }
     if (reply instanceof Promise) {
+      const admission = this.#admission
+      const slot = admission?.begin(request.method, caller, entry.longPoll)
       reply.then(
-        (value) => this.#finish(request, caller, sink, value),
-        (error: unknown) => this.#threw(request, sink, error),
+        (value) => {
+          if (slot !== undefined) admission?.end(slot, false, running.cancelled)
+          this.#finish(request, caller, sink, value)
+        },
+        (error: unknown) => {
+          if (slot !== undefined) admission?.end(slot, true, running.cancelled)
+          this.#threw(request, sink, error)
+        },
       )
     } else {
       this.#finish(request, caller, sink, reply)

@@ -9,6 +9,7 @@ import type { TraceContext } from '../wire/trace.ts'
 import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
 import { failure } from './methods.ts'
+import { QueuedOwn } from './queued.ts'
 import type { Route, Router } from './router.ts'
 
 /** How many hints of other nodes are followed without a pause. */
@@ -41,6 +42,8 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   #last: CallFailure | undefined
   #mayHaveRun = false
   #runsHere = false
+  /** It waits for its turn to run here. */
+  #queued: QueuedOwn | undefined
   /** What came of it here, while this node may not tell. */
   #kept: Body | CallFailure | undefined
   #settled = false
@@ -63,6 +66,17 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   }
 
   attempt(): void {
+    this.#attempt(false)
+  }
+
+  /** Its turn to run here has come. */
+  resume(): void {
+    this.#leaveHere()
+    this.#attempt(true)
+  }
+
+  /** `admitted`: it has had its wait. */
+  #attempt(admitted: boolean): void {
     this.#stopWaiting()
     const { ports } = this.#router
     const table = ports.table()
@@ -77,7 +91,7 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     }
     this.#target = owner
     if (owner === ports.self) {
-      if (this.key === undefined || ports.mayRun()) this.#runHere()
+      if (this.key === undefined || ports.mayRun()) this.#admit(admitted)
       else {
         this.#router.counters.gated++
         this.#wait(unsure(owner), Infinity)
@@ -117,6 +131,11 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
 
   /** The deadline passed while the handler ran in this process. */
   expire(): void {
+    if (this.#queued !== undefined) {
+      const message = 'the call waited to run on this node until its deadline'
+      this.failed(failure('ERR_SHOAL_TIMEOUT', message, false), true)
+      return
+    }
     this.#handle?.cancel()
     const message = `no reply from ${this.method} on this node within its deadline`
     this.failed(failure('ERR_SHOAL_TIMEOUT', message, true), true)
@@ -141,6 +160,19 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     this.#stopWaiting()
     this.#leaveHere()
     this.#handle?.cancel()
+  }
+
+  #admit(admitted: boolean): void {
+    const { admission, ports, here } = this.#router
+    if (admitted || admission.enter()) {
+      this.#runHere()
+      return
+    }
+    const queued = new QueuedOwn(this.#router, this)
+    this.#queued = queued
+    this.#runsHere = true
+    here.add(this)
+    admission.wait(queued, ports.self)
   }
 
   #runHere(): void {
@@ -174,6 +206,10 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     if (this.#kept !== undefined) {
       this.#kept = undefined
       this.#router.unkeep(this)
+    }
+    if (this.#queued !== undefined) {
+      this.#router.admission.leave(this.#queued)
+      this.#queued = undefined
     }
     if (!this.#runsHere) return
     this.#runsHere = false
