@@ -76,9 +76,15 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
       call: (incoming) => this.#router.receive(incoming),
       mayAnswer: () => this.#cluster.gate.pass(),
+      reachable: () => this.#router.unblocked(),
       evidence: (peer, kind) => this.#cluster.evidence(peer, kind),
       notice: ({ kind, code, message, peer, remote }) =>
-        this.#notice({ level: 'warn', code: kind, message, detail: { reason: code, peer, remote } }),
+        this.#notice({
+          level: kind === 'breakerClosed' ? 'info' : 'warn',
+          code: kind,
+          message,
+          detail: { reason: code, peer, remote },
+        }),
     })
     this.#router = new Router(
       {
@@ -142,7 +148,13 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     const { counters, waiting, held } = this.#router
     const { open, shuts } = this.#cluster.gate
     return {
-      router: { ...counters, waiting, held, running: this.#methods.running, rateLimited: this.#methods.rateLimited },
+      router: {
+        ...counters,
+        waiting,
+        held,
+        running: this.#methods.running,
+        rateLimited: this.#methods.rateLimited,
+      },
       gate: { open, shuts },
       rpc: { ...this.#peers.stats, ...this.#peers.counters },
       membership,
