@@ -129,13 +129,13 @@ export class Peers {
   /** Takes a stream from a listener. */
   accept(stream: ByteStream): void {
     this.#counters.accepted += 1
-    if (this.#closed || this.#halfOpen.size >= this.#config.limits.halfOpenMax) {
-      this.#counters.halfOpenShed += 1
+    if (this.#closed) {
       stream.listen({ connected() {}, data() {}, drained() {}, closed() {} })
       stream.destroy()
       return
     }
     this.#halfOpen.add(this.#link(stream, undefined))
+    if (this.#halfOpen.size > this.#config.limits.halfOpenMax) this.#shedHalfOpen()
   }
 
   /**
@@ -298,6 +298,15 @@ export class Peers {
 
   #breakerNotice(kind: RpcNotice['kind'], code: RpcNotice['code'], message: string, peer: Peer): void {
     this.#handler.notice({ kind, code, message, peer: peer.name, remote: peer.info?.address ?? '' })
+  }
+
+  /** A peer says hello at once: whoever has been silent for longest is the least likely to be one. */
+  #shedHalfOpen(): void {
+    const [oldest] = this.#halfOpen
+    if (oldest === undefined) return
+    this.#counters.halfOpenShed += 1
+    this.#halfOpen.delete(oldest)
+    oldest.stream.destroy()
   }
 
   #learn(name: string): Peer | undefined {
