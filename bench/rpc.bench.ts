@@ -22,9 +22,10 @@ import { type Cell, cellOf, type Report, tables, yardstick } from './rpc/report.
 import type { BodyName, Side } from './rpc/side.ts'
 import { sides } from './rpc/sides.ts'
 
+/** Before each round. */
 const warmSeconds = 0.08
-/** Before the first round: each side's code is compiled. */
-const firstSeconds = 0.4
+/** Before the first round of all: code is compiled, which takes some thousands of calls. */
+const firstSeconds = 1.5
 
 interface Plan {
   readonly rounds: number
@@ -61,7 +62,7 @@ async function measure(
     const order = [...all.slice(shift), ...all.slice(0, shift)]
     if (round % 2 === 1) order.reverse()
     for (const processes of order) {
-      await processes.run({ body, depth, seconds: round === 0 ? firstSeconds : warmSeconds })
+      await processes.run({ body, depth, seconds: warmSeconds })
       measured.get(processes.side.name)?.push(await processes.run({ body, depth, seconds: plan.seconds }))
     }
   }
@@ -73,7 +74,11 @@ async function run(plan: Plan, wanted: readonly Side[]): Promise<Report> {
   const all = wanted.map((side) => new Processes(side))
   const cells: Cell[] = []
   try {
-    for (const processes of all) await processes.start()
+    for (const processes of all) {
+      await processes.start()
+      for (const body of plan.bodies)
+        await processes.run({ body, depth: 64, seconds: firstSeconds / plan.bodies.length })
+    }
     for (const body of plan.bodies) {
       for (const depth of plan.depths) cells.push(...(await measure(all, body, depth, plan)))
     }

@@ -71,7 +71,8 @@ function echoBy(client: Dispatcher): Load {
 
 export const httpClient: Side = {
   name: 'undici-client',
-  settings: 'undici 7.30 `Client` with `pipelining: 256`, requests `idempotent` and not `blocking`, one connection, against node:http, keep-alive',
+  settings:
+    'undici 7.30 `Client` with `pipelining: 256`, requests `idempotent` and not `blocking`, one connection, against node:http, keep-alive',
   packages: ['undici'],
   servers: [serve],
   connect([server]) {
