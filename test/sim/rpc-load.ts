@@ -55,7 +55,8 @@ function serve(watched: WatchedNode, random: SeededRandom): void {
   const { node } = watched
   const { clock } = node
   const checked = ({ token, bytes, load }: Ask): Answer => {
-    if (!isPattern(load, token, load.length)) broken(watched, `a call of token ${token} came with other bytes`)
+    if (!isPattern(load, token, load.length))
+      broken(watched, `a call of token ${token} came with other bytes`)
     return { token, by: node.name, load: patternOf(token, bytes) }
   }
   const after = (ms: number, ask: Ask): Promise<Answer> =>
@@ -97,12 +98,7 @@ function request(
 }
 
 /** Sometimes many at once. */
-function load(
-  watched: WatchedNode,
-  random: SeededRandom,
-  everyMs: number,
-  goesOn: () => boolean,
-): void {
+function load(watched: WatchedNode, random: SeededRandom, everyMs: number, goesOn: () => boolean): void {
   const { clock } = watched.node
   const next = (): void => {
     if (!goesOn()) return
@@ -117,7 +113,18 @@ function one(watched: WatchedNode, random: SeededRandom): void {
   const { clock, name, members } = watched.node
   const token = random.u32()
   const bytes = random.pick(sizes)
-  const method = random.pick(['read', 'read', 'write', 'write', 'work', 'seek', 'fail', 'hang', 'nest', 'none'])
+  const method = random.pick([
+    'read',
+    'read',
+    'write',
+    'write',
+    'work',
+    'seek',
+    'fail',
+    'hang',
+    'nest',
+    'none',
+  ])
   const { key, ...rest } = request(token, patternOf(token, random.pick(sizes)), bytes, keyOf(random), method)
   const to = random.chance(0.2) ? (random.pick(members).name ?? name) : undefined
   const aborts = random.chance(0.1) ? new AbortController() : undefined
@@ -136,8 +143,10 @@ function one(watched: WatchedNode, random: SeededRandom): void {
   }
   watched.request<Ask, Answer>(options).then(
     (answer) => {
-      if (answer.token !== token) broken(watched, `a call got the answer of another: token ${answer.token}, not ${token}`)
-      else if (!isPattern(answer.load, token, bytes)) broken(watched, `the answer of token ${token} has other bytes`)
+      if (answer.token !== token)
+        broken(watched, `a call got the answer of another: token ${answer.token}, not ${token}`)
+      else if (!isPattern(answer.load, token, bytes))
+        broken(watched, `the answer of token ${token} has other bytes`)
     },
     () => {},
   )
