@@ -3,6 +3,7 @@ import type { MemberChange, MembershipStats } from './membership.ts'
 import type { Member } from './roster.ts'
 import type { RpcStats } from './rpc/peers.ts'
 import type { RpcCounters } from './rpc/stats.ts'
+import type { HedgeOptions } from './shard/hedge.ts'
 import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
 
@@ -80,6 +81,12 @@ export interface RequestOptions<Body, Reply> extends WaitOptions {
   readonly whenStalled?: 'wait' | 'fail'
   /** The call may run twice. Default: as the method was registered on this node, else false. */
   readonly idempotent?: boolean
+  /**
+   * Makes the call once more when it has no reply after the time that 95 % (`quantile`) of this method's calls take, as this
+   * node has seen them. The first outcome wins, the other attempt is cancelled; both may run, so the call must be idempotent
+   * (else `ERR_SHOAL_OPTION`). Paid for by the retry budget. Default false.
+   */
+  readonly hedge?: boolean | HedgeOptions
   /** W3C `traceparent`, handed to the handler. */
   readonly traceparent?: string
 }

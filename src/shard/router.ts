@@ -42,6 +42,10 @@ export interface RouterCounters {
   retried: number
   /** This node's calls that failed because the retry budget of their peer was spent. */
   outOfBudget: number
+  /** Second attempts of hedged calls. */
+  hedged: number
+  /** Of those, which replied first. */
+  hedgesWon: number
   /** How often a keyed call had to wait, or wait on, because this process had paused. */
   gated: number
   /** This node's calls that were not sent because their owner's event loop is stuck. */
@@ -96,6 +100,8 @@ export class Router {
     notOwner: 0,
     retried: 0,
     outOfBudget: 0,
+    hedged: 0,
+    hedgesWon: 0,
     gated: 0,
     heldBack: 0,
   }
@@ -119,7 +125,7 @@ export class Router {
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
-  route(route: Route, sink: CallSink): Cancellable {
+  route(route: Route, sink: CallSink): RoutedCall {
     this.counters.routed++
     const call = new RoutedCall(this, route, sink)
     call.attempt()

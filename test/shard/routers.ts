@@ -39,6 +39,11 @@ export class Routers {
   readonly clock: HandClock = new HandClock()
   /** Every call that went from one router to another, in order. */
   readonly sent: Sent[] = []
+  /** Which of them their callers gave up, in the same order. */
+  get cancelled(): boolean[] {
+    return this.#incoming.map(({ cancelled }) => cancelled)
+  }
+
   /** Where each method ran, in order. */
   readonly ran: string[] = []
   readonly tables: Map<string, RingTable> = new Map()
@@ -49,6 +54,7 @@ export class Routers {
   /** What happens while a handler runs. */
   whileItRuns: () => void = () => {}
   readonly #routers = new Map<string, Router>()
+  readonly #incoming: Incoming[] = []
   /** Calls that a router took and has not answered, cancelled ones included: each holds a place there. */
   unanswered = 0
   /** Peers that answer nothing, or fail every call with this. */
@@ -150,6 +156,7 @@ export class Routers {
     this.sent.push({ from, to, request, sink })
     const broken = this.broken.get(to)
     const incoming = new Incoming(from, request, this.clock, sink, () => this.unanswered--)
+    this.#incoming.push(incoming)
     if (broken === 'silent') return incoming
     if (broken !== undefined || !this.#routers.has(to)) {
       const error = broken ?? failure('ERR_SHOAL_DISCONNECTED', `no connection to ${to}`, false)
