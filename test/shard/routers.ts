@@ -4,6 +4,7 @@ import { buildRing, type RingMember, type RingTable } from '../../src/ring/ring.
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../../src/rpc/call.ts'
 import type { CallContext, Cancellable } from '../../src/shard/context.ts'
 import { failure, Methods } from '../../src/shard/methods.ts'
+import type { RateOptions } from '../../src/shard/rate.ts'
 import { Router, type RouterLimits } from '../../src/shard/router.ts'
 import { SeededRandom } from '../../src/sim/random.ts'
 import { type Body, copyBody, decodeBody, encodeBody } from '../../src/wire/body.ts'
@@ -60,10 +61,16 @@ export class Routers {
   /** Peers that answer nothing, or fail every call with this. */
   readonly broken: Map<string, CallFailure | 'silent'> = new Map()
 
-  constructor(names: readonly string[], table: RingTable, limits: Partial<RouterLimits> = {}) {
+  /** `rates`: of methods, on every node. */
+  constructor(
+    names: readonly string[],
+    table: RingTable,
+    limits: Partial<RouterLimits> = {},
+    rates: { readonly where?: RateOptions } = {},
+  ) {
     for (const name of names) {
       this.tables.set(name, table)
-      this.#routers.set(name, this.#make(name, limits))
+      this.#routers.set(name, this.#make(name, limits, rates.where))
     }
   }
 
@@ -108,9 +115,9 @@ export class Routers {
     return { outcomes, handle }
   }
 
-  #make(name: string, limits: Partial<RouterLimits>): Router {
+  #make(name: string, limits: Partial<RouterLimits>, rate: RateOptions | undefined): Router {
     const methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, this.clock)
-    methods.register('where', () => this.#note(name), {})
+    methods.register('where', () => this.#note(name), rate === undefined ? {} : { rate })
     methods.register(
       'throws',
       () => {
