@@ -98,7 +98,10 @@ test('a Buffer is copied like any other bytes', async () => {
     kept.push(body as Uint8Array)
     return Buffer.from(body as Uint8Array)
   })
-  methods.run(requestOf(encodeBody(sent)), 'self', { replied() {}, failed: ({ message }) => assert.fail(message) })
+  methods.run(requestOf(encodeBody(sent)), 'self', {
+    replied() {},
+    failed: ({ message }) => assert.fail(message),
+  })
   kept[0]?.fill(9)
   assert.ok(sent.every((byte) => byte === 1))
   assert.equal(kept[0]?.constructor, Uint8Array, 'as it would be from another node')
@@ -138,6 +141,7 @@ test('a handler that was given up aborts its own calls with an error that admits
     return new Promise(() => {})
   })
   methods.run(requestOf(), 'other', { replied() {}, failed() {} }).cancel()
-  const { code, mayHaveRun } = signals[0]?.reason as ShoalError
+  const [{ reason }] = signals as [AbortSignal]
+  const { code, mayHaveRun } = reason as ShoalError
   assert.deepEqual([code, mayHaveRun], ['ERR_SHOAL_TIMEOUT', true])
 })
