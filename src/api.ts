@@ -3,6 +3,7 @@ import type { MemberChange, MembershipStats } from './membership.ts'
 import type { Member } from './roster.ts'
 import type { RpcStats } from './rpc/peers.ts'
 import type { RpcCounters } from './rpc/stats.ts'
+import type { AdmissionStats } from './shard/admission.ts'
 import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
 
@@ -48,6 +49,8 @@ export interface NodeStats {
     /** How often it was shut. */
     readonly shuts: number
   }
+  /** Calls that run and wait to run on this node. */
+  readonly admission: AdmissionStats
   readonly rpc: RpcStats & Readonly<RpcCounters>
   readonly membership: MembershipStats
 }
@@ -92,4 +95,6 @@ export interface RequestOptions<Body, Reply> extends WaitOptions {
    * Default false. Outside of handlers there is nothing to inherit.
    */
   readonly detached?: boolean
+  /** The call yields to others: it runs when nobody else waits where it runs, and is the first to be refused. Default false. */
+  readonly bulk?: boolean
 }

@@ -69,7 +69,7 @@ export class Calls {
           trace,
           tracestate: watched === undefined ? stateOf(options, scope, known) : fitted(watched.tracestate),
           input: false,
-          bulk: false,
+          bulk: options.bulk ?? false,
         },
         reply,
       )

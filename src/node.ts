@@ -18,6 +18,7 @@ import { checkText } from './request.ts'
 import type { Member } from './roster.ts'
 import { Peers } from './rpc/peers.ts'
 import { runOutside } from './scope.ts'
+import { Admission } from './shard/admission.ts'
 import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
 import { Router } from './shard/router.ts'
@@ -40,6 +41,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   readonly name: string
   readonly #config: NodeConfig
   readonly #env: Env
+  readonly #admission: Admission
   readonly #methods: Methods
   readonly #cluster: Cluster
   readonly #peers: Peers
@@ -60,7 +62,14 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#config = config
     this.#env = env
     this.name = name
-    this.#methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, clock)
+    this.#admission = new Admission(config.limits, config.admission, {
+      self: name,
+      clock,
+      random,
+      notice: (level, code, message, detail) => this.#notice({ level, code, message, detail }),
+    })
+    const codec = { encode: encodeBody, decode: decodeBody, copy: copyBody }
+    this.#methods = new Methods(name, codec, clock, this.#admission)
     this.#cluster = new Cluster({ name, boot }, config, env, {
       changed: (roster) => this.#peers.update(roster.peers()),
       unblocked: () => {
@@ -79,9 +88,15 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
       call: (incoming) => this.#router.receive(incoming),
       mayAnswer: () => this.#cluster.gate.pass(),
+      reachable: () => this.#router.unblocked(),
       evidence: (peer, kind) => this.#cluster.evidence(peer, kind),
       notice: ({ kind, code, message, peer, remote }) =>
-        this.#notice({ level: 'warn', code: kind, message, detail: { reason: code, peer, remote } }),
+        this.#notice({
+          level: kind === 'breakerClosed' ? 'info' : 'warn',
+          code: kind,
+          message,
+          detail: { reason: code, peer, remote },
+        }),
     })
     this.#router = new Router(
       {
@@ -96,6 +111,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
         run: (request, caller, sink) => this.#methods.run(request, caller, sink),
       },
       limits,
+      this.#admission,
     )
     this.#calls = new Calls(config, clock, this.#methods, this.#router, new TraceIds(bootBytes))
   }
@@ -145,8 +161,15 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     const { counters, waiting, held } = this.#router
     const { open, shuts } = this.#cluster.gate
     return {
-      router: { ...counters, waiting, held, running: this.#methods.running, rateLimited: this.#methods.rateLimited },
+      router: {
+        ...counters,
+        waiting,
+        held,
+        running: this.#methods.running,
+        rateLimited: this.#methods.rateLimited,
+      },
       gate: { open, shuts },
+      admission: this.#admission.stats,
       rpc: { ...this.#peers.stats, ...this.#peers.counters },
       membership,
     }

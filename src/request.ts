@@ -12,7 +12,7 @@ const headerBytesMax = 1024
 
 /** The name of the method; throws `ERR_SHOAL_OPTION`, and `ERR_SHOAL_TOO_LARGE` for a key that is too long. */
 export function checkRequest<Body, Reply>(
-  { method, key, to, traceparent, tracestate, whenStalled }: RequestOptions<Body, Reply>,
+  { method, key, to, traceparent, tracestate, whenStalled, bulk }: RequestOptions<Body, Reply>,
   keyBytesMax: number,
 ): string {
   const name: unknown = typeof method === 'string' ? method : method?.name
@@ -23,6 +23,7 @@ export function checkRequest<Body, Reply>(
   if (whenStalled !== undefined && whenStalled !== 'wait' && whenStalled !== 'fail') {
     throw wrong(`whenStalled: expected 'wait' or 'fail'`)
   }
+  if (bulk !== undefined && typeof bulk !== 'boolean') throw wrong('bulk: expected true or false')
   if (traceparent !== undefined) checkHeader('traceparent', traceparent)
   if (tracestate !== undefined) checkHeader('tracestate', tracestate)
   return name

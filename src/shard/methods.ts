@@ -9,6 +9,7 @@ import { retryableByNature, ShoalError } from '../errors.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
 import { runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
+import type { Admission } from './admission.ts'
 import { type CallContext, type Cancellable, Running, type RunningPorts } from './context.ts'
 import { Deadlines } from './deadlines.ts'
 import { checkRate, RateLimit, type RateOptions } from './rate.ts'
@@ -27,6 +28,11 @@ export interface MethodOptions {
    * `retryAfterMs` says when the next one is taken. Default: no limit.
    */
   readonly rate?: RateOptions
+  /**
+   * The handler waits for something that happens elsewhere (a long poll, a lock): it does not count towards the concurrency
+   * limit, however long it takes. Default false.
+   */
+  readonly longPoll?: boolean
 }
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
@@ -48,6 +54,7 @@ interface Entry {
   readonly handler: Handler<unknown, unknown>
   readonly method: Method<unknown, unknown>
   readonly rate: RateLimit | undefined
+  readonly longPoll: boolean
 }
 
 export class Methods {
@@ -55,16 +62,21 @@ export class Methods {
   readonly #self: string
   readonly #codec: BodyCodec
   readonly #ports: RunningPorts
+  readonly #admission: Admission | undefined
   #running = 0
   #idle: (() => void)[] = []
   #hasRates = false
   #rateLimited = 0
 
-  /** `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. */
-  constructor(self: string, codec: BodyCodec, clock: Clock) {
+  /**
+   * `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. `admission`
+   * hears of handlers that do not return at once.
+   */
+  constructor(self: string, codec: BodyCodec, clock: Clock, admission?: Admission) {
     this.#self = self
     this.#codec = codec
     this.#ports = { clock, deadlines: new Deadlines(clock) }
+    this.#admission = admission
   }
 
   /** Handlers that have not answered yet. */
@@ -88,7 +100,8 @@ export class Methods {
     const method = { name, idempotent: options.idempotent ?? false }
     const rate = options.rate === undefined ? undefined : checkRate(name, options.rate)
     this.#hasRates ||= rate !== undefined
-    this.#entries.set(name, { handler, method, rate: rate && new RateLimit(this.#ports.clock, rate) })
+    const limit = rate && new RateLimit(this.#ports.clock, rate)
+    this.#entries.set(name, { handler, method, rate: limit, longPoll: options.longPoll ?? false })
     return method
   }
 
@@ -157,9 +170,17 @@ export class Methods {
       return running
     }
     if (reply instanceof Promise) {
+      const admission = this.#admission
+      const slot = admission?.begin(request.method, caller, entry.longPoll)
       reply.then(
-        (value) => this.#finish(request, running, sink, value),
-        (error: unknown) => this.#threw(request, running, sink, error),
+        (value) => {
+          if (slot !== undefined) admission?.end(slot, false, running.cancelled)
+          this.#finish(request, running, sink, value)
+        },
+        (error: unknown) => {
+          if (slot !== undefined) admission?.end(slot, true, running.cancelled)
+          this.#threw(request, running, sink, error)
+        },
       )
     } else {
       this.#finish(request, running, sink, reply)
