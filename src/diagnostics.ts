@@ -36,7 +36,7 @@ export interface CallMessage extends TracedMessage {
   readonly explicit: boolean
   /** Where the latest attempt went; `undefined` before the first, or when no node owned the key. */
   readonly peer: string | undefined
-  /** How often it was sent, held back, or run here. 0 when the request itself was wrong. */
+  /** How often it was sent, or admitted here; waiting is no attempt. 0 when the request itself was wrong. */
   readonly attempts: number
   /** The reply, once it has arrived. */
   readonly result?: unknown

@@ -216,6 +216,30 @@ test('a call of a peer that waits until this node is sure of its view tells how 
   }
 })
 
+test('a call that waits because others run tells of its wait, also when its caller gives up', async () => {
+  const limits = { concurrencyMin: 1, concurrencyMax: 1 }
+  await using trio = await Trio.start({ slow: (node) => sleep(node, 50) }, 1, { limits })
+  using ear = new Ear<QueueMessage>('shoal:queue')
+  const controller = new AbortController()
+  const { signal } = controller
+  const calls = [{}, {}, { signal }, {}].map((more) => trio.call({ method: 'slow', to: 'n2', ...more }))
+  await trio.sim.run(10)
+  controller.abort('enough')
+  const outcomes = []
+  for (const called of calls) outcomes.push(await trio.outcome(called))
+  const messages = [...new Set(ear.heard.map(({ message }) => message))]
+  const ends = messages.map((message) => [
+    ...ear.heard.filter((heard) => heard.message === message).map(({ event }) => event),
+    (message.error as ShoalError | undefined)?.code,
+  ])
+  const [waited, cancelled] = ends
+  assert.deepEqual(waited, ['start', 'end', 'asyncStart', 'asyncEnd', undefined])
+  assert.deepEqual(cancelled, ['start', 'end', 'error', 'asyncStart', 'asyncEnd', 'ERR_SHOAL_TIMEOUT'])
+  for (const { node, caller, reason } of messages) {
+    assert.deepEqual({ node, caller, reason }, { node: 'n2', caller: 'n1', reason: 'load' })
+  }
+})
+
 test('calls that nobody listens to make no message', async () => {
   await using trio = await Trio.start({ m: () => 1 })
   // Nothing was heard by a listener that came and went.
