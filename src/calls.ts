@@ -38,8 +38,9 @@ export class Calls {
     const name = typeof method === 'string' ? method : method?.name
     const scope = currentScope()
     const trace = traceOf(options, scope)
-    const inherited = { trace, tracestate: stateOf(options, scope, trace) }
-    const watched = new WatchedCall(this.#router.ports.self, name, key, to, inherited)
+    const explicit = trace !== undefined && trace !== scope?.trace
+    const span = { trace, tracestate: stateOf(options, scope, trace), explicit }
+    const watched = new WatchedCall(this.#router.ports.self, name, key, to, span)
     return watchCall(watched, () => this.#request(options, watched))
   }
 
@@ -112,7 +113,7 @@ function stateOf(
   trace: TraceContext | undefined,
 ): string | undefined {
   if (trace === undefined) return undefined
-  return trace === scope?.trace ? scope.tracestate : fitted(options.tracestate)
+  return fitted(trace === scope?.trace ? scope.tracestate : options.tracestate)
 }
 
 function fitted(tracestate: unknown): string | undefined {

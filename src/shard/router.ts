@@ -196,7 +196,7 @@ export class Router {
     const error = failure('ERR_SHOAL_DISCONNECTED', message, false)
     this.admission.close(error)
     for (const call of [...this.#waiting]) call.failed(error, true)
-    for (const incoming of this.#held.takeAll()) incoming.fail(error)
+    for (const incoming of this.#held.takeAll(error)) incoming.fail(error)
     for (const call of [...this.#answers]) call.failed({ ...error, mayHaveRun: true }, true)
   }
 
