@@ -3,6 +3,7 @@ import type { MemberChange, MembershipStats } from './membership.ts'
 import type { Member } from './roster.ts'
 import type { RpcStats } from './rpc/peers.ts'
 import type { RpcCounters } from './rpc/stats.ts'
+import type { AdmissionStats } from './shard/admission.ts'
 import type { HedgeOptions } from './shard/hedge.ts'
 import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
@@ -49,6 +50,8 @@ export interface NodeStats {
     /** How often it was shut. */
     readonly shuts: number
   }
+  /** Calls that run and wait to run on this node. */
+  readonly admission: AdmissionStats
   readonly rpc: RpcStats & Readonly<RpcCounters>
   readonly membership: MembershipStats
 }
@@ -87,6 +90,18 @@ export interface RequestOptions<Body, Reply> extends WaitOptions {
    * (else `ERR_SHOAL_OPTION`). Paid for by the retry budget. Default false.
    */
   readonly hedge?: boolean | HedgeOptions
-  /** W3C `traceparent`, handed to the handler. */
-  readonly traceparent?: string
+  /**
+   * W3C `traceparent`: the trace and span that make the call. Default: those of the call that the calling handler answers,
+   * else a new, unsampled trace. A malformed one counts as none, as W3C has it, for it may come straight from a header.
+   */
+  readonly traceparent?: string | undefined
+  /** W3C `tracestate` that came with `traceparent`, without which it is ignored. Cut to whole members within 512 bytes. */
+  readonly tracestate?: string | undefined
+  /**
+   * The call outlives the call in whose handler it is made: it inherits neither deadline nor cancellation, only the trace.
+   * Default false. Outside of handlers there is nothing to inherit.
+   */
+  readonly detached?: boolean
+  /** The call yields to others: it runs when nobody else waits where it runs, and is the first to be refused. Default false. */
+  readonly bulk?: boolean
 }

@@ -1,5 +1,6 @@
 /** The RPC of one node: a connection per peer, calls out, calls in. */
 import type { Address, ByteStream, Clock, Env, Millis, StreamClose } from '../env.ts'
+import { runOutside } from '../scope.ts'
 import type { GoawayCode } from '../wire/frame.ts'
 import { nonceBytes } from '../wire/frame.ts'
 import type { AlarmCount } from './alarm.ts'
@@ -234,7 +235,11 @@ export class Peers {
   #dial(name: string, info: PeerInfo): Link | undefined {
     this.#counters.dials += 1
     try {
-      return this.#link(this.#env.network.dial(info.address), name)
+      // The handler whose call is the first to need it must not be remembered by it.
+      return this.#link(
+        runOutside(() => this.#env.network.dial(info.address)),
+        name,
+      )
     } catch {
       // The address came from another node; one that cannot be parsed is a failed dial.
       return undefined

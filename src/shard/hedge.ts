@@ -78,7 +78,7 @@ export class Hedges {
   }
 
   /** As `Router.route`. */
-  route(route: Route, hedge: Hedge, sink: CallSink): Cancellable {
+  route(route: Route, hedge: Hedge, sink: CallSink): HedgedCall {
     const call = new HedgedCall(this, route, hedge, sink)
     call.start()
     return call
@@ -94,7 +94,7 @@ export class Hedges {
   }
 }
 
-class HedgedCall implements CallSink, Cancellable, Expiring {
+export class HedgedCall implements CallSink, Cancellable, Expiring {
   /** When the second attempt is due. */
   readonly deadline: Millis
   readonly #hedges: Hedges
@@ -105,6 +105,8 @@ class HedgedCall implements CallSink, Cancellable, Expiring {
   #first: RoutedCall | undefined
   /** While it is under way. */
   #second: SecondAttempt | undefined
+  /** How many were made. */
+  #seconds = 0
   /** A second attempt that failed may have. */
   #mayHaveRun = false
   /** What the first attempt failed with, while the second is under way. */
@@ -121,6 +123,16 @@ class HedgedCall implements CallSink, Cancellable, Expiring {
     this.deadline = this.#startedAt + waitMs
   }
 
+  /** Where the latest attempt of the first path went. */
+  get peer(): string | undefined {
+    return this.#first?.peer
+  }
+
+  /** Both paths together. */
+  get attempts(): number {
+    return (this.#first?.attempts ?? 0) + this.#seconds
+  }
+
   start(): void {
     const { due, router } = this.#hedges
     this.#first = router.route(this.#route, this)
@@ -131,13 +143,14 @@ class HedgedCall implements CallSink, Cancellable, Expiring {
   /** The first attempt is slower than most. One that waits for an owner, or runs in this process, gains nothing. */
   expire(): void {
     const { router } = this.#hedges
-    const owner = this.#first?.peer
+    const owner = this.#first?.awaited
     if (owner === undefined) return
     if (!router.budgets.of(owner).spendRefused()) {
       router.counters.outOfBudget++
       return
     }
     router.counters.hedged++
+    this.#seconds = 1
     this.#second = new SecondAttempt(this.#route, router, this)
     this.#second.start(this.#detour(owner) ?? owner)
   }

@@ -3,11 +3,15 @@
  * are copied on the way in and out even when caller and owner are one process, so that a handler may keep what it
  * got, and caller and handler never share memory.
  */
+import { handlersAreWatched, watchHandler } from '../diagnostics.ts'
 import type { Clock } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
+import { runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
-import { type CallContext, type Cancellable, Running } from './context.ts'
+import type { Admission } from './admission.ts'
+import { type CallContext, type Cancellable, Running, type RunningPorts } from './context.ts'
+import { Deadlines } from './deadlines.ts'
 import { checkRate, RateLimit, type RateOptions } from './rate.ts'
 
 /**
@@ -24,6 +28,11 @@ export interface MethodOptions {
    * `retryAfterMs` says when the next one is taken. Default: no limit.
    */
   readonly rate?: RateOptions
+  /**
+   * The handler waits for something that happens elsewhere (a long poll, a lock): it does not count towards the concurrency
+   * limit, however long it takes. Default false.
+   */
+  readonly longPoll?: boolean
 }
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
@@ -45,23 +54,29 @@ interface Entry {
   readonly handler: Handler<unknown, unknown>
   readonly method: Method<unknown, unknown>
   readonly rate: RateLimit | undefined
+  readonly longPoll: boolean
 }
 
 export class Methods {
   readonly #entries = new Map<string, Entry>()
   readonly #self: string
   readonly #codec: BodyCodec
-  readonly #clock: Clock
+  readonly #ports: RunningPorts
+  readonly #admission: Admission | undefined
   #running = 0
   #idle: (() => void)[] = []
   #hasRates = false
   #rateLimited = 0
 
-  /** `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. */
-  constructor(self: string, codec: BodyCodec, clock: Clock) {
+  /**
+   * `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. `admission`
+   * hears of handlers that do not return at once.
+   */
+  constructor(self: string, codec: BodyCodec, clock: Clock, admission?: Admission) {
     this.#self = self
     this.#codec = codec
-    this.#clock = clock
+    this.#ports = { clock, deadlines: new Deadlines(clock) }
+    this.#admission = admission
   }
 
   /** Handlers that have not answered yet. */
@@ -85,7 +100,8 @@ export class Methods {
     const method = { name, idempotent: options.idempotent ?? false }
     const rate = options.rate === undefined ? undefined : checkRate(name, options.rate)
     this.#hasRates ||= rate !== undefined
-    this.#entries.set(name, { handler, method, rate: rate && new RateLimit(this.#clock, rate) })
+    const limit = rate && new RateLimit(this.#ports.clock, rate)
+    this.#entries.set(name, { handler, method, rate: limit, longPoll: options.longPoll ?? false })
     return method
   }
 
@@ -116,7 +132,7 @@ export class Methods {
 
   /** Runs the handler and settles `sink` once with its outcome. */
   run(request: CallRequest, caller: string, sink: CallSink): Cancellable {
-    const running = new Running(request, caller, this.#clock)
+    const running = new Running(request, caller, this.#ports)
     const entry = this.#entries.get(request.method)
     if (entry === undefined) {
       sink.failed(
@@ -144,45 +160,67 @@ export class Methods {
     this.#running++
     let reply: unknown
     try {
-      reply = entry.handler(body, running)
+      reply = handlersAreWatched()
+        ? this.#runWatched(entry, body, request, running)
+        : runInScope(running, entry.handler, body, running)
       // A thenable of another kind may call back twice, or at once: a promise around it does not.
       if (isThenable(reply)) reply = Promise.resolve(reply)
     } catch (error) {
-      this.#threw(request, sink, error)
+      this.#threw(request, running, sink, error)
       return running
     }
     if (reply instanceof Promise) {
+      const admission = this.#admission
+      const slot = admission?.begin(request.method, caller, entry.longPoll)
       reply.then(
-        (value) => this.#finish(request, caller, sink, value),
-        (error: unknown) => this.#threw(request, sink, error),
+        (value) => {
+          if (slot !== undefined) admission?.end(slot, false, running.cancelled)
+          this.#finish(request, running, sink, value)
+        },
+        (error: unknown) => {
+          if (slot !== undefined) admission?.end(slot, true, running.cancelled)
+          this.#threw(request, running, sink, error)
+        },
       )
     } else {
-      this.#finish(request, caller, sink, reply)
+      this.#finish(request, running, sink, reply)
     }
     return running
   }
 
-  #finish(request: CallRequest, caller: string, sink: CallSink, value: unknown): void {
+  #runWatched(entry: Entry, body: unknown, request: CallRequest, running: Running): unknown {
+    return watchHandler(this.#self, running.caller, request, (span) => {
+      running.enterSpan(span)
+      const reply = runInScope(running, entry.handler, body, running)
+      return isThenable(reply) ? Promise.resolve(reply) : reply
+    })
+  }
+
+  #finish(request: CallRequest, running: Running, sink: CallSink, value: unknown): void {
     let body: Body
     try {
       body = this.#codec.encode(value)
-      if (caller === this.#self) body = this.#codec.copy(body)
+      if (running.caller === this.#self) body = this.#codec.copy(body)
     } catch (error) {
-      this.#threw(request, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
+      this.#threw(request, running, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
       return
     }
-    this.#done()
+    this.#done(running)
     sink.replied(body)
   }
 
-  #threw(request: CallRequest, sink: CallSink, error: unknown): void {
-    this.#done()
+  #threw(request: CallRequest, running: Running, sink: CallSink, error: unknown): void {
+    this.#done(running)
+    // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
     sink.failed(
-      failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true),
+      running.abandoned === undefined
+        ? failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true)
+        : failure('ERR_SHOAL_TIMEOUT', running.abandoned.message, true),
     )
   }
 
-  #done(): void {
+  #done(running: Running): void {
+    running.finish()
     this.#running--
     if (this.#running > 0 || this.#idle.length === 0) return
     const idle = this.#idle

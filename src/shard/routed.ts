@@ -10,6 +10,7 @@ import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
 import { failure } from './methods.ts'
 import { pauseMs, refusalsMax, repeatOf } from './policy.ts'
+import { QueuedOwn } from './queued.ts'
 import type { Route, Router } from './router.ts'
 
 /** How many hints of other nodes are followed without a pause. */
@@ -23,6 +24,8 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
   readonly #route: Route
   readonly #sink: CallSink
   #target = ''
+  /** Sent, held back or run here. */
+  attempts = 0
   #hint: string | undefined
   #hints = 0
   #pauses = 0
@@ -34,6 +37,8 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
   #last: CallFailure | undefined
   #mayHaveRun = false
   #runsHere = false
+  /** It waits for its turn to run here. */
+  #queued: QueuedOwn | undefined
   /** What came of it here, while this node may not tell. */
   #kept: Body | CallFailure | undefined
   #settled = false
@@ -46,7 +51,23 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     this.partition = route.key === undefined ? 0 : router.ports.table().partitionOf(route.key)
   }
 
+  /** Where the latest attempt went. */
+  get peer(): string | undefined {
+    return this.#target === '' ? undefined : this.#target
+  }
+
   attempt(): void {
+    this.#attempt(false)
+  }
+
+  /** Its turn to run here has come. */
+  resume(): void {
+    this.#leaveHere()
+    this.#attempt(true)
+  }
+
+  /** `admitted`: it has had its wait. */
+  #attempt(admitted: boolean): void {
     this.#stopWaiting()
     const { ports } = this.#router
     const table = ports.table()
@@ -61,8 +82,9 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     }
     if (this.#target === '') this.#router.budgets.of(owner).earn()
     this.#target = owner
+    this.attempts++
     if (owner === ports.self) {
-      if (this.key === undefined || ports.mayRun()) this.#runHere()
+      if (this.key === undefined || ports.mayRun()) this.#admit(admitted)
       else {
         this.#router.counters.gated++
         this.#wait(unsure(owner), Infinity)
@@ -92,7 +114,7 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
   }
 
   /** The node whose answer it waits for; `undefined` while it waits for an owner, runs here, or is settled. */
-  get peer(): string | undefined {
+  get awaited(): string | undefined {
     return this.#settled || this.#timer !== undefined || !this.isRemote ? undefined : this.#target
   }
 
@@ -114,6 +136,11 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
 
   /** The deadline passed while the handler ran in this process. */
   expire(): void {
+    if (this.#queued !== undefined) {
+      const message = 'the call waited to run on this node until its deadline'
+      this.failed(failure('ERR_SHOAL_TIMEOUT', message, false), true)
+      return
+    }
     this.#handle?.cancel()
     const message = `no reply from ${this.method} on this node within its deadline`
     this.failed(failure('ERR_SHOAL_TIMEOUT', message, true), true)
@@ -140,13 +167,26 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     this.#handle?.cancel()
   }
 
-  #runHere(): void {
-    const { ports, counters, here } = this.#router
-    const refusal = ports.refuses(this.method, ports.self)
+  #admit(admitted: boolean): void {
+    const { admission, ports, here } = this.#router
+    const refusal = admitted ? undefined : ports.refuses(this.method, ports.self)
     if (refusal !== undefined) {
       this.failed(refusal)
       return
     }
+    if (admitted || admission.enter()) {
+      this.#runHere()
+      return
+    }
+    const queued = new QueuedOwn(this.#router, this)
+    this.#queued = queued
+    this.#runsHere = true
+    here.add(this)
+    admission.wait(queued, ports.self)
+  }
+
+  #runHere(): void {
+    const { ports, counters, here } = this.#router
     counters.ranHere++
     this.#handle = ports.run(this, ports.self, this)
     if (this.#settled || this.#timer !== undefined) return
@@ -176,6 +216,10 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     if (this.#kept !== undefined) {
       this.#kept = undefined
       this.#router.unkeep(this)
+    }
+    if (this.#queued !== undefined) {
+      this.#router.admission.leave(this.#queued)
+      this.#queued = undefined
     }
     if (!this.#runsHere) return
     this.#runsHere = false

@@ -3,15 +3,17 @@
  * it, pass it on once, or answer NOT_OWNER with the owner it believes in. So a call takes two hops at most and
  * never circles. policy.ts says which failure is repeated, and how.
  */
-import type { Clock, Random } from '../env.ts'
+import type { Clock, Millis, Random } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
 import type { CallContents, CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import type { Admission } from './admission.ts'
 import { RetryBudgets } from './budget.ts'
 import type { Cancellable } from './context.ts'
 import { Deadlines } from './deadlines.ts'
 import { ForwardedCall } from './forward.ts'
 import { HeldCalls } from './held.ts'
 import { failure } from './methods.ts'
+import { QueuedIncoming } from './queued.ts'
 import { RoutedCall, unsure } from './routed.ts'
 
 export interface RouterLimits {
@@ -84,6 +86,8 @@ export class Router {
   readonly ports: RouterPorts
   readonly limits: RouterLimits
   readonly budgets: RetryBudgets
+  /** Whose turn it is to run here. */
+  readonly admission: Admission
   /** Calls of this node that run on this node. */
   readonly here: Deadlines
   readonly #waiting = new Set<RoutedCall>()
@@ -106,12 +110,13 @@ export class Router {
     heldBack: 0,
   }
 
-  constructor(ports: RouterPorts, limits: RouterLimits) {
+  constructor(ports: RouterPorts, limits: RouterLimits, admission: Admission) {
     this.ports = ports
+    this.admission = admission
     this.limits = limits
     this.budgets = new RetryBudgets(limits.retryRatio, limits.retryReserve)
     this.here = new Deadlines(ports.clock)
-    this.#held = new HeldCalls(ports.clock)
+    this.#held = new HeldCalls(ports.self, ports.clock)
   }
 
   /** Calls that wait for an owner or for their next attempt. */
@@ -135,19 +140,27 @@ export class Router {
   /** Takes a call that a peer sent here. */
   receive(incoming: IncomingCall): void {
     this.counters.received++
-    this.#route(incoming)
+    this.#route(incoming, false)
   }
 
-  #route(incoming: IncomingCall): void {
+  /** Takes a call of a peer whose turn to run has come: what was true of its key when it came may not be true now. */
+  resume(incoming: IncomingCall): void {
+    this.#route(incoming, true)
+  }
+
+  /** A call that had to wait runs, unless this node may not run it any more. The place for whoever watches waits. */
+  dequeued(_call: CallRequest, _waitedMs: Millis): void {}
+
+  #route(incoming: IncomingCall, admitted: boolean): void {
     if (incoming.key === undefined) {
-      this.#run(incoming)
+      this.#admit(incoming, admitted)
       return
     }
     const table = this.ports.table()
     const partition = incoming.digest === table.digest ? incoming.partition : table.partitionOf(incoming.key)
     const owner = table.ownerOf(partition)
     if (owner === this.ports.self) {
-      if (this.ports.mayRun()) this.#run(incoming)
+      if (this.ports.mayRun()) this.#admit(incoming, admitted)
       else this.#hold(incoming)
     } else if (owner !== undefined && incoming.hops < forwardsMax && !this.ports.stuck().has(owner)) {
       this.counters.forwarded++
@@ -166,7 +179,7 @@ export class Router {
   /** What calls wait for may have come: an owner that runs again, or the right to answer here. All are routed anew. */
   unblocked(): void {
     for (const call of [...this.#waiting]) call.startOver()
-    for (const incoming of this.#held.takeAll()) this.#route(incoming)
+    for (const incoming of this.#held.takeAll()) this.#route(incoming, false)
     const answers = [...this.#answers]
     this.#answers.clear()
     for (const call of answers) call.release()
@@ -181,6 +194,7 @@ export class Router {
   close(message: string): void {
     this.#closed = true
     const error = failure('ERR_SHOAL_DISCONNECTED', message, false)
+    this.admission.close(error)
     for (const call of [...this.#waiting]) call.failed(error, true)
     for (const incoming of this.#held.takeAll()) incoming.fail(error)
     for (const call of [...this.#answers]) call.failed({ ...error, mayHaveRun: true }, true)
@@ -220,12 +234,20 @@ export class Router {
     } else this.#held.add(incoming, unsure(this.ports.self))
   }
 
-  #run(incoming: IncomingCall): void {
-    const refusal = this.ports.refuses(incoming.method, incoming.peer)
-    if (refusal !== undefined) {
-      incoming.fail(refusal)
+  /** `admitted`: it has had its wait. */
+  #admit(incoming: IncomingCall, admitted: boolean): void {
+    // Its cancel came in the same chunk.
+    if (incoming.cancelled) {
+      incoming.fail(failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', false))
       return
     }
+    const refusal = admitted ? undefined : this.ports.refuses(incoming.method, incoming.peer)
+    if (refusal !== undefined) incoming.fail(refusal)
+    else if (admitted || this.admission.enter()) this.#run(incoming)
+    else this.admission.wait(new QueuedIncoming(this, incoming), incoming.peer)
+  }
+
+  #run(incoming: IncomingCall): void {
     this.counters.ranHere++
     incoming.ranHere = incoming.key !== undefined
     const handle = this.ports.run(incoming, incoming.peer, {

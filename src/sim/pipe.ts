@@ -84,8 +84,7 @@ export class Pipe implements Direction {
   send(item: Item): void {
     if (this.#isHeard) return
     if (typeof item !== 'string' && !this.#isTorn) {
-      this.#tear ??= this.world.tears.take(this, false)
-      const passing = this.#tear?.passing(item)
+      const passing = this.#passing(item)
       if (passing !== undefined) {
         this.#cutAt(item, passing)
         return
@@ -202,6 +201,12 @@ export class Pipe implements Direction {
     this.#last = new Arrival(this, item)
     scheduler.add(this.#last, this.#arrivesAt)
     return true
+  }
+
+  #passing(item: Uint8Array): number | undefined {
+    if (this.#tear?.state === 'off') this.#tear = undefined
+    this.#tear ??= this.world.tears.take(this, false)
+    return this.#tear?.passing(item)
   }
 
   /** Lets the first bytes pass, and breaks the connection once they have arrived. */

@@ -234,7 +234,8 @@ export class SimStream implements ByteStream {
     if (take === first.length) this.#queue.shift()
     else this.#queue[0] = first.subarray(take)
     this.#queued -= take
-    return first.slice(0, take)
+    // Not `slice`: that of a `Buffer` is no copy.
+    return new Uint8Array(first.subarray(0, take))
   }
 
   #takeUnread(): Uint8Array {

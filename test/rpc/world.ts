@@ -67,6 +67,10 @@ export class ManualClock implements Clock {
     this.#deferred.push(fn)
   }
 
+  afterIo(fn: () => void): void {
+    this.setTimer(0, fn)
+  }
+
   /** False when there was nothing to run. */
   runDeferred(): boolean {
     const deferred = this.#deferred

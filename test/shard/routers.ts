@@ -1,7 +1,9 @@
 /** Routers wired to each other without sockets: each call between two of them is held until the test lets go. */
 import type { ShoalErrorCode } from '../../src/errors.ts'
+import { checkLimits } from '../../src/limits.ts'
 import { buildRing, type RingMember, type RingTable } from '../../src/ring/ring.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../../src/rpc/call.ts'
+import { Admission, type AdmissionLimits } from '../../src/shard/admission.ts'
 import type { CallContext, Cancellable } from '../../src/shard/context.ts'
 import { failure, Methods } from '../../src/shard/methods.ts'
 import type { RateOptions } from '../../src/shard/rate.ts'
@@ -56,6 +58,7 @@ export class Routers {
   whileItRuns: () => void = () => {}
   readonly #routers = new Map<string, Router>()
   readonly #incoming: Incoming[] = []
+  readonly notices: string[] = []
   /** Calls that a router took and has not answered, cancelled ones included: each holds a place there. */
   unanswered = 0
   /** Peers that answer nothing, or fail every call with this. */
@@ -65,7 +68,7 @@ export class Routers {
   constructor(
     names: readonly string[],
     table: RingTable,
-    limits: Partial<RouterLimits> = {},
+    limits: Partial<RouterLimits & AdmissionLimits> = {},
     rates: { readonly where?: RateOptions } = {},
   ) {
     for (const name of names) {
@@ -115,8 +118,21 @@ export class Routers {
     return { outcomes, handle }
   }
 
-  #make(name: string, limits: Partial<RouterLimits>, rate: RateOptions | undefined): Router {
-    const methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, this.clock)
+  #make(
+    name: string,
+    partial: Partial<RouterLimits & AdmissionLimits>,
+    rate: RateOptions | undefined,
+  ): Router {
+    const random = new SeededRandom(1)
+    const limits = { ...checkLimits({}), waitingCallsMax: 100, retryReserve: 10, ...partial }
+    const admission = new Admission(limits, true, {
+      self: name,
+      clock: this.clock,
+      random,
+      notice: (_level, code) => this.notices.push(`${name} ${code}`),
+    })
+    const codec = { encode: encodeBody, decode: decodeBody, copy: copyBody }
+    const methods = new Methods(name, codec, this.clock, admission)
     methods.register('where', () => this.#note(name), rate === undefined ? {} : { rate })
     methods.register(
       'throws',
@@ -131,7 +147,7 @@ export class Routers {
       {
         self: name,
         clock: this.clock,
-        random: new SeededRandom(1),
+        random,
         table: () => this.tables.get(name) as RingTable,
         mayRun: () => !this.shut.has(name),
         stuck: () => this.stuck,
@@ -139,7 +155,8 @@ export class Routers {
         refuses: (method, caller) => methods.refuses(method, caller),
         run: (request, caller, sink) => methods.run(request, caller, sink),
       },
-      { waitingCallsMax: 100, retryRatio: 0.2, retryReserve: 10, ...limits },
+      limits,
+      admission,
     )
   }
 

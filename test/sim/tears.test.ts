@@ -105,6 +105,27 @@ test('a fresh tear waits for the next connection, and one of a port for a connec
   await sim.close()
 })
 
+test('a tear says what became of it, and can be called off', async () => {
+  const { sim, a, b } = await pair()
+  const first = sim.tear(a, b, { afterBytes: 3 })
+  const second = sim.tear(a, b, { afterBytes: 3 })
+  const third = sim.tear(a, b)
+  const { dialled, accepted } = await connection(sim, a, b)
+  assert.equal(first.state, 'waiting')
+  first.cancel()
+  dialled.stream.write(bytes('ab'))
+  await sim.run(10)
+  assert.deepEqual([first.state, second.state, third.state], ['off', 'found', 'waiting'])
+  second.cancel()
+  dialled.stream.write(bytes('cdef'))
+  await sim.run(10)
+  assert.equal(accepted.text, 'ab', 'what was called off makes room for the next')
+  assert.equal(third.state, 'torn')
+  third.cancel()
+  assert.equal(third.state, 'torn')
+  await sim.close()
+})
+
 test('what a tear does not know is refused by name', async () => {
   const { sim, a, b } = await pair()
   const refused = (options: unknown, told: RegExp): void =>
