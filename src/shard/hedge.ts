@@ -105,6 +105,8 @@ export class HedgedCall implements CallSink, Cancellable, Expiring {
   #first: RoutedCall | undefined
   /** While it is under way. */
   #second: SecondAttempt | undefined
+  /** How many were made. */
+  #seconds = 0
   /** A second attempt that failed may have. */
   #mayHaveRun = false
   /** What the first attempt failed with, while the second is under way. */
@@ -119,6 +121,16 @@ export class HedgedCall implements CallSink, Cancellable, Expiring {
     this.#latencies = hedges.latencies(route.method)
     const waitMs = Math.min(this.#latencies.quantile(quantile) ?? Number.POSITIVE_INFINITY, maxMs)
     this.deadline = this.#startedAt + waitMs
+  }
+
+  /** Where the latest attempt of the first path went. */
+  get peer(): string | undefined {
+    return this.#first?.peer
+  }
+
+  /** Both paths together. */
+  get attempts(): number {
+    return (this.#first?.attempts ?? 0) + this.#seconds
   }
 
   start(): void {
@@ -147,6 +159,7 @@ export class HedgedCall implements CallSink, Cancellable, Expiring {
       return
     }
     router.counters.hedged++
+    this.#seconds = 1
     this.#second = new SecondAttempt(this.#route, router, this)
     this.#second.start(this.#detour(owner) ?? owner)
   }
