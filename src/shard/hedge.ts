@@ -140,15 +140,6 @@ export class HedgedCall implements CallSink, Cancellable, Expiring {
     if (!this.#settled && this.deadline < this.#route.deadline) due.add(this)
   }
 
-  /** Where the latest of its first attempts went. */
-  get peer(): string | undefined {
-    return this.#first?.peer
-  }
-
-  get attempts(): number {
-    return (this.#first?.attempts ?? 0) + (this.#second === undefined ? 0 : 1)
-  }
-
   /** The first attempt is slower than most. One that waits for an owner, or runs in this process, gains nothing. */
   expire(): void {
     const { router } = this.#hedges
