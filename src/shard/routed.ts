@@ -24,7 +24,7 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
   readonly #route: Route
   readonly #sink: CallSink
   #target = ''
-  /** Sent, held back or run here. */
+  /** How often it was sent, or admitted here. */
   attempts = 0
   #hint: string | undefined
   #hints = 0
@@ -82,16 +82,18 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     }
     if (this.#target === '') this.#router.budgets.of(owner).earn()
     this.#target = owner
-    this.attempts++
     if (owner === ports.self) {
-      if (this.key === undefined || ports.mayRun()) this.#admit(admitted)
-      else {
+      if (this.key === undefined || ports.mayRun()) {
+        if (!admitted) this.attempts++
+        this.#admit(admitted)
+      } else {
         this.#router.counters.gated++
         this.#wait(unsure(owner), Infinity)
       }
     } else if (this.key !== undefined && ports.stuck().has(owner)) {
       this.#holdBack(owner)
     } else {
+      this.attempts++
       this.#handle = ports.send(owner, this, this)
     }
   }
@@ -106,6 +108,16 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     this.#pauses = 0
     this.#hints = 0
     this.attempt()
+  }
+
+  /** Whether it went to another node last. */
+  get isRemote(): boolean {
+    return this.#target !== '' && this.#target !== this.#router.ports.self
+  }
+
+  /** The node whose answer it waits for; `undefined` while it waits for an owner, runs here, or is settled. */
+  get awaited(): string | undefined {
+    return this.#settled || this.#timer !== undefined || !this.isRemote ? undefined : this.#target
   }
 
   replied(body: Body): void {
