@@ -15,7 +15,7 @@ const headerBytesMax = 1024
 
 /** The name of the method; throws `ERR_SHOAL_OPTION`, and `ERR_SHOAL_TOO_LARGE` for a key that is too long. */
 export function checkRequest<Body, Reply>(
-  { method, key, to, traceparent, whenStalled }: RequestOptions<Body, Reply>,
+  { method, key, to, traceparent, whenStalled, input }: RequestOptions<Body, Reply>,
   keyBytesMax: number,
 ): string {
   const name: unknown = typeof method === 'string' ? method : method?.name
@@ -28,6 +28,11 @@ export function checkRequest<Body, Reply>(
   }
   if (traceparent !== undefined && !isText(traceparent, traceBytesMax)) {
     throw wrong(`traceparent: expected text of at most ${traceBytesMax} bytes`)
+  }
+  if (input !== undefined && !isSource(input)) {
+    throw wrong(
+      'input: expected an iterable, an async one or a Node stream (not text or bytes by themselves)',
+    )
   }
   return name
 }
@@ -66,6 +71,14 @@ function checkKey(key: unknown, bytesMax: number): void {
 
 function wrongKey(key: unknown): ShoalError {
   return new ShoalError('ERR_SHOAL_OPTION', `key: expected text, got ${typeof key}`)
+}
+
+function isSource(input: unknown): boolean {
+  if (typeof input !== 'object' || input === null || input instanceof Uint8Array) return false
+  const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = input as Partial<
+    AsyncIterable<unknown> & Iterable<unknown>
+  >
+  return typeof async === 'function' || typeof sync === 'function'
 }
 
 function isText(value: unknown, bytesMax: number): boolean {

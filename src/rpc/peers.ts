@@ -7,10 +7,11 @@ import type { CallHandle, CallRequest, CallSink, IncomingCall } from './call.ts'
 import type { RpcConfig, RpcLimits } from './config.ts'
 import { disconnected } from './failure.ts'
 import { Link, type LinkOwner } from './link.ts'
-import { Mux, type Violation } from './mux.ts'
+import { Mux } from './mux.ts'
 import { OutgoingCall } from './outgoing.ts'
 import { Peer, type PeerOwner } from './peer.ts'
 import { newCounters, type RpcCounters } from './stats.ts'
+import type { Violation } from './violation.ts'
 
 /** Who can be called, and where. */
 export interface PeerInfo {
@@ -51,6 +52,10 @@ export interface RpcStats {
   readonly callsWaiting: number
   /** Calls of peers that run here. */
   readonly callsRunning: number
+  /** Streams of calls that go on, both ways. */
+  readonly streams: number
+  /** Bytes of streams that arrived and were not taken; each chunk counts 64 more. */
+  readonly streamBytesHeld: number
   /** Timers that are set. */
   readonly timers: number
 }
@@ -88,10 +93,14 @@ export class Peers {
     let callsInFlight = 0
     let callsRunning = 0
     let callsWaiting = 0
+    let streams = 0
+    let streamBytesHeld = 0
     for (const link of this.#links) {
       if (link.open) connections += 1
       callsInFlight += link.mux.inFlight
       callsRunning += link.mux.running
+      streams += link.mux.openStreams
+      streamBytesHeld += link.mux.heldBytes
     }
     for (const peer of this.#peers.values()) callsWaiting += peer.waiting.size
     return {
@@ -100,6 +109,8 @@ export class Peers {
       callsInFlight,
       callsWaiting,
       callsRunning,
+      streams,
+      streamBytesHeld,
       timers: this.#alarms.armed,
     }
   }

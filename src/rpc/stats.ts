@@ -11,6 +11,13 @@ export interface RpcCounters {
   lateReplies: number
   /** Replies that were too long or came when the queue to the peer was full: it got an error instead. */
   repliesDropped: number
+  /** Streams in either direction of calls, ours and the peers'. */
+  streamsOpened: number
+  /** Bytes of their chunks. */
+  streamBytesIn: number
+  streamBytesOut: number
+  /** Frames of streams whose call was over here already. */
+  streamFramesLate: number
   bytesIn: number
   bytesOut: number
   writes: number
@@ -36,6 +43,10 @@ export function newCounters(): RpcCounters {
     callsShed: 0,
     lateReplies: 0,
     repliesDropped: 0,
+    streamsOpened: 0,
+    streamBytesIn: 0,
+    streamBytesOut: 0,
+    streamFramesLate: 0,
     bytesIn: 0,
     bytesOut: 0,
     writes: 0,

@@ -5,15 +5,22 @@
  */
 import type { Clock } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
-import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
+import type { CallFailure, CallRequest } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
+import type { AnswerSink } from './answer.ts'
 import { type CallContext, type Cancellable, Running } from './context.ts'
+import { StreamedReply } from './output.ts'
+import { isAsyncIterable } from './source.ts'
 
 /**
  * Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. A
- * `Uint8Array` that is returned must not change afterwards: it is sent from where it lies.
+ * `Uint8Array` that is returned must not change afterwards: it is sent from where it lies. An `AsyncIterable` that is
+ * returned (an async generator, a Node stream) is the stream of the reply; it is closed when its reader stops.
  */
-export type Handler<Body, Reply> = (body: Body, context: CallContext) => Reply | Promise<Reply>
+export type Handler<Body, Reply, Input = unknown> = (
+  body: Body,
+  context: CallContext<Input>,
+) => Reply | Promise<Reply>
 
 export interface MethodOptions {
   /** Running it twice does what running it once does: such calls are repeated by themselves. Default false. */
@@ -21,15 +28,17 @@ export interface MethodOptions {
 }
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
-export interface Method<Body, Reply> {
+export interface Method<Body, Reply, Input = unknown> {
   readonly name: string
   readonly idempotent: boolean
   /** Carries the types; never set. */
-  readonly types?: { readonly body: Body; readonly reply: Reply }
+  readonly types?: { readonly body: Body; readonly reply: Reply; readonly input: Input }
 }
 
 export interface BodyCodec {
   encode(value: unknown): Body
+  /** A chunk of a stream; never without bytes of a value. */
+  encodeChunk(value: unknown): Body
   decode(body: Body): unknown
   /** The same body in memory of its own. */
   copy(body: Body): Body
@@ -89,8 +98,8 @@ export class Methods {
   }
 
   /** Runs the handler and settles `sink` once with its outcome. */
-  run(request: CallRequest, caller: string, sink: CallSink): Cancellable {
-    const running = new Running(request, caller, this.#clock)
+  run(request: CallRequest, caller: string, sink: AnswerSink): Cancellable {
+    const running = new Running(request, caller, this.#clock, sink.inputStream, this.#codec.decode)
     const entry = this.#entries.get(request.method)
     if (entry === undefined) {
       sink.failed(
@@ -127,16 +136,22 @@ export class Methods {
     }
     if (reply instanceof Promise) {
       reply.then(
-        (value) => this.#finish(request, caller, sink, value),
+        (value) => this.#finish(request, caller, sink, running, value),
         (error: unknown) => this.#threw(request, sink, error),
       )
     } else {
-      this.#finish(request, caller, sink, reply)
+      this.#finish(request, caller, sink, running, reply)
     }
     return running
   }
 
-  #finish(request: CallRequest, caller: string, sink: CallSink, value: unknown): void {
+  #finish(request: CallRequest, caller: string, sink: AnswerSink, running: Running, value: unknown): void {
+    if (isAsyncIterable(value)) {
+      const reply = new StreamedReply(request.method, this.#codec, sink, value, () => this.#done())
+      running.stream = reply
+      reply.start(running.isCancelled)
+      return
+    }
     let body: Body
     try {
       body = this.#codec.encode(value)
@@ -149,7 +164,7 @@ export class Methods {
     sink.replied(body)
   }
 
-  #threw(request: CallRequest, sink: CallSink, error: unknown): void {
+  #threw(request: CallRequest, sink: AnswerSink, error: unknown): void {
     this.#done()
     sink.failed(
       failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true),
@@ -183,7 +198,7 @@ export function failure(code: CallFailure['code'], message: string, mayHaveRun: 
 }
 
 /** Anything can be thrown; some of it cannot even be turned into text. */
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error)
   } catch {

@@ -7,8 +7,10 @@
 import type { Clock, Millis, Random } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
 import type { TraceContext } from '../wire/trace.ts'
+import { Answer, type AnswerSink } from './answer.ts'
 import { RetryBudget } from './budget.ts'
 import type { Cancellable } from './context.ts'
 import { Deadlines } from './deadlines.ts'
@@ -62,7 +64,7 @@ export interface RouterPorts {
   /** Sends to a named peer. */
   send(peer: string, request: CallRequest, sink: CallSink): Cancellable
   /** Runs the handler in this process. */
-  run(request: CallRequest, caller: string, sink: CallSink): Cancellable
+  run(request: CallRequest, caller: string, sink: AnswerSink): Cancellable
 }
 
 /** What a caller asks for: a key to be routed by, or the name of a node. */
@@ -81,6 +83,20 @@ export interface Route {
   readonly input: boolean
   /** The call yields to others. */
   readonly bulk: boolean
+}
+
+/** Hears of a call of this node. What concerns streams is there only if the call may have them. */
+export interface RouteSink extends CallSink {
+  /** Something of its input is gone: the call cannot be made once more. */
+  readonly begun?: boolean
+  /** The call runs in this process: its input, for the handler. */
+  inputHere?(): ChunkReader
+  /** The call runs in this process, and its reply has a stream. `mayPass` is asked before each chunk of it is told. */
+  openHere?(body: Body, mayPass: () => boolean): ChunkWriter
+  /** What `mayPass` kept back may be told. */
+  passHere?(): void
+  /** Such a stream has failed. */
+  failHere?(failure: CallFailure): void
 }
 
 /** How often a call may be passed on by nodes that do not own its key. */
@@ -128,7 +144,7 @@ export class Router {
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
-  route(route: Route, sink: CallSink): Cancellable {
+  route(route: Route, sink: RouteSink): RoutedCall {
     this.counters.routed++
     this.budget.earn()
     const call = new RoutedCall(this, route, sink)
@@ -227,10 +243,7 @@ export class Router {
   #run(incoming: IncomingCall): void {
     this.counters.ranHere++
     incoming.ranHere = incoming.key !== undefined
-    const handle = this.ports.run(incoming, incoming.peer, {
-      replied: (body) => incoming.reply(body),
-      failed: (error) => incoming.fail(error),
-    })
+    const handle = this.ports.run(incoming, incoming.peer, new Answer(incoming))
     incoming.onCancel = () => handle.cancel()
   }
 }

@@ -6,7 +6,7 @@ import type { CallContext, Cancellable } from '../../src/shard/context.ts'
 import { failure, Methods } from '../../src/shard/methods.ts'
 import { Router, type RouterLimits } from '../../src/shard/router.ts'
 import { SeededRandom } from '../../src/sim/random.ts'
-import { type Body, copyBody, decodeBody, encodeBody } from '../../src/wire/body.ts'
+import { type Body, bodyCodec, decodeBody, encodeBody } from '../../src/wire/body.ts'
 import type { TraceContext } from '../../src/wire/trace.ts'
 import { HandClock } from '../support/clock.ts'
 
@@ -103,7 +103,7 @@ export class Routers {
   }
 
   #make(name: string, limits: Partial<RouterLimits>): Router {
-    const methods = new Methods(name, { encode: encodeBody, decode: decodeBody, copy: copyBody }, this.clock)
+    const methods = new Methods(name, bodyCodec, this.clock)
     methods.register('where', () => this.#note(name), {})
     methods.register(
       'throws',
@@ -175,6 +175,7 @@ class Incoming implements IncomingCall {
   readonly bulk: boolean
   readonly body: Body
   readonly peer: string
+  readonly inputStream: undefined
   cancelled = false
   ranHere = false
   onCancel: (() => void) | undefined
@@ -211,6 +212,8 @@ class Incoming implements IncomingCall {
     this.#answer()
     if (!this.cancelled) this.#clock.defer(() => this.#sink.replied(body))
   }
+
+  open(): undefined {}
 
   fail(error: CallFailure): void {
     this.#answer()
