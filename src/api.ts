@@ -3,6 +3,7 @@ import type { MemberChange, MembershipStats } from './membership.ts'
 import type { Member } from './roster.ts'
 import type { RpcStats } from './rpc/peers.ts'
 import type { RpcCounters } from './rpc/stats.ts'
+import type { AdmissionStats } from './shard/admission.ts'
 import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
 import type { StreamSource } from './shard/source.ts'
@@ -40,6 +41,8 @@ export interface NodeStats {
     readonly held: number
     /** Handlers that run now. */
     readonly running: number
+    /** Calls refused because they came more often than their method's `rate` allows, since the start. */
+    readonly rateLimited: number
   }
   /** Shut after a pause of this process: keyed calls wait until the view is checked. */
   readonly gate: {
@@ -47,6 +50,8 @@ export interface NodeStats {
     /** How often it was shut. */
     readonly shuts: number
   }
+  /** Calls that run and wait to run on this node. */
+  readonly admission: AdmissionStats
   readonly rpc: RpcStats & Readonly<RpcCounters>
   readonly membership: MembershipStats
 }
@@ -79,8 +84,20 @@ export interface RequestOptions<Body, Reply, Input = unknown> extends WaitOption
   readonly whenStalled?: 'wait' | 'fail'
   /** The call may run twice. Default: as the method was registered on this node, else false. */
   readonly idempotent?: boolean
-  /** W3C `traceparent`, handed to the handler. */
-  readonly traceparent?: string
+  /**
+   * W3C `traceparent`: the trace and span that make the call. Default: those of the call that the calling handler answers,
+   * else a new, unsampled trace. A malformed one counts as none, as W3C has it, for it may come straight from a header.
+   */
+  readonly traceparent?: string | undefined
+  /** W3C `tracestate` that came with `traceparent`, without which it is ignored. Cut to whole members within 512 bytes. */
+  readonly tracestate?: string | undefined
+  /**
+   * The call outlives the call in whose handler it is made: it inherits neither deadline nor cancellation, only the trace.
+   * Default false. Outside of handlers there is nothing to inherit.
+   */
+  readonly detached?: boolean
+  /** The call yields to others: it runs when nobody else waits where it runs, and is the first to be refused. Default false. */
+  readonly bulk?: boolean
   /**
    * A stream that the handler reads as `context.input`: an iterable, an async one, a Node stream. It is read as the
    * handler takes it, and closed when the call ends. Bytes are cut anew on their way; values arrive as they are, each at

@@ -1,29 +1,36 @@
 /** The calls that the user of a node makes: checked, routed, and turned into promises. */
 import type { RequestOptions } from './api.ts'
+import { callsAreWatched, WatchedCall, watchCall } from './diagnostics.ts'
 import type { Clock, Millis } from './env.ts'
+import { ShoalError } from './errors.ts'
 import { checkTimeout, type NodeConfig } from './options.ts'
 import { checkRequest, encodeRequest } from './request.ts'
 import { callFailure } from './rpc/failure.ts'
+import { currentScope, type Scope } from './scope.ts'
 import type { Methods } from './shard/methods.ts'
 import { PendingReply } from './shard/reply.ts'
-import type { Route, Router } from './shard/router.ts'
-import { Source } from './shard/source.ts'
+import type { RoutedCall } from './shard/routed.ts'
+import type { Router, RouteSink } from './shard/router.ts'
+import { closeSource } from './shard/source.ts'
 import { type CallStream, type Outcome, type StreamChunk, StreamedCall, type StreamPorts } from './stream.ts'
-import { decodeBody } from './wire/body.ts'
-import { parseTrace } from './wire/trace.ts'
+import { decodeBody, type Body as EncodedBody } from './wire/body.ts'
+import { fitTracestate, parseTrace, type TraceContext } from './wire/trace.ts'
+import type { TraceIds } from './wire/trace-ids.ts'
 
 export class Calls {
   readonly #config: NodeConfig
   readonly #clock: Clock
   readonly #methods: Methods
   readonly #router: Router
+  readonly #traceIds: TraceIds
   readonly #streams: StreamPorts
 
-  constructor(config: NodeConfig, clock: Clock, methods: Methods, router: Router) {
+  constructor(config: NodeConfig, clock: Clock, methods: Methods, router: Router, traceIds: TraceIds) {
     this.#config = config
     this.#clock = clock
     this.#methods = methods
     this.#router = router
+    this.#traceIds = traceIds
     this.#streams = { clock, limits: config.limits, live: new Set() }
   }
 
@@ -40,80 +47,189 @@ export class Calls {
 
   /** Rejects when the options are wrong. */
   request<Body, Reply, Input>(options: RequestOptions<Body, Reply, Input>): Promise<Reply> {
+    if (!callsAreWatched()) return this.#request(options, undefined)
+    const watched = this.#watched(options)
+    return watchCall(watched, () => this.#request(options, watched))
+  }
+
+  /** Throws when the options are wrong. */
+  stream<Body, Reply, Input>(options: RequestOptions<Body, Reply, Input>): CallStream<StreamChunk<Reply>> {
+    if (!callsAreWatched()) return this.#stream(options, undefined, nobody)
+    const watched = this.#watched(options)
+    let begun: () => CallStream<StreamChunk<Reply>> = () => {
+      throw new ShoalError('ERR_SHOAL_STATE', 'whoever watches calls did not let this one be made')
+    }
+    const over = watchCall(
+      watched,
+      () =>
+        new Promise<unknown>((ended, failed) => {
+          try {
+            const stream = this.#stream(options, watched, { ended, failed })
+            begun = () => stream
+          } catch (error) {
+            begun = () => {
+              throw error
+            }
+            throw error
+          }
+        }),
+    )
+    over.catch(() => {})
+    return begun()
+  }
+
+  #watched<Body, Reply, Input>(options: RequestOptions<Body, Reply, Input>): WatchedCall {
+    const { method, key, to } = options
+    const name = typeof method === 'string' ? method : method?.name
+    const scope = currentScope()
+    const trace = traceOf(options, scope)
+    const inherited = { trace, tracestate: stateOf(options, scope, trace) }
+    return new WatchedCall(this.#router.ports.self, name, key, to, inherited)
+  }
+
+  #request<Body, Reply, Input>(
+    options: RequestOptions<Body, Reply, Input>,
+    watched: WatchedCall | undefined,
+  ): Promise<Reply> {
     const { signal } = options
     return new Promise<Reply>((resolve, reject) => {
+      const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
       if (options.input !== undefined) {
-        const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
-        this.#startStreams(options, { replied: (body) => reply.replied(body), failed: reject })
+        const ended = (body: EncodedBody | undefined) => {
+          if (body !== undefined) reply.replied(body)
+        }
+        this.#start(options, watched, false, { ended, failed: reject })
         return
       }
       const { limits, timeoutMs } = this.#config
       const name = checkRequest(options, limits.keyBytesMax)
       signal?.throwIfAborted()
       const waitMs = checkTimeout('timeoutMs', options.timeoutMs ?? timeoutMs)
-      const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
-      const call = this.#router.route(this.#route(options, name, this.#clock.now() + waitMs), reply)
+      const scope = currentScope()
+      const waitsFor = options.detached === true ? undefined : scope
+      const leftMs = waitsFor === undefined ? waitMs : leastOf(waitMs, waitsFor, name)
+      const call = this.#route(options, name, leftMs, scope, watched, reply)
       if (signal !== undefined) reply.cancelBy(signal, call)
+      if (waitsFor !== undefined) reply.belongTo(waitsFor, call)
     })
   }
 
-  /** Throws when the options are wrong. */
-  stream<Body, Reply, Input>(options: RequestOptions<Body, Reply, Input>): CallStream<StreamChunk<Reply>> {
-    const { output } = this.#startStreams(options, undefined)
+  #stream<Body, Reply, Input>(
+    options: RequestOptions<Body, Reply, Input>,
+    watched: WatchedCall | undefined,
+    outcome: Outcome,
+  ): CallStream<StreamChunk<Reply>> {
+    const { output } = this.#start(options, watched, true, outcome)
     return output as unknown as CallStream<StreamChunk<Reply>>
   }
 
-  #startStreams<Body, Reply, Input>(
+  /** A call with streams. */
+  #start<Body, Reply, Input>(
     options: RequestOptions<Body, Reply, Input>,
-    outcome: Outcome | undefined,
+    watched: WatchedCall | undefined,
+    isStream: boolean,
+    outcome: Outcome,
   ): StreamedCall {
     const { input, signal } = options
     const { limits, timeoutMs } = this.#config
-    const name = checkRequest(options, limits.keyBytesMax)
     try {
+      const method = checkRequest(options, limits.keyBytesMax)
       signal?.throwIfAborted()
       const replyTimeoutMs = checkEndless('idleTimeoutMs', options.idleTimeoutMs ?? timeoutMs)
-      const deadline = this.#clock.now() + checkEndless('timeoutMs', options.timeoutMs ?? Infinity)
+      const waitMs = checkEndless('timeoutMs', options.timeoutMs ?? Infinity)
       const idleTimeoutMs = options.idleTimeoutMs ?? Infinity
-      const route = this.#route(options, name, deadline)
+      const inherited = currentScope()
+      const scope = options.detached === true ? undefined : inherited
+      const leftMs = scope === undefined ? waitMs : leastOf(waitMs, scope, method)
+      const deadline = this.#clock.now() + leftMs
+      const times = { replyTimeoutMs, idleTimeoutMs, deadline }
       const call = new StreamedCall(
         this.#streams,
-        { method: name, replyTimeoutMs, idleTimeoutMs, deadline, input, signal },
+        { ...times, method, input, signal, scope },
+        isStream,
         outcome,
       )
-      call.began(this.#router.route(route, call))
+      call.began(this.#route(options, method, leftMs, inherited, watched, call))
       return call
     } catch (error) {
-      if (input !== undefined) new Source(input).close()
+      if (input !== undefined) closeSource(input)
       throw error
     }
   }
 
   #route<Body, Reply, Input>(
     options: RequestOptions<Body, Reply, Input>,
-    method: string,
-    deadline: Millis,
-  ): Route {
-    const { key, to, traceparent } = options
-    const declared =
-      typeof options.method === 'string' ? this.#methods.isIdempotent(method) : options.method.idempotent
-    return {
-      method,
-      key,
-      to,
-      body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax),
-      idempotent: options.idempotent ?? declared,
-      waits: options.whenStalled !== 'fail',
-      deadline,
-      trace: traceparent === undefined ? undefined : parseTrace(traceparent),
-      tracestate: undefined,
-      input: options.input !== undefined,
-      bulk: false,
+    name: string,
+    leftMs: Millis,
+    scope: Scope | undefined,
+    watched: WatchedCall | undefined,
+    sink: RouteSink,
+  ): RoutedCall {
+    const { method, key, to } = options
+    const declared = typeof method === 'string' ? this.#methods.isIdempotent(method) : method.idempotent
+    const known = watched === undefined ? traceOf(options, scope) : watched.trace
+    const trace = known ?? this.#traceIds.next()
+    const call = this.#router.route(
+      {
+        method: name,
+        key,
+        to,
+        body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax),
+        idempotent: options.idempotent ?? declared,
+        waits: options.whenStalled !== 'fail',
+        deadline: this.#clock.now() + leftMs,
+        trace,
+        tracestate: watched === undefined ? stateOf(options, scope, known) : fitted(watched.tracestate),
+        input: options.input !== undefined,
+        bulk: options.bulk ?? false,
+      },
+      sink,
+    )
+    if (watched !== undefined) {
+      watched.trace = trace
+      watched.onItsWay(call)
     }
+    return call
   }
 }
+
+/** Nobody watches. */
+const nobody: Outcome = { ended() {}, failed() {} }
 
 /** A waiting time that may have no end. */
 function checkEndless(option: string, ms: number): Millis {
   return ms === Infinity ? ms : checkTimeout(option, ms)
+}
+
+/** How long a call made for another one may take; throws when there is nothing left. */
+function leastOf(waitMs: number, scope: Scope, method: string): number {
+  const { abandoned, remainingMs } = scope
+  if (abandoned !== undefined || remainingMs <= 0) {
+    const message = `${method} was not called: no time remains of the call of ${scope.method} for which it was to be made`
+    throw new ShoalError('ERR_SHOAL_TIMEOUT', message, { cause: abandoned })
+  }
+  return Math.min(waitMs, remainingMs)
+}
+
+/** The trace that a call belongs to; undefined: to none yet. */
+function traceOf(
+  { traceparent }: Pick<RequestOptions<unknown, unknown>, 'traceparent'>,
+  scope: Scope | undefined,
+): TraceContext | undefined {
+  const own = typeof traceparent === 'string' ? parseTrace(traceparent) : undefined
+  return own ?? scope?.trace
+}
+
+/** `tracestate` belongs to the `traceparent` with which it came, and to no other. */
+function stateOf(
+  options: Pick<RequestOptions<unknown, unknown>, 'tracestate'>,
+  scope: Scope | undefined,
+  trace: TraceContext | undefined,
+): string | undefined {
+  if (trace === undefined) return undefined
+  return trace === scope?.trace ? scope.tracestate : fitted(options.tracestate)
+}
+
+function fitted(tracestate: unknown): string | undefined {
+  return typeof tracestate === 'string' ? fitTracestate(tracestate) : undefined
 }

@@ -26,6 +26,11 @@ export interface Clock {
    * the next I/O. Used to write once per turn instead of once per message.
    */
   defer(fn: () => void): void
+  /**
+   * Runs `fn` once after the I/O that is ready now was handled, and before the loop waits for more. Used to give way to it
+   * in long work.
+   */
+  afterIo(fn: () => void): void
 }
 
 export interface Random {

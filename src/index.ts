@@ -1,6 +1,14 @@
 /** The public list of shoal: what is not here is not API. */
 export type { NodeEvents, NodeStats, Notice, OwnershipChange, RequestOptions, WaitOptions } from './api.ts'
 export type {
+  CallMessage,
+  ForwardMessage,
+  HandlerMessage,
+  QueueMessage,
+  QueueReason,
+  TracedMessage,
+} from './diagnostics.ts'
+export type {
   Address,
   ByteStream,
   Clock,
@@ -36,3 +44,4 @@ export type { StreamSource } from './shard/source.ts'
 export type { CallStream, StreamChunk } from './stream.ts'
 export type { SwimTiming } from './swim/config.ts'
 export type { SeedFailureReason } from './swim/events.ts'
+export { parseTrace, TraceContext } from './wire/trace.ts'

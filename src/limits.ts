@@ -1,17 +1,26 @@
 /** The bounds of a node that a user may move: defaults, ranges and how they relate. */
 import { number, wrong } from './range.ts'
 import { type RpcLimits, rpcLimits } from './rpc/config.ts'
+import type { AdmissionLimits } from './shard/admission.ts'
 import type { RouterLimits } from './shard/router.ts'
 import { helloFrameBytesMax, streamWindowBytesMin } from './wire/frame.ts'
 
 /** Every bound of a node that a user may move. */
-export type NodeLimits = RpcLimits & RouterLimits
+export type NodeLimits = RpcLimits & RouterLimits & AdmissionLimits
 
 const limitDefaults: NodeLimits = {
   ...rpcLimits,
   waitingCallsMax: 10_000,
   retryRatio: 0.2,
   retryReserve: 500,
+  concurrencyMin: 16,
+  concurrencyMax: 65_536,
+  callsQueuedMax: 10_000,
+  callsQueuedBytesMax: 64 * 1024 * 1024,
+  queueTargetMs: 20,
+  queueIntervalMs: 100,
+  sliceMs: 4,
+  lagTargetMs: 70,
 }
 
 /** Limits whose range is not 1 to any number. */
@@ -40,6 +49,20 @@ export function checkLimits(limits: Partial<NodeLimits>): NodeLimits {
   }
   if (all.backoffMinMs > all.backoffMaxMs) {
     throw wrong('limits.backoffMinMs', all.backoffMinMs, `at most limits.backoffMaxMs (${all.backoffMaxMs})`)
+  }
+  if (all.concurrencyMin > all.concurrencyMax) {
+    throw wrong(
+      'limits.concurrencyMin',
+      all.concurrencyMin,
+      `at most limits.concurrencyMax (${all.concurrencyMax})`,
+    )
+  }
+  if (all.queueTargetMs > all.queueIntervalMs) {
+    throw wrong(
+      'limits.queueTargetMs',
+      all.queueTargetMs,
+      `at most limits.queueIntervalMs (${all.queueIntervalMs})`,
+    )
   }
   return all
 }

@@ -87,6 +87,11 @@ export interface NodeOptions {
    * again. 1 s to 1 h; 0 or Infinity: never. Needs `membershipThread`. Default 10 s.
    */
   readonly stalledAfterMs?: number
+  /**
+   * Whether calls wait for their turn to run here and are refused when too many come. False: every call runs as it
+   * comes, and nothing but memory and `callsRunningMax` bounds them. Default true.
+   */
+  readonly admission?: boolean
   readonly limits?: Partial<NodeLimits>
   /** Where the node logs. Default: nowhere. */
   readonly logger?: Logger
@@ -115,6 +120,7 @@ export interface NodeConfig {
   readonly drainMs: number
   readonly membershipThread: boolean
   readonly stalledAfterMs: number
+  readonly admission: boolean
   readonly limits: NodeLimits
   readonly logger: Logger
 }
@@ -141,6 +147,7 @@ const known: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'drainMs',
   'membershipThread',
   'stalledAfterMs',
+  'admission',
   'limits',
   'logger',
   'env',
@@ -187,6 +194,7 @@ export function checkOptions(options: NodeOptions): NodeConfig {
     drainMs: number('drainMs', options.drainMs ?? swim.gossipIntervalMs * 5, 0, 60_000),
     membershipThread: flag('membershipThread', options.membershipThread ?? true),
     stalledAfterMs: checkStalledAfter(options.stalledAfterMs ?? 10_000),
+    admission: flag('admission', options.admission ?? true),
     limits: checkLimits(options.limits ?? {}),
     logger: checkLogger(options.logger ?? silent),
   })

@@ -9,6 +9,7 @@ import type { RpcLimits } from './rpc/config.ts'
 import { callFailure } from './rpc/failure.ts'
 import { LocalStream } from './rpc/local-stream.ts'
 import type { ChunkReader, ChunkWriter } from './rpc/stream.ts'
+import { type Dependent, rememberScope, type Scope } from './scope.ts'
 import { Chunks, type ChunksOwner } from './shard/chunks.ts'
 import { Pump, type PumpOwner } from './shard/pump.ts'
 import type { RouteSink } from './shard/router.ts'
@@ -52,20 +53,23 @@ export interface StreamedCallOptions {
   readonly deadline: Millis
   readonly input: StreamSource<unknown> | undefined
   readonly signal: AbortSignal | undefined
+  /** The call for which this one is made. */
+  readonly scope: Scope | undefined
 }
 
-/** Where its outcome goes: to a promise, or to an iterator. */
+/** Where its outcome goes beside the iterator that reads it. */
 export interface Outcome {
-  replied(body: Body): void
+  /** It has come to its end; `body`: of a reply that is no stream. */
+  ended(body: Body | undefined): void
   failed(reason: unknown): void
 }
 
-export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner {
+export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependent {
   /** What the user reads; undefined: a single reply is expected. */
   readonly output: Chunks | undefined
   readonly #ports: StreamPorts
   readonly #options: StreamedCallOptions
-  readonly #outcome: Outcome | undefined
+  readonly #outcome: Outcome
   readonly #input: Pump | undefined
   readonly #abort: () => void
   #call: MadeCall | undefined
@@ -79,13 +83,14 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner {
   #isRead = false
   #isOver = false
 
-  /** Without `outcome` the reply is read as a stream. */
-  constructor(ports: StreamPorts, options: StreamedCallOptions, outcome: Outcome | undefined) {
+  /** `isStream`: the reply is read as a stream, else only told to `outcome`. */
+  constructor(ports: StreamPorts, options: StreamedCallOptions, isStream: boolean, outcome: Outcome) {
     this.#ports = ports
     this.#options = options
     this.#outcome = outcome
-    this.output = outcome === undefined ? new Chunks(this) : undefined
-    this.#input = options.input === undefined ? undefined : new Pump(new Source(options.input), this)
+    this.output = isStream ? new Chunks(this) : undefined
+    this.#input =
+      options.input === undefined ? undefined : new Pump(new Source(options.input, rememberScope()), this)
     this.#movedAt = ports.clock.now()
     this.#abort = () => this.#fail(options.signal?.reason)
   }
@@ -98,12 +103,16 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner {
       return
     }
     this.#ports.live.add(this)
-    const { signal } = this.#options
+    const { signal, scope } = this.#options
     if (signal?.aborted) this.#abort()
-    else {
-      signal?.addEventListener('abort', this.#abort, { once: true })
-      this.#watch()
-    }
+    else signal?.addEventListener('abort', this.#abort, { once: true })
+    if (!this.#isOver) scope?.adopt(this)
+    this.#watch()
+  }
+
+  /** The call for which it was made is given up. */
+  abandon(reason: unknown): void {
+    this.#fail(reason)
   }
 
   /** The node is closed. */
@@ -149,8 +158,8 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner {
   replied(body: Body): void {
     if (this.#isOver) return
     this.#end()
-    this.#outcome?.replied(body)
     this.output?.finish(body)
+    this.#outcome.ended(body)
   }
 
   streams(_body: Body, reader: ChunkReader): void {
@@ -206,16 +215,20 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner {
   }
 
   reason(failure: CallFailure): unknown {
-    this.#end()
-    return errorOf({ ...failure, mayHaveRun: true })
+    const error = errorOf({ ...failure, mayHaveRun: true })
+    this.#over(error)
+    return error
   }
 
+  /** Whoever has read enough has what it wanted. */
   stopped(): void {
-    this.#end()
+    this.ended()
   }
 
   ended(): void {
+    if (this.#isOver) return
     this.#end()
+    this.#outcome.ended(undefined)
   }
 
   waits(isWaiting: boolean): void {
@@ -258,9 +271,14 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner {
 
   #fail(reason: unknown): void {
     if (this.#isOver) return
-    this.#end()
-    this.#outcome?.failed(reason)
     this.output?.fail(reason)
+    this.#over(reason)
+  }
+
+  #over(reason: unknown): void {
+    if (this.#isOver) return
+    this.#end()
+    this.#outcome.failed(reason)
   }
 
   /** Everything that belongs to the call is closed. */
@@ -269,6 +287,7 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner {
     this.#isOver = true
     this.#timer?.cancel()
     this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#options.scope?.release(this)
     this.#ports.live.delete(this)
     this.#input?.cancel()
     this.#localInput?.fail(stopped)

@@ -15,4 +15,6 @@ export const systemClock: Clock = {
   },
   // Runs after the promise jobs of this turn: whatever they queued leaves in the same write.
   defer: (fn) => process.nextTick(fn),
+  // In the phase of libuv's loop that follows the one in which sockets are read.
+  afterIo: (fn) => void setImmediate(fn),
 }

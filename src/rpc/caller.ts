@@ -83,13 +83,16 @@ export class Caller implements StreamSide {
     call.reader?.discard()
   }
 
-  expire(now: Millis): void {
-    for (const call of this.#wheel.expire(now)) {
+  /** How many calls timed out. */
+  expire(now: Millis): number {
+    const due = this.#wheel.expire(now)
+    for (const call of due) {
       const failure = timedOut(call)
       this.#sides.counters.callsTimedOut += 1
       this.#fail(call, failure)
       this.#abandon(call, failure)
     }
+    return due.length
   }
 
   replied(reader: FrameReader): Violation | undefined {

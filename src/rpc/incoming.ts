@@ -3,7 +3,7 @@ import type { Millis } from '../env.ts'
 import { Body } from '../wire/body.ts'
 import { bodyKinds, flag, remainingMsMax } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
-import { readTrace, type TraceContext } from '../wire/trace.ts'
+import { isTracestate, readTrace, type TraceContext } from '../wire/trace.ts'
 import type { CallFailure, IncomingCall } from './call.ts'
 import type { ChunkWriter } from './stream.ts'
 import type { StreamReader } from './stream-reader.ts'
@@ -39,6 +39,8 @@ export class Incoming implements IncomingCall {
   writer: StreamWriter | undefined
   ranHere = false
   onCancel: (() => void) | undefined
+  /** Its place among the answers that wait. */
+  heldAt = -1
   /** Set by whoever drives the machine. */
   answerer: Answerer | undefined
   readonly #traceAt: number
@@ -54,7 +56,9 @@ export class Incoming implements IncomingCall {
     this.hops = frame.hops
     this.idempotent = (frame.flags & flag.idempotent) !== 0
     this.deadline = frame.remainingMs >= remainingMsMax ? Infinity : now + frame.remainingMs
-    this.tracestate = frame.tracestate
+    const { tracestate } = frame
+    // Handlers may pass it on in a header: what could break out of one is none.
+    this.tracestate = tracestate === undefined || isTracestate(tracestate) ? tracestate : undefined
     this.input = (frame.flags & flag.input) !== 0
     this.bulk = frame.bulk
     this.#traceAt = frame.traceAt

@@ -25,6 +25,8 @@ export type MuxInput =
   | { readonly type: 'open'; readonly call: Incoming }
   /** Chunks of streams may be written; of what came of keyed calls only where this node may answer. */
   | { readonly type: 'chunks'; readonly mayAnswer: boolean }
+  /** Asks the peer for a sign of life. */
+  | { readonly type: 'ping' }
   /** The turn is over: what was written goes out. */
   | { readonly type: 'flush' }
   /** What the stream still holds of what was written. */

@@ -29,6 +29,8 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   heardGoaway = false
   /** Set to hear that a user of a stream left something to write. */
   onWrite: (() => void) | undefined
+  /** Calls of ours that timed out since anything came from the peer. */
+  timeouts = 0
 
   readonly #config: RpcConfig
   readonly #counters: RpcCounters
@@ -151,6 +153,9 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
       case 'backlog':
         this.#queued(input.bytes, now)
         break
+      case 'ping':
+        if (this.open && !this.closed) this.#outbox.ping(false)
+        break
       case 'cancel':
         this.#caller.cancel(input.call)
         this.#closeIfIdle()
@@ -188,6 +193,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   }
 
   #write(): void {
+    this.#callee.hasAnsweredPing = false
     this.#counters.bytesOut += this.pendingBytes
     for (const bytes of this.#outbox.take()) {
       this.#counters.writes += 1
@@ -214,7 +220,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
       this.#goaway('timeout', 'no hello within helloTimeoutMs')
       return
     }
-    this.#caller.expire(now)
+    this.timeouts += this.#caller.expire(now)
     this.#backlog.tick(now)
     this.#pauseOrResume()
     this.#closeIfIdle()
@@ -223,6 +229,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   #received(bytes: Uint8Array, now: Millis): void {
     if (this.closed) return
     this.#counters.bytesIn += bytes.length
+    this.timeouts = 0
     const reader = this.#reader
     reader.push(bytes)
     for (;;) {
@@ -260,6 +267,8 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
       case frameType.stop:
       case frameType.received:
         return this.#streams.frame(type, reader)
+      case frameType.ping:
+        return this.#callee.ping(reader)
       case frameType.hello:
       case frameType.proof:
         return 'hello'

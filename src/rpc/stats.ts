@@ -18,13 +18,17 @@ export interface RpcCounters {
   streamBytesOut: number
   /** Frames of streams whose call was over here already. */
   streamFramesLate: number
+  /** How often a breaker opened. */
+  breakersOpened: number
+  /** Calls of ours that an open breaker failed at once. */
+  callsBroken: number
   bytesIn: number
   bytesOut: number
   writes: number
   dials: number
   dialsFailed: number
   accepted: number
-  /** Accepted connections closed because too many others had not said hello. */
+  /** Accepted connections closed because they had not said hello when too many others came. */
   halfOpenShed: number
   /** By `GoawayCode`: connections we refused or ended, and that peers refused or ended. */
   readonly goawaysSent: Record<string, number>
@@ -47,6 +51,8 @@ export function newCounters(): RpcCounters {
     streamBytesIn: 0,
     streamBytesOut: 0,
     streamFramesLate: 0,
+    breakersOpened: 0,
+    callsBroken: 0,
     bytesIn: 0,
     bytesOut: 0,
     writes: 0,

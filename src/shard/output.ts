@@ -1,8 +1,9 @@
 /** The stream of a reply: what a handler yields, on its way to the caller. */
 import type { ChunkWriter } from '../rpc/stream.ts'
+import { runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
 import type { AnswerSink } from './answer.ts'
-import type { Cancellable } from './context.ts'
+import type { Cancellable, Running } from './context.ts'
 import { type BodyCodec, failure, messageOf } from './methods.ts'
 import { Pump, type PumpOwner } from './pump.ts'
 import { Source } from './source.ts'
@@ -11,7 +12,7 @@ export class StreamedReply implements PumpOwner, Cancellable {
   readonly #method: string
   readonly #codec: BodyCodec
   readonly #sink: AnswerSink
-  readonly #source: Source
+  readonly #running: Running
   readonly #pump: Pump
   readonly #done: () => void
   #isOver = false
@@ -19,6 +20,7 @@ export class StreamedReply implements PumpOwner, Cancellable {
   /** `done`: the handler has nothing left to do, heard once. */
   constructor(
     method: string,
+    running: Running,
     codec: BodyCodec,
     sink: AnswerSink,
     yields: AsyncIterable<unknown>,
@@ -27,13 +29,13 @@ export class StreamedReply implements PumpOwner, Cancellable {
     this.#method = method
     this.#codec = codec
     this.#sink = sink
-    this.#source = new Source(yields)
-    this.#pump = new Pump(this.#source, this)
+    this.#running = running
+    this.#pump = new Pump(new Source(yields, running.enter ?? ((fn) => runInScope(running, fn))), this)
     this.#done = done
   }
 
-  start(isCancelled: boolean): void {
-    const writer: ChunkWriter | undefined = isCancelled
+  start(): void {
+    const writer: ChunkWriter | undefined = this.#running.cancelled
       ? undefined
       : this.#sink.open?.(this.#codec.encode(undefined))
     if (writer !== undefined) this.#pump.attach(writer)

@@ -6,45 +6,46 @@ import type { Millis, Timer } from '../env.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
 import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
-import type { TraceContext } from '../wire/trace.ts'
 import type { AnswerSink } from './answer.ts'
+import { CarriedCall } from './carried.ts'
 import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
 import { failure } from './methods.ts'
+import { pauseMs, refusalsMax, repeatOf } from './policy.ts'
+import { QueuedOwn } from './queued.ts'
 import type { Route, Router, RouteSink } from './router.ts'
 
 /** How many hints of other nodes are followed without a pause. */
 const hintsMax = 2
-const backoffMs = { first: 10, max: 250 }
 /** A call without a deadline looks around now and then. */
 const pauseMsMax: Millis = 3_600_000
 
-export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellable, Expiring {
-  readonly method: string
-  readonly key: string | undefined
-  readonly body: Body
-  readonly idempotent: boolean
-  readonly deadline: Millis
-  readonly trace: TraceContext | undefined
-  readonly tracestate: string | undefined
-  readonly input: boolean
-  readonly bulk: boolean
+export class RoutedCall
+  extends CarriedCall
+  implements CallRequest, CallSink, AnswerSink, Cancellable, Expiring
+{
   readonly hops = 0
   partition: number
   digest = 0
   readonly #router: Router
-  readonly #to: string | undefined
-  readonly #waits: boolean
+  readonly #route: Route
   readonly #sink: RouteSink
   #target = ''
+  /** Sent, held back or run here. */
+  attempts = 0
   #hint: string | undefined
   #hints = 0
   #pauses = 0
+  #refusals = 0
+  /** Whoever refused the call does not take it earlier. */
+  #notBefore: Millis = 0
   #timer: Timer | undefined
   #handle: Cancellable | undefined
   #last: CallFailure | undefined
   #mayHaveRun = false
   #runsHere = false
+  /** It waits for its turn to run here. */
+  #queued: QueuedOwn | undefined
   /** What came of it here, while this node may not tell. */
   #kept: Body | CallFailure | undefined
   #settled = false
@@ -52,27 +53,34 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
   #streams = false
 
   constructor(router: Router, route: Route, sink: RouteSink) {
+    super(route)
     this.#router = router
+    this.#route = route
     this.#sink = sink
-    this.method = route.method
-    this.key = route.key
-    this.#to = route.to
-    this.#waits = route.waits
-    this.body = route.body
-    this.idempotent = route.idempotent
-    this.deadline = route.deadline
-    this.trace = route.trace
-    this.tracestate = route.tracestate
-    this.input = route.input
-    this.bulk = route.bulk
     this.partition = route.key === undefined ? 0 : router.ports.table().partitionOf(route.key)
   }
 
+  /** Where the latest attempt went. */
+  get peer(): string | undefined {
+    return this.#target === '' ? undefined : this.#target
+  }
+
   attempt(): void {
+    this.#attempt(false)
+  }
+
+  /** Its turn to run here has come. */
+  resume(): void {
+    this.#leaveHere()
+    this.#attempt(true)
+  }
+
+  /** `admitted`: it has had its wait. */
+  #attempt(admitted: boolean): void {
     this.#stopWaiting()
     const { ports } = this.#router
     const table = ports.table()
-    const owner = this.#to ?? this.#hint ?? table.ownerOf(this.partition)
+    const owner = this.#route.to ?? this.#hint ?? table.ownerOf(this.partition)
     this.#hint = undefined
     this.digest = table.digest
     if (owner === undefined) {
@@ -81,9 +89,11 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
       )
       return
     }
+    if (this.#target === '') this.#router.budgets.of(owner).earn()
     this.#target = owner
+    this.attempts++
     if (owner === ports.self) {
-      if (this.key === undefined || ports.mayRun()) this.#runHere()
+      if (this.key === undefined || ports.mayRun()) this.#admit(admitted)
       else {
         this.#router.counters.gated++
         this.#wait(unsure(owner), Infinity)
@@ -100,6 +110,8 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
    * learn that it is, and the pauses that grew while nobody could answer would be too long for that.
    */
   startOver(): void {
+    const { ports } = this.#router
+    if (ports.clock.now() < this.#notBefore && ports.table().ownerOf(this.partition) === this.#target) return
     this.#pauses = 0
     this.#hints = 0
     this.attempt()
@@ -160,6 +172,11 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
 
   /** The deadline passed while the handler ran in this process. */
   expire(): void {
+    if (this.#queued !== undefined) {
+      const message = 'the call waited to run on this node until its deadline'
+      this.failed(failure('ERR_SHOAL_TIMEOUT', message, false), true)
+      return
+    }
     this.#handle?.cancel()
     const message = `no reply from ${this.method} on this node within its deadline`
     this.failed(failure('ERR_SHOAL_TIMEOUT', message, true), true)
@@ -183,7 +200,7 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
   giveUp(error: CallFailure): void {
     if (this.#settled) return
     const isParked = this.#timer !== undefined
-    const mayHaveRun = this.#handle?.sent !== false
+    const mayHaveRun = this.#queued === undefined && this.#handle?.sent !== false
     this.#stopWaiting()
     this.#handle?.cancel()
     this.failed(isParked && this.#last !== undefined ? this.#last : { ...error, mayHaveRun }, true)
@@ -197,6 +214,24 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
     this.#stopWaiting()
     this.#leaveHere()
     this.#handle?.cancel()
+  }
+
+  #admit(admitted: boolean): void {
+    const { admission, ports, here } = this.#router
+    const refusal = admitted ? undefined : ports.refuses(this.method, ports.self)
+    if (refusal !== undefined) {
+      this.failed(refusal)
+      return
+    }
+    if (admitted || admission.enter()) {
+      this.#runHere()
+      return
+    }
+    const queued = new QueuedOwn(this.#router, this)
+    this.#queued = queued
+    this.#runsHere = true
+    here.add(this)
+    admission.wait(queued, ports.self)
   }
 
   #runHere(): void {
@@ -213,7 +248,7 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
     this.#router.counters.heldBack++
     const message = `the event loop of "${owner}", which owns the key, has not run for a second or more: the call was not sent`
     const error = failure('ERR_SHOAL_OVERLOADED', message, false)
-    if (this.#waits) this.#wait(error, Infinity)
+    if (this.#route.waits) this.#wait(error, Infinity)
     else this.#settle(error)
   }
 
@@ -239,22 +274,30 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
       this.#kept = undefined
       this.#router.unkeep(this)
     }
+    if (this.#queued !== undefined) {
+      this.#router.admission.leave(this.#queued)
+      this.#queued = undefined
+    }
     if (!this.#runsHere) return
     this.#runsHere = false
     this.#router.here.remove(this)
   }
 
   #mayRepeat(error: CallFailure): boolean {
-    if (
-      this.#router.closed ||
-      this.#to !== undefined ||
-      this.#sink.begun ||
-      !error.retryable ||
-      error.code === 'ERR_SHOAL_TIMEOUT'
-    )
-      return false
-    if (!error.mayHaveRun) return true
-    return this.idempotent && this.#router.budget.spend()
+    const router = this.#router
+    if (router.closed || this.#route.to !== undefined || this.#sink.begun) return false
+    const repeat = repeatOf(error, this.idempotent)
+    if (repeat === 'never' || repeat === 'free') return repeat === 'free'
+    if (repeat === 'refused') {
+      const notBefore = router.ports.clock.now() + error.retryAfterMs
+      if (notBefore >= this.deadline || this.#refusals >= refusalsMax) return false
+      this.#refusals++
+      this.#notBefore = notBefore
+    }
+    const budget = router.budgets.of(this.#target)
+    const isPaid = repeat === 'refused' ? budget.spendRefused() : budget.spend()
+    if (!isPaid) router.counters.outOfBudget++
+    return isPaid
   }
 
   /** Goes straight to the owner that the other node named, a few times. */
@@ -268,9 +311,9 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
     return true
   }
 
-  /** Waits until something is `unblocked`, or for `pauseMs`, whichever comes first. */
-  #wait(error: CallFailure, pauseMs: Millis = this.#nextPauseMs()): void {
-    const { clock } = this.#router.ports
+  /** Waits until something is `unblocked`, or for `forMs` (default: by policy.ts), whichever comes first. */
+  #wait(error: CallFailure, forMs?: Millis): void {
+    const { clock, random } = this.#router.ports
     const remaining = this.deadline - clock.now()
     if (remaining <= 0) {
       this.#settle(error)
@@ -284,13 +327,8 @@ export class RoutedCall implements CallRequest, CallSink, AnswerSink, Cancellabl
       return
     }
     this.#last = error
-    this.#timer = clock.setTimer(Math.min(pauseMs, remaining, pauseMsMax), () => this.#retry())
-  }
-
-  /** Pauses grow, and are jittered. */
-  #nextPauseMs(): Millis {
-    const pause = Math.min(backoffMs.first * 2 ** this.#pauses++, backoffMs.max)
-    return pause * (0.5 + this.#router.ports.random.u32() / 2 ** 33)
+    const pause = forMs ?? pauseMs(error, this.#pauses++, remaining, random)
+    this.#timer = clock.setTimer(Math.min(pause, remaining, pauseMsMax), () => this.#retry())
   }
 
   #retry(): void {

@@ -14,13 +14,18 @@ interface Destroyable {
 /** Anything a stream can be made of. */
 export type StreamSource<Chunk> = AsyncIterable<Chunk> | Iterable<Chunk>
 
+type Enter = <Result>(fn: () => Result) => Result
+
 export class Source {
   readonly #source: StreamSource<unknown>
+  readonly #enter: Enter
   #iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined
   #closed = false
 
-  constructor(source: StreamSource<unknown>) {
+  /** `enter`: runs what the source does where it belongs, for it is asked from wherever room was found. */
+  constructor(source: StreamSource<unknown>, enter: Enter) {
     this.#source = source
+    this.#enter = enter
     // A Node stream may fail before anybody iterates it; its iterator says so later.
     if (isDestroyable(source)) source.on('error', () => {})
   }
@@ -31,7 +36,7 @@ export class Source {
 
   /** May throw what the source throws. */
   next(): Promise<Step> | Step {
-    return this.#iterate().next()
+    return this.#enter(() => this.#iterate().next())
   }
 
   /** It has come to its end by itself. */
@@ -45,8 +50,9 @@ export class Source {
     this.#closed = true
     try {
       // The iterator of a Node stream does not hear `return` while it waits for bytes that may never come.
-      if (isDestroyable(this.#source)) this.#source.destroy()
-      else Promise.resolve(this.#iterate().return?.()).catch(() => {})
+      const source = this.#source
+      if (isDestroyable(source)) this.#enter(() => source.destroy())
+      else Promise.resolve(this.#enter(() => this.#iterate().return?.())).catch(() => {})
     } catch {
       // What a source says when it is closed interests nobody.
     }
@@ -60,6 +66,11 @@ export class Source {
     }
     return this.#iterator
   }
+}
+
+/** Closes what never became part of a call. Never throws. */
+export function closeSource(source: StreamSource<unknown>): void {
+  new Source(source, (fn) => fn()).close()
 }
 
 export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

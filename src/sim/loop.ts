@@ -24,6 +24,7 @@ export const traceKind = {
   program: 10,
   message: 11,
   error: 12,
+  yielded: 13,
 } as const
 
 export type TraceKind = (typeof traceKind)[keyof typeof traceKind]
@@ -114,6 +115,7 @@ export class Loop {
   #blocks = 0
   #late = 0
   #heldInput: Turn[] = []
+  #heldYields: Turn[] = []
   #heldTimers: Turn[] = []
   #heldDeferred: (() => void)[] = []
 
@@ -160,6 +162,14 @@ export class Loop {
     this.input(new Callback(this, kind, fn))
   }
 
+  /** Runs a callback once all that waits to come in now has come in. */
+  afterIo(fn: () => void): void {
+    if (this.dead) return
+    const turn = new Callback(this, traceKind.yielded, fn)
+    if (this.#blocks > 0) this.#heldYields.push(turn)
+    else this.world.scheduler.add(turn, this.world.scheduler.now)
+  }
+
   /** Runs a callback in this event if the loop is free, else in a turn of its own. */
   now(kind: TraceKind, fn: () => void): void {
     if (this.dead) return
@@ -181,6 +191,7 @@ export class Loop {
     if (this.dead || (isTimer && turn.isCancelled)) return
     if (this.#blocks > 0) {
       if (isTimer) this.#heldTimers.push(turn)
+      else if (turn.kind === traceKind.yielded) this.#heldYields.push(turn)
       else this.#heldInput.push(turn)
       return
     }
@@ -212,8 +223,9 @@ export class Loop {
         }),
       )
     }
-    const [input, timers] = [this.#heldInput, this.#heldTimers]
+    const [input, timers] = [[...this.#heldInput, ...this.#heldYields], this.#heldTimers]
     this.#heldInput = []
+    this.#heldYields = []
     this.#heldTimers = []
     for (const turn of input) {
       turn.isLate = true
@@ -234,6 +246,7 @@ export class Loop {
     for (const timer of this.#timers) this.world.scheduler.remove(timer)
     this.#timers.clear()
     this.#heldInput = []
+    this.#heldYields = []
     this.#heldTimers = []
     this.#heldDeferred = []
   }
@@ -245,6 +258,7 @@ export class Loop {
       wallTime: () => Math.floor(this.#wallTime()),
       setTimer: (delayMs, fn) => this.#setTimer(delayMs, fn),
       defer: (fn) => turns.defer(this.#runDeferred, fn),
+      afterIo: (fn) => this.afterIo(fn),
     }
   }
 

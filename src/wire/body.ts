@@ -111,7 +111,8 @@ export function decodeBody(body: Body): unknown {
 /** The same body in memory of its own. */
 export function copyBody(body: Body): Body {
   if (body.kind !== 'bytes') return body
-  const bytes = body.bytes.slice()
+  // Not `slice`: that of a `Buffer` is no copy.
+  const bytes = new Uint8Array(body.bytes)
   return new Body('bytes', bytes, 0, bytes.length)
 }
 

@@ -201,6 +201,7 @@ test('an own call that ran while the gate shut is told when it opens, not before
   assert.deepEqual(threw.outcomes, [{ code: 'ERR_SHOAL_REMOTE', mayHaveRun: true }])
   assert.deepEqual(routers.ran, ['b', 'b'])
   assert.equal(routers.router('b').held, 0)
+  routers.clock.advance(100)
   assert.equal(routers.clock.timers, 0)
 })
 

@@ -1,7 +1,9 @@
 /** Routers wired to each other without sockets: each call between two of them is held until the test lets go. */
 import type { ShoalErrorCode } from '../../src/errors.ts'
+import { checkLimits } from '../../src/limits.ts'
 import { buildRing, type RingMember, type RingTable } from '../../src/ring/ring.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../../src/rpc/call.ts'
+import { Admission, type AdmissionLimits } from '../../src/shard/admission.ts'
 import type { CallContext, Cancellable } from '../../src/shard/context.ts'
 import { failure, Methods } from '../../src/shard/methods.ts'
 import { Router, type RouterLimits } from '../../src/shard/router.ts'
@@ -49,12 +51,17 @@ export class Routers {
   /** What happens while a handler runs. */
   whileItRuns: () => void = () => {}
   readonly #routers = new Map<string, Router>()
+  readonly notices: string[] = []
   /** Calls that a router took and has not answered, cancelled ones included: each holds a place there. */
   unanswered = 0
   /** Peers that answer nothing, or fail every call with this. */
   readonly broken: Map<string, CallFailure | 'silent'> = new Map()
 
-  constructor(names: readonly string[], table: RingTable, limits: Partial<RouterLimits> = {}) {
+  constructor(
+    names: readonly string[],
+    table: RingTable,
+    limits: Partial<RouterLimits & AdmissionLimits> = {},
+  ) {
     for (const name of names) {
       this.tables.set(name, table)
       this.#routers.set(name, this.#make(name, limits))
@@ -102,8 +109,16 @@ export class Routers {
     return { outcomes, handle }
   }
 
-  #make(name: string, limits: Partial<RouterLimits>): Router {
-    const methods = new Methods(name, bodyCodec, this.clock)
+  #make(name: string, partial: Partial<RouterLimits & AdmissionLimits>): Router {
+    const random = new SeededRandom(1)
+    const limits = { ...checkLimits({}), waitingCallsMax: 100, retryReserve: 10, ...partial }
+    const admission = new Admission(limits, true, {
+      self: name,
+      clock: this.clock,
+      random,
+      notice: (_level, code) => this.notices.push(`${name} ${code}`),
+    })
+    const methods = new Methods(name, bodyCodec, this.clock, admission)
     methods.register('where', () => this.#note(name), {})
     methods.register(
       'throws',
@@ -118,14 +133,16 @@ export class Routers {
       {
         self: name,
         clock: this.clock,
-        random: new SeededRandom(1),
+        random,
         table: () => this.tables.get(name) as RingTable,
         mayRun: () => !this.shut.has(name),
         stuck: () => this.stuck,
         send: (to, request, sink) => this.#send(name, to, request, sink),
+        refuses: (method, caller) => methods.refuses(method, caller),
         run: (request, caller, sink) => methods.run(request, caller, sink),
       },
-      { waitingCallsMax: 100, retryRatio: 0.2, retryReserve: 10, ...limits },
+      limits,
+      admission,
     )
   }
 

@@ -6,6 +6,7 @@ export class HandClock implements Clock {
   #wallMs: Millis = 0
   #order = 0
   #deferred: (() => void)[] = []
+  #yielded: (() => void)[] = []
   #timers: { at: Millis; order: number; fn: () => void }[] = []
 
   now(): Millis {
@@ -30,17 +31,34 @@ export class HandClock implements Clock {
     this.#deferred.push(fn)
   }
 
+  afterIo(fn: () => void): void {
+    this.#yielded.push(fn)
+  }
+
   /** Timers that are set. */
   get timers(): number {
     return this.#timers.length
   }
 
-  /** Runs what was deferred. */
-  settle(): void {
+  /** Runs what was deferred, to the end of this turn. */
+  endTurn(): void {
     while (this.#deferred.length > 0) {
       const due = this.#deferred
       this.#deferred = []
       for (const fn of due) fn()
+    }
+  }
+
+  /** Ends this turn and takes those that follow from it by themselves. */
+  settle(): void {
+    this.endTurn()
+    while (this.#yielded.length > 0) {
+      const due = this.#yielded
+      this.#yielded = []
+      for (const fn of due) {
+        fn()
+        this.endTurn()
+      }
     }
   }
 

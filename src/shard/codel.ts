@@ -1,0 +1,49 @@
+/**
+ * Whether calls of one lane wait too long, told from how long they wait at the least: a burst makes the longest wait long,
+ * only a standing queue makes the shortest one long (CoDel: Nichols and Jacobson, "Controlling Queue Delay", ACM Queue
+ * 2012). What it means for a queue of calls is Facebook's variant (Maurer, "Fail at Scale", ACM Queue 2015, and folly's
+ * `Codel`): once the shortest wait of an interval was above the target, whoever waits for more than twice the target is
+ * refused; until then the interval itself is the longest wait. Twice, because waits then settle between target and
+ * twice the target, and the state does not flap.
+ */
+import type { Millis } from '../env.ts'
+
+export class Codel {
+  readonly #targetMs: Millis
+  readonly #intervalMs: Millis
+  #intervalEnd: Millis = Number.NEGATIVE_INFINITY
+  #shortest: Millis = 0
+  #standing = false
+
+  constructor(targetMs: Millis, intervalMs: Millis) {
+    this.#targetMs = targetMs
+    this.#intervalMs = intervalMs
+  }
+
+  /** The shortest wait of the last interval was above the target. */
+  get standing(): boolean {
+    return this.#standing
+  }
+
+  /** How long a call may wait now. */
+  get longestMs(): Millis {
+    return this.#standing ? 2 * this.#targetMs : this.#intervalMs
+  }
+
+  /** A call has left the queue, to run or because it was refused, after so long. */
+  left(waitedMs: Millis, now: Millis): void {
+    if (now < this.#intervalEnd) {
+      if (waitedMs < this.#shortest) this.#shortest = waitedMs
+      return
+    }
+    // An interval that ended long ago says nothing: nobody has waited since.
+    this.#standing = now < this.#intervalEnd + this.#intervalMs && this.#shortest > this.#targetMs
+    this.#intervalEnd = now + this.#intervalMs
+    this.#shortest = waitedMs
+  }
+
+  /** Nobody waits any more. */
+  emptied(now: Millis): void {
+    if (now < this.#intervalEnd) this.#shortest = 0
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * How overloaded a node is: when it begins and ends, for whoever operates it, and when refused calls may come again, for
+ * their callers. Those who were refused of late all want to come back, and do best to come no faster than calls run.
+ */
+import type { Millis } from '../env.ts'
+import type { AdmissionPorts } from './admission.ts'
+import type { Refusal } from './lanes.ts'
+
+/** No call was refused for so long: it is over. */
+const calmMs: Millis = 5_000
+/** Beginnings are told at most this often. */
+const noticeIntervalMs: Millis = 10_000
+/** Rates are means over about so long. */
+const rateMs: Millis = 1_000
+const retryMsMin: Millis = 20
+const retryMsMax: Millis = 2_000
+
+export class OverloadWatch {
+  readonly #ports: AdmissionPorts
+  #since: Millis | undefined
+  #refusedAt: Millis = 0
+  #toldAt: Millis = Number.NEGATIVE_INFINITY
+  #isTold = false
+  #refused = 0
+  /** Decaying counts of calls that waited and ran, and that were refused. */
+  #ranLately = 0
+  #refusedLately = 0
+  #tickedAt: Millis = 0
+
+  constructor(ports: AdmissionPorts) {
+    this.#ports = ports
+  }
+
+  get overloaded(): boolean {
+    return this.#since !== undefined
+  }
+
+  /** A call that had waited runs. */
+  ran(): void {
+    this.#ranLately += 1
+  }
+
+  /** A call is refused; says when its caller may try again. */
+  refused(why: Refusal, waiting: number, limit: number, now: Millis): Millis {
+    this.#refusedAt = now
+    this.#refused += 1
+    this.#refusedLately += 1
+    if (this.#since === undefined) this.#begin(why, waiting, limit, now)
+    const perMs = Math.max(1, this.#ranLately) / rateMs
+    const ms = Math.min(retryMsMax, Math.max(retryMsMin, (waiting + this.#refusedLately) / perMs))
+    return Math.round(ms * (0.5 + this.#ports.random.u32() / 2 ** 32))
+  }
+
+  tick(now: Millis, lagMs: Millis): void {
+    const kept = Math.exp((this.#tickedAt - now) / rateMs)
+    this.#tickedAt = now
+    this.#ranLately *= kept
+    this.#refusedLately *= kept
+    if (this.#since === undefined || now - this.#refusedAt < calmMs) return
+    const ms = Math.round(this.#refusedAt - this.#since)
+    this.#since = undefined
+    if (!this.#isTold) return
+    const message = `no call was refused for ${calmMs / 1_000} s: the overload is over after ${ms} ms, in which ${this.#refused} were`
+    this.#ports.notice('info', 'overloadEnded', message, {
+      ms,
+      refused: this.#refused,
+      lagMs: Math.round(lagMs),
+    })
+  }
+
+  #begin(why: Refusal, waiting: number, limit: number, now: Millis): void {
+    this.#since = now
+    this.#refused = 1
+    this.#isTold = now - this.#toldAt >= noticeIntervalMs
+    if (!this.#isTold) return
+    this.#toldAt = now
+    const message = `more calls come than this node can run: it begins to refuse some (${reasons[why]})`
+    this.#ports.notice('warn', 'overloaded', message, { reason: why, waiting, limit })
+  }
+}
+
+const reasons: Readonly<Record<Refusal, string>> = {
+  full: 'its queue is full',
+  waited: 'they wait too long',
+  lag: 'its event loop is late',
+}
