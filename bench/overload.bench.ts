@@ -39,7 +39,12 @@ interface Load {
 }
 
 const loads: readonly Load[] = [
-  { name: 'cpu', method: 'cpu', parts: [1, 1, 1], steps: [1_000, 1_300, 1_500, 1_700, 1_850, 2_000, 2_200, 2_500] },
+  {
+    name: 'cpu',
+    method: 'cpu',
+    parts: [1, 1, 1],
+    steps: [1_000, 1_300, 1_500, 1_700, 1_850, 2_000, 2_200, 2_500],
+  },
   { name: 'io', method: 'io', parts: [1, 1, 1], steps: [500, 650, 700, 750, 800, 850, 900] },
   { name: 'greedy', method: 'cpu', parts: [1, 1, 10], steps: [] },
 ]

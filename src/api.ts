@@ -40,6 +40,8 @@ export interface NodeStats {
     readonly held: number
     /** Handlers that run now. */
     readonly running: number
+    /** Calls refused because they came more often than their method's `rate` allows, since the start. */
+    readonly rateLimited: number
   }
   /** Shut after a pause of this process: keyed calls wait until the view is checked. */
   readonly gate: {
@@ -83,6 +85,16 @@ export interface RequestOptions<Body, Reply> extends WaitOptions {
   readonly idempotent?: boolean
   /** The call yields to others: it runs when nobody else waits where it runs, and is the first to be refused. Default false. */
   readonly bulk?: boolean
-  /** W3C `traceparent`, handed to the handler. */
-  readonly traceparent?: string
+  /**
+   * W3C `traceparent`: the trace and span that make the call. Default: those of the call that the calling handler answers,
+   * else a new, unsampled trace. A malformed one counts as none, as W3C has it, for it may come straight from a header.
+   */
+  readonly traceparent?: string | undefined
+  /** W3C `tracestate` that came with `traceparent`, without which it is ignored. Cut to whole members within 512 bytes. */
+  readonly tracestate?: string | undefined
+  /**
+   * The call outlives the call in whose handler it is made: it inherits neither deadline nor cancellation, only the trace.
+   * Default false. Outside of handlers there is nothing to inherit.
+   */
+  readonly detached?: boolean
 }

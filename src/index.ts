@@ -1,6 +1,14 @@
 /** The public list of shoal: what is not here is not API. */
 export type { NodeEvents, NodeStats, Notice, OwnershipChange, RequestOptions, WaitOptions } from './api.ts'
 export type {
+  CallMessage,
+  ForwardMessage,
+  HandlerMessage,
+  QueueMessage,
+  QueueReason,
+  TracedMessage,
+} from './diagnostics.ts'
+export type {
   Address,
   ByteStream,
   Clock,
@@ -34,3 +42,4 @@ export type { Placement, Plan, PlanChange } from './shard/plan.ts'
 export type { RouterCounters, RouterLimits } from './shard/router.ts'
 export type { SwimTiming } from './swim/config.ts'
 export type { SeedFailureReason } from './swim/events.ts'
+export { parseTrace, TraceContext } from './wire/trace.ts'

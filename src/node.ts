@@ -17,11 +17,13 @@ import { checkOptions, checkSeeds, checkTimeout, type NodeConfig, type NodeOptio
 import { checkText } from './request.ts'
 import type { Member } from './roster.ts'
 import { Peers } from './rpc/peers.ts'
+import { runOutside } from './scope.ts'
 import { Admission } from './shard/admission.ts'
 import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
 import { Router } from './shard/router.ts'
 import { copyBody, decodeBody, encodeBody } from './wire/body.ts'
+import { TraceIds } from './wire/trace-ids.ts'
 
 type State = 'new' | 'starting' | 'running' | 'leaving' | 'closed'
 
@@ -54,7 +56,8 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   constructor(config: NodeConfig, env: Env) {
     super()
     const { clock, random } = env
-    const boot = hex(random.bytes(8))
+    const bootBytes = random.bytes(8)
+    const boot = hex(bootBytes)
     const name = config.name ?? `${machineName()}-${hex(random.bytes(4))}`
     this.#config = config
     this.#env = env
@@ -98,12 +101,13 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
         mayRun: () => this.#cluster.gate.pass(),
         stuck: () => this.#cluster.stuck,
         send: (peer, request, sink) => this.#peers.call(peer, request, sink),
+        refuses: (method, caller) => this.#methods.refuses(method, caller),
         run: (request, caller, sink) => this.#methods.run(request, caller, sink),
       },
       limits,
       this.#admission,
     )
-    this.#calls = new Calls(config, clock, this.#methods, this.#router)
+    this.#calls = new Calls(config, clock, this.#methods, this.#router, new TraceIds(bootBytes))
   }
 
   /** Where this node gossips and takes calls. Throws `ERR_SHOAL_STATE` before `start` has bound them. */
@@ -151,7 +155,13 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     const { counters, waiting, held } = this.#router
     const { open, shuts } = this.#cluster.gate
     return {
-      router: { ...counters, waiting, held, running: this.#methods.running },
+      router: {
+        ...counters,
+        waiting,
+        held,
+        running: this.#methods.running,
+        rateLimited: this.#methods.rateLimited,
+      },
       gate: { open, shuts },
       admission: this.#admission.stats,
       rpc: { ...this.#peers.stats, ...this.#peers.counters },
@@ -323,14 +333,19 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   }
 
   #notice(notice: Notice): void {
-    this.#config.logger[notice.level]({ code: notice.code, ...notice.detail }, notice.message)
+    const { logger } = this.#config
+    runOutside(() => logger[notice.level]({ code: notice.code, ...notice.detail }, notice.message))
     this.#emit('notice', notice)
   }
 
-  /** A listener that throws must not stop the machine that told it: the error surfaces on its own. */
+  /**
+   * A listener that throws must not stop the machine that told it: the error surfaces on its own. Nor does it work for the
+   * call that happened to bring the news.
+   */
   #emit<Name extends keyof NodeEvents>(name: Name, ...values: NodeEvents[Name]): void {
     try {
-      ;(this.emit as (name: string, ...values: unknown[]) => boolean).call(this, name, ...values)
+      const emit = this.emit as (name: string, ...values: unknown[]) => boolean
+      runOutside(() => emit.call(this, name, ...values))
     } catch (error) {
       this.#env.clock.defer(() => {
         throw error

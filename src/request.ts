@@ -7,15 +7,12 @@ import { ShoalError } from './errors.ts'
 import { methodNameRange, nameFits } from './shard/methods.ts'
 import { type Body, encodeBody } from './wire/body.ts'
 
-/** Longest `traceparent`, in UTF-8 bytes; W3C's version 00 has 55. */
-const traceBytesMax = 255
-
 /** More than header, method and trace context of a frame take. */
 const headerBytesMax = 1024
 
 /** The name of the method; throws `ERR_SHOAL_OPTION`, and `ERR_SHOAL_TOO_LARGE` for a key that is too long. */
 export function checkRequest<Body, Reply>(
-  { method, key, to, traceparent, whenStalled, bulk }: RequestOptions<Body, Reply>,
+  { method, key, to, traceparent, tracestate, whenStalled, bulk }: RequestOptions<Body, Reply>,
   keyBytesMax: number,
 ): string {
   const name: unknown = typeof method === 'string' ? method : method?.name
@@ -27,9 +24,8 @@ export function checkRequest<Body, Reply>(
     throw wrong(`whenStalled: expected 'wait' or 'fail'`)
   }
   if (bulk !== undefined && typeof bulk !== 'boolean') throw wrong('bulk: expected true or false')
-  if (traceparent !== undefined && !isText(traceparent, traceBytesMax)) {
-    throw wrong(`traceparent: expected text of at most ${traceBytesMax} bytes`)
-  }
+  if (traceparent !== undefined) checkHeader('traceparent', traceparent)
+  if (tracestate !== undefined) checkHeader('tracestate', tracestate)
   return name
 }
 
@@ -63,6 +59,11 @@ function checkKey(key: unknown, bytesMax: number): void {
   if (typeof key !== 'string') throw wrongKey(key)
   if (isText(key, bytesMax)) return
   throw new ShoalError('ERR_SHOAL_TOO_LARGE', `key: at most ${bytesMax} bytes, got ${byteLength(key)}`)
+}
+
+/** What it says is another matter: it may be a stranger's. */
+function checkHeader(name: string, value: unknown): void {
+  if (typeof value !== 'string') throw wrong(`${name}: expected text, got ${typeof value}`)
 }
 
 function wrongKey(key: unknown): ShoalError {

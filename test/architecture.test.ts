@@ -22,7 +22,7 @@ const rooms: Record<string, readonly string[]> = {
   host: [],
 }
 /** Files at the top that every room may import. */
-const open = ['env.ts', 'machine.ts', 'errors.ts', 'address.ts']
+const open = ['env.ts', 'machine.ts', 'errors.ts', 'address.ts', 'scope.ts', 'diagnostics.ts']
 /** Files at the top that join rooms. */
 const joiners =
   'node.ts api.ts bind.ts calls.ts cluster.ts membership.ts options.ts limits.ts range.ts roster.ts driver.ts join.ts leave.ts replies.ts request.ts index.ts backlog.ts border.ts courier.ts describe.ts gate.ts lag.ts pause.ts watched.ts worker.ts'.split(
@@ -106,6 +106,19 @@ test('each library is behind one door', () => {
     if (target.endsWith('.ts') || target.startsWith('node:')) continue
     const door = doors[target]
     assert.ok(door?.(from), `${from} must not import ${target}`)
+  }
+})
+
+test('what a handler inherits and what tracers hear each go through one file, which protocol machines do not know', () => {
+  const doors: Record<string, string> = {
+    'node:async_hooks': 'scope.ts',
+    'node:diagnostics_channel': 'diagnostics.ts',
+  }
+  for (const { from, target } of imports) {
+    const door = doors[target]
+    if (door !== undefined) assert.equal(from, door, `${from} must not import ${target}`)
+    if (target === 'scope.ts' || target === 'diagnostics.ts')
+      assert.ok(['', 'shard', 'rpc', 'otel'].includes(roomOf(from)), `${from} must not import ${target}`)
   }
 })
 

@@ -40,11 +40,11 @@ export class HeldAnswers {
     const bytes = sizeOf(body)
     if (this.#bytes + bytes > this.#bytesMax) return false
     this.#bytes += bytes
-    this.#answers.push({ call, body, failure })
+    call.heldAt = this.#answers.push({ call, body, failure }) - 1
     return true
   }
 
-  /** Takes all out, in the order in which they came. */
+  /** Takes all out, in the order in which they came, but for the last ones, which took the places of dropped ones. */
   takeAll(): readonly HeldAnswer[] {
     const answers = this.#answers
     this.#answers = []
@@ -54,10 +54,15 @@ export class HeldAnswers {
 
   /** Lets go of a call whose caller has given up; false if it is not here. */
   drop(call: Incoming): boolean {
-    const at = this.#answers.findIndex((answer) => answer.call === call)
-    if (at < 0) return false
-    this.#bytes -= sizeOf(this.#answers[at]?.body)
-    this.#answers.splice(at, 1)
+    const at = call.heldAt
+    const answer = this.#answers[at]
+    if (answer?.call !== call) return false
+    this.#bytes -= sizeOf(answer.body)
+    const last = this.#answers.pop() as HeldAnswer
+    if (last !== answer) {
+      this.#answers[at] = last
+      last.call.heldAt = at
+    }
     return true
   }
 }

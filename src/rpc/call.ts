@@ -7,16 +7,11 @@ import type { ShoalErrorCode } from '../errors.ts'
 import type { Body } from '../wire/body.ts'
 import type { TraceContext } from '../wire/trace.ts'
 
-/** What travels. */
-export interface CallRequest {
+/** What a call says, the same on all its ways. */
+export interface CallContents {
   readonly method: string
   /** Undefined: not a keyed call; `partition`, `digest` and `hops` then do not travel. */
   readonly key: string | undefined
-  readonly partition: number
-  /** Digest of the ring by which the sender chose the receiver. */
-  readonly digest: number
-  /** How often the call was forwarded already. */
-  readonly hops: number
   /** The call may run twice: its caller allows retries after `mayHaveRun` failures. */
   readonly idempotent: boolean
   /** On the local clock; the wire carries what remains. */
@@ -30,6 +25,15 @@ export interface CallRequest {
   /** The call yields to others. */
   readonly bulk: boolean
   readonly body: Body
+}
+
+/** What travels: the call, and the way this copy of it takes. */
+export interface CallRequest extends CallContents {
+  readonly partition: number
+  /** Digest of the ring by which the sender chose the receiver. */
+  readonly digest: number
+  /** How often the call was forwarded already. */
+  readonly hops: number
 }
 
 /** Why a call did not bring a reply. */

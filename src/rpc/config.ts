@@ -23,7 +23,7 @@ export interface RpcLimits {
   readonly messageBytesMax: number
   /** A dialled or accepted connection must have said hello (and proved its key) within this. */
   readonly helloTimeoutMs: Millis
-  /** Accepted connections that have not said hello yet; one more is closed unheard. */
+  /** Accepted connections that have not said hello yet; one more closes the one that has been silent for longest. */
   readonly halfOpenMax: number
   /** Connections of either direction that have said hello; one more is refused. */
   readonly connectionsMax: number

@@ -3,7 +3,7 @@ import type { Millis } from '../env.ts'
 import { Body } from '../wire/body.ts'
 import { bodyKinds, flag } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
-import { readTrace, type TraceContext } from '../wire/trace.ts'
+import { isTracestate, readTrace, type TraceContext } from '../wire/trace.ts'
 import type { CallFailure, IncomingCall } from './call.ts'
 
 /** The connection the call came by. */
@@ -30,6 +30,8 @@ export class Incoming implements IncomingCall {
   answered = false
   ranHere = false
   onCancel: (() => void) | undefined
+  /** Its place among the answers that wait. */
+  heldAt = -1
   /** Set by whoever drives the machine. */
   answerer: Answerer | undefined
   readonly #traceAt: number
@@ -45,7 +47,9 @@ export class Incoming implements IncomingCall {
     this.hops = frame.hops
     this.idempotent = (frame.flags & flag.idempotent) !== 0
     this.deadline = now + frame.remainingMs
-    this.tracestate = frame.tracestate
+    const { tracestate } = frame
+    // Handlers may pass it on in a header: what could break out of one is none.
+    this.tracestate = tracestate === undefined || isTracestate(tracestate) ? tracestate : undefined
     this.input = (frame.flags & flag.input) !== 0
     this.bulk = frame.bulk
     this.#traceAt = frame.traceAt

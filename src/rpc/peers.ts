@@ -1,5 +1,6 @@
 /** The RPC of one node: a connection per peer, calls out, calls in. */
 import type { Address, ByteStream, Clock, Env, StreamClose } from '../env.ts'
+import { runOutside } from '../scope.ts'
 import type { GoawayCode } from '../wire/frame.ts'
 import { nonceBytes } from '../wire/frame.ts'
 import type { AlarmCount } from './alarm.ts'
@@ -112,13 +113,13 @@ export class Peers {
   /** Takes a stream from a listener. */
   accept(stream: ByteStream): void {
     this.#counters.accepted += 1
-    if (this.#closed || this.#halfOpen.size >= this.#config.limits.halfOpenMax) {
-      this.#counters.halfOpenShed += 1
+    if (this.#closed) {
       stream.listen({ connected() {}, data() {}, drained() {}, closed() {} })
       stream.destroy()
       return
     }
     this.#halfOpen.add(this.#link(stream, undefined))
+    if (this.#halfOpen.size > this.#config.limits.halfOpenMax) this.#shedHalfOpen()
   }
 
   /**
@@ -210,7 +211,11 @@ export class Peers {
   #dial(name: string, info: PeerInfo): Link | undefined {
     this.#counters.dials += 1
     try {
-      return this.#link(this.#env.network.dial(info.address), name)
+      // The handler whose call is the first to need it must not be remembered by it.
+      return this.#link(
+        runOutside(() => this.#env.network.dial(info.address)),
+        name,
+      )
     } catch {
       // The address came from another node; one that cannot be parsed is a failed dial.
       return undefined
@@ -252,6 +257,15 @@ export class Peers {
     if (peer === undefined || this.#closed) return
     peer.ended(link, reason)
     this.#forget(peer)
+  }
+
+  /** A peer says hello at once: whoever has been silent for longest is the least likely to be one. */
+  #shedHalfOpen(): void {
+    const [oldest] = this.#halfOpen
+    if (oldest === undefined) return
+    this.#counters.halfOpenShed += 1
+    this.#halfOpen.delete(oldest)
+    oldest.stream.destroy()
   }
 
   #learn(name: string): Peer | undefined {

@@ -17,7 +17,7 @@ export interface RpcCounters {
   dials: number
   dialsFailed: number
   accepted: number
-  /** Accepted connections closed because too many others had not said hello. */
+  /** Accepted connections closed because they had not said hello when too many others came. */
   halfOpenShed: number
   /** By `GoawayCode`: connections we refused or ended, and that peers refused or ended. */
   readonly goawaysSent: Record<string, number>

@@ -162,7 +162,7 @@ export class Admission {
       return
     }
     if (this.#lanes.size === 0 && now < this.#sliceEnd && this.#hasRoom(call, peer)) {
-      call.start(0)
+      call.start()
       return
     }
     const victim = this.#lanes.victim(call, peer)
@@ -259,7 +259,7 @@ export class Admission {
     this.#waitMs = now - call.since
     this.#counters.queuedMs += this.#waitMs
     this.#watch.ran()
-    call.start(this.#waitMs)
+    call.start()
     const after = this.#ports.clock.now()
     this.#lanes.charge(call.peer, after - now)
     return after

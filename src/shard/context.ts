@@ -1,7 +1,10 @@
-/** A call that runs on this node, as its handler sees it. */
+/** A call that runs on this node, as its handler sees it, and as the calls that the handler makes for it see it. */
 import type { Clock, Millis } from '../env.ts'
 import { ShoalError } from '../errors.ts'
 import type { CallRequest } from '../rpc/call.ts'
+import { type Dependent, runInScope, type Scope } from '../scope.ts'
+import type { TraceContext } from '../wire/trace.ts'
+import type { Deadlines, Expiring } from './deadlines.ts'
 
 /** What has been started and can be given up. */
 export interface Cancellable {
@@ -15,30 +18,48 @@ export interface CallContext {
   readonly key: string | undefined
   /** The name of the node that made the call (or forwarded it). */
   readonly caller: string
-  /** W3C `traceparent` of the caller, if it sent one. */
+  /**
+   * W3C `traceparent`: the trace of the call, and the span that is the parent of what the handler does. Calls that
+   * belonged to no trace got one of their own, unsampled; `undefined` only from a caller that sends none.
+   */
   readonly traceparent: string | undefined
+  /** W3C `tracestate` of the caller, if it sent one: printable ASCII. */
+  readonly tracestate: string | undefined
   /** Milliseconds until the caller stops waiting; never negative. */
   readonly remainingMs: Millis
-  /** Aborts when the caller cancelled, timed out (its node says so) or is gone. Made at first use. */
+  /**
+   * Aborts when nobody waits for the reply any more: the caller cancelled, is gone, or its deadline has passed (at most
+   * 10 ms late). The reason is an `ERR_SHOAL_TIMEOUT`. Made at first use; never aborts after the handler has answered.
+   */
   readonly signal: AbortSignal
 }
 
-export class Running implements CallContext, Cancellable {
+/** What the running calls of a node share. */
+export interface RunningPorts {
+  readonly clock: Clock
+  /** Watches those whose handler asked for `signal`. */
+  readonly deadlines: Deadlines
+}
+
+export class Running implements CallContext, Cancellable, Scope, Expiring {
   readonly #request: CallRequest
-  readonly #clock: Clock
+  readonly #ports: RunningPorts
   readonly caller: string
   #controller: AbortController | undefined
-  #cancelled = false
+  #abandoned: ShoalError | undefined
+  /** Calls made for this one that are not settled. */
+  #dependents: Set<Dependent> | undefined
+  #watched = false
+  #finished = false
+  /** Read from the frame when somebody asks, and then kept: what is inherited is known by its identity. */
+  #trace: TraceContext | undefined
+  #tracestate: string | undefined
 
-  constructor(request: CallRequest, caller: string, clock: Clock) {
+  constructor(request: CallRequest, caller: string, ports: RunningPorts) {
     this.#request = request
-    this.#clock = clock
+    this.#ports = ports
     this.caller = caller
-  }
-
-  /** Its caller gave up. */
-  get cancelled(): boolean {
-    return this.#cancelled
+    this.#tracestate = request.tracestate
   }
 
   get method(): string {
@@ -49,30 +70,91 @@ export class Running implements CallContext, Cancellable {
     return this.#request.key
   }
 
+  get deadline(): Millis {
+    return this.#request.deadline
+  }
+
+  get trace(): TraceContext | undefined {
+    if (this.#trace === undefined) this.#trace = this.#request.trace
+    return this.#trace
+  }
+
   get traceparent(): string | undefined {
-    return this.#request.trace?.toString()
+    return this.trace?.toString()
+  }
+
+  get tracestate(): string | undefined {
+    return this.#tracestate
   }
 
   get remainingMs(): Millis {
-    return Math.max(0, this.#request.deadline - this.#clock.now())
+    return Math.max(0, this.#request.deadline - this.#ports.clock.now())
+  }
+
+  get abandoned(): Error | undefined {
+    return this.#abandoned
   }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#cancelled) this.#abort()
+      if (this.#abandoned !== undefined) this.#controller.abort(this.#abandoned)
+      else if (!this.#finished) {
+        this.#watched = true
+        this.#ports.deadlines.add(this)
+      }
     }
     return this.#controller.signal
   }
 
-  cancel(): void {
-    this.#cancelled = true
-    if (this.#controller !== undefined) this.#abort()
+  /** What happens next belongs to this span. */
+  enterSpan({ trace, tracestate }: Pick<Scope, 'trace' | 'tracestate'>): void {
+    this.#trace = trace
+    this.#tracestate = tracestate
   }
 
-  #abort(): void {
-    this.#controller?.abort(
-      new ShoalError('ERR_SHOAL_TIMEOUT', `the caller of ${this.method} no longer waits for the reply`),
+  adopt(call: Dependent): void {
+    if (this.#abandoned !== undefined) call.abandon(this.#abandoned)
+    else if (this.#dependents === undefined) this.#dependents = new Set([call])
+    else this.#dependents.add(call)
+  }
+
+  release(call: Dependent): void {
+    this.#dependents?.delete(call)
+  }
+
+  /** Nobody waits for the reply any more. */
+  cancel(): void {
+    if (this.#abandoned !== undefined) return
+    // The handler has started: whoever hears this must not take it for a call that never ran.
+    const reason = new ShoalError(
+      'ERR_SHOAL_TIMEOUT',
+      `the caller of ${this.method} no longer waits for the reply`,
+      { mayHaveRun: true },
     )
+    this.#abandoned = reason
+    this.#unwatch()
+    // Listeners of the signal belong to this call, whoever's timer or connection brought the news.
+    if (this.#controller !== undefined) runInScope(this, () => this.#controller?.abort(reason))
+    const dependents = this.#dependents
+    this.#dependents = undefined
+    for (const call of dependents ?? []) call.abandon(reason)
+  }
+
+  expire(): void {
+    this.#watched = false
+    this.cancel()
+  }
+
+  /** The handler has answered. Calls that it left behind go on, until the deadline. */
+  finish(): void {
+    this.#finished = true
+    this.#unwatch()
+  }
+
+  #unwatch(): void {
+    if (!this.#watched) return
+    this.#watched = false
+    this.#ports.deadlines.remove(this)
   }
 }

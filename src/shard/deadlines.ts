@@ -1,5 +1,5 @@
 /**
- * Deadlines of calls that run in this very process, where no connection watches them: buckets of one tick, so
+ * Deadlines of calls that run in this very process, where no connection watches them, or whose handler wants to know: buckets of one tick, so
  * that thousands of calls share one timer. A call is late by at most one tick.
  */
 import type { Clock, Millis, Timer } from '../env.ts'
@@ -39,7 +39,8 @@ export class Deadlines {
   #arm(tick: number): void {
     this.#timer?.cancel()
     this.#timerTick = tick
-    this.#timer = this.#clock.setTimer(tick * tickMs - this.#clock.now(), () => this.#expire())
+    const delayMs = Math.max(0, tick * tickMs - this.#clock.now())
+    this.#timer = this.#clock.setTimer(delayMs, () => this.#expire())
   }
 
   #disarm(): void {

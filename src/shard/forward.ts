@@ -2,46 +2,41 @@
  * A call that a peer sent here although another node owns its key, on its way there. It holds its place among the
  * calls that run here until it is answered or its caller gives up.
  */
-import type { Millis } from '../env.ts'
+import { type ForwardMessage, forwardEnded, forwardStarted } from '../diagnostics.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
 import type { TraceContext } from '../wire/trace.ts'
+import { CarriedCall } from './carried.ts'
 import { failure } from './methods.ts'
 import type { RouterPorts } from './router.ts'
 
 /** The same call one hop further, its outcome handed back as it is. */
-export class ForwardedCall implements CallRequest, CallSink {
-  readonly method: string
-  readonly key: string | undefined
-  readonly body: Body
-  readonly idempotent: boolean
-  readonly deadline: Millis
-  readonly trace: TraceContext | undefined
-  readonly tracestate: string | undefined
-  readonly input: boolean
-  readonly bulk: boolean
+export class ForwardedCall extends CarriedCall implements CallRequest, CallSink {
   readonly hops: number
   readonly partition: number
   readonly digest: number
   readonly #incoming: IncomingCall
+  /** Whom it tells of itself, if anybody listens. */
+  #message: ForwardMessage | undefined
 
   constructor(incoming: IncomingCall, partition: number, digest: number) {
-    this.method = incoming.method
-    this.key = incoming.key
-    this.body = incoming.body
-    this.idempotent = incoming.idempotent
-    this.deadline = incoming.deadline
-    this.trace = incoming.trace
-    this.tracestate = incoming.tracestate
-    this.input = incoming.input
-    this.bulk = incoming.bulk
+    super(incoming)
     this.hops = incoming.hops + 1
     this.partition = partition
     this.digest = digest
     this.#incoming = incoming
   }
 
-  start(ports: Pick<RouterPorts, 'send'>, owner: string): void {
+  override get trace(): TraceContext | undefined {
+    return this.#message === undefined ? super.trace : this.#message.trace
+  }
+
+  override get tracestate(): string | undefined {
+    return this.#message === undefined ? super.tracestate : this.#message.tracestate
+  }
+
+  start(ports: Pick<RouterPorts, 'self' | 'send'>, owner: string): void {
+    this.#message = forwardStarted(ports.self, this.#incoming.peer, owner, this)
     const handle = ports.send(owner, this, this)
     this.#incoming.onCancel = () => {
       handle.cancel()
@@ -51,10 +46,12 @@ export class ForwardedCall implements CallRequest, CallSink {
   }
 
   replied(body: Body): void {
+    if (this.#message !== undefined) forwardEnded(this.#message)
     this.#incoming.reply(body)
   }
 
   failed(error: CallFailure): void {
+    if (this.#message !== undefined) forwardEnded(this.#message, error)
     this.#incoming.fail(error)
   }
 }

@@ -2,6 +2,7 @@
  * Calls of peers that would run here, while this node is not sure that it still owns their keys. They wait for the gate,
  * and fail a little before their deadline, so that their callers hear that nothing ran.
  */
+import { type QueueMessage, queueEnded, queueStarted } from '../diagnostics.ts'
 import type { Clock, Millis } from '../env.ts'
 import type { CallFailure, IncomingCall } from '../rpc/call.ts'
 import { Deadlines, type Expiring } from './deadlines.ts'
@@ -14,8 +15,11 @@ class HeldCall implements Expiring {
   readonly deadline: Millis
   readonly #error: CallFailure
   readonly #held: HeldCalls
+  /** Whom it tells of its wait, if anybody listens. */
+  readonly #message: QueueMessage | undefined
 
   constructor(held: HeldCalls, incoming: IncomingCall, deadline: Millis, error: CallFailure) {
+    this.#message = queueStarted(held.self, incoming.peer, incoming, 'view')
     this.incoming = incoming
     this.deadline = deadline
     this.#error = error
@@ -24,16 +28,24 @@ class HeldCall implements Expiring {
 
   expire(): void {
     this.#held.remove(this)
+    this.ended(this.#error)
     this.incoming.fail(this.#error)
+  }
+
+  ended(failure?: CallFailure): void {
+    if (this.#message !== undefined) queueEnded(this.#message, failure)
   }
 }
 
 export class HeldCalls {
+  readonly self: string
   readonly #clock: Clock
   readonly #deadlines: Deadlines
   readonly #calls = new Set<HeldCall>()
 
-  constructor(clock: Clock) {
+  /** `self`: the name of this node. */
+  constructor(self: string, clock: Clock) {
+    this.self = self
     this.#clock = clock
     this.#deadlines = new Deadlines(clock)
   }
@@ -51,6 +63,7 @@ export class HeldCalls {
     this.#deadlines.add(call)
     incoming.onCancel = () => {
       this.remove(call)
+      call.ended(error)
       // Nobody hears this; it frees the place that the call has among those that run here.
       incoming.fail(error)
     }
@@ -64,7 +77,10 @@ export class HeldCalls {
   /** Takes all that wait; nobody watches their deadlines any more. */
   takeAll(): IncomingCall[] {
     const calls = [...this.#calls]
-    for (const call of calls) this.remove(call)
+    for (const call of calls) {
+      this.remove(call)
+      call.ended()
+    }
     return calls.map(({ incoming }) => incoming)
   }
 }

@@ -3,12 +3,16 @@
  * are copied on the way in and out even when caller and owner are one process, so that a handler may keep what it
  * got, and caller and handler never share memory.
  */
+import { handlersAreWatched, watchHandler } from '../diagnostics.ts'
 import type { Clock } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
+import { runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
 import type { Admission } from './admission.ts'
-import { type CallContext, type Cancellable, Running } from './context.ts'
+import { type CallContext, type Cancellable, Running, type RunningPorts } from './context.ts'
+import { Deadlines } from './deadlines.ts'
+import { checkRate, RateLimit, type RateOptions } from './rate.ts'
 
 /**
  * Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. A
@@ -24,6 +28,11 @@ export interface MethodOptions {
    * limit, however long it takes. Default false.
    */
   readonly longPoll?: boolean
+  /**
+   * How often callers may call it. A call beyond it is refused with `ERR_SHOAL_OVERLOADED` before it waits or runs, and
+   * `retryAfterMs` says when the next one is taken. Default: no limit.
+   */
+  readonly rate?: RateOptions
 }
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
@@ -45,16 +54,19 @@ interface Entry {
   readonly handler: Handler<unknown, unknown>
   readonly method: Method<unknown, unknown>
   readonly longPoll: boolean
+  readonly rate: RateLimit | undefined
 }
 
 export class Methods {
   readonly #entries = new Map<string, Entry>()
   readonly #self: string
   readonly #codec: BodyCodec
-  readonly #clock: Clock
+  readonly #ports: RunningPorts
   readonly #admission: Admission | undefined
   #running = 0
   #idle: (() => void)[] = []
+  #hasRates = false
+  #rateLimited = 0
 
   /**
    * `self`: the name of this node; bytes of its own calls are copied, so that caller and handler share nothing. `admission`
@@ -63,7 +75,7 @@ export class Methods {
   constructor(self: string, codec: BodyCodec, clock: Clock, admission?: Admission) {
     this.#self = self
     this.#codec = codec
-    this.#clock = clock
+    this.#ports = { clock, deadlines: new Deadlines(clock) }
     this.#admission = admission
   }
 
@@ -86,8 +98,30 @@ export class Methods {
     if (this.#entries.has(name))
       throw new ShoalError('ERR_SHOAL_STATE', `method "${name}" has a handler already`)
     const method = { name, idempotent: options.idempotent ?? false }
-    this.#entries.set(name, { handler, method, longPoll: options.longPoll ?? false })
+    const rate = options.rate === undefined ? undefined : checkRate(name, options.rate)
+    this.#hasRates ||= rate !== undefined
+    this.#entries.set(name, {
+      handler,
+      method,
+      longPoll: options.longPoll ?? false,
+      rate: rate && new RateLimit(this.#ports.clock, rate),
+    })
     return method
+  }
+
+  /** Calls that came more often than their method's rate allows. */
+  get rateLimited(): number {
+    return this.#rateLimited
+  }
+
+  /** Takes a call against the rate of its method; why it is refused, or `undefined`. Asked once, before it waits or runs. */
+  refuses(name: string, caller: string): CallFailure | undefined {
+    if (!this.#hasRates) return undefined
+    const retryAfterMs = this.#entries.get(name)?.rate?.take(caller) ?? 0
+    if (retryAfterMs === 0) return undefined
+    this.#rateLimited++
+    const message = `"${caller}" calls ${name} more often than "${this.#self}" allows: again in ${retryAfterMs} ms`
+    return { ...failure('ERR_SHOAL_OVERLOADED', message, false), retryAfterMs }
   }
 
   isIdempotent(name: string): boolean {
@@ -102,7 +136,7 @@ export class Methods {
 
   /** Runs the handler and settles `sink` once with its outcome. */
   run(request: CallRequest, caller: string, sink: CallSink): Cancellable {
-    const running = new Running(request, caller, this.#clock)
+    const running = new Running(request, caller, this.#ports)
     const entry = this.#entries.get(request.method)
     if (entry === undefined) {
       sink.failed(
@@ -130,11 +164,13 @@ export class Methods {
     this.#running++
     let reply: unknown
     try {
-      reply = entry.handler(body, running)
+      reply = handlersAreWatched()
+        ? this.#runWatched(entry, body, request, running)
+        : runInScope(running, entry.handler, body, running)
       // A thenable of another kind may call back twice, or at once: a promise around it does not.
       if (isThenable(reply)) reply = Promise.resolve(reply)
     } catch (error) {
-      this.#threw(request, sink, error)
+      this.#threw(request, running, sink, error)
       return running
     }
     if (reply instanceof Promise) {
@@ -142,41 +178,53 @@ export class Methods {
       const slot = admission?.begin(request.method, caller, entry.longPoll)
       reply.then(
         (value) => {
-          if (slot !== undefined) admission?.end(slot, false, running.cancelled)
-          this.#finish(request, caller, sink, value)
+          if (slot !== undefined) admission?.end(slot, false, running.abandoned !== undefined)
+          this.#finish(request, running, sink, value)
         },
         (error: unknown) => {
-          if (slot !== undefined) admission?.end(slot, true, running.cancelled)
-          this.#threw(request, sink, error)
+          if (slot !== undefined) admission?.end(slot, true, running.abandoned !== undefined)
+          this.#threw(request, running, sink, error)
         },
       )
     } else {
-      this.#finish(request, caller, sink, reply)
+      this.#finish(request, running, sink, reply)
     }
     return running
   }
 
-  #finish(request: CallRequest, caller: string, sink: CallSink, value: unknown): void {
+  #runWatched(entry: Entry, body: unknown, request: CallRequest, running: Running): unknown {
+    return watchHandler(this.#self, running.caller, request, (span) => {
+      running.enterSpan(span)
+      const reply = runInScope(running, entry.handler, body, running)
+      return isThenable(reply) ? Promise.resolve(reply) : reply
+    })
+  }
+
+  #finish(request: CallRequest, running: Running, sink: CallSink, value: unknown): void {
     let body: Body
     try {
       body = this.#codec.encode(value)
-      if (caller === this.#self) body = this.#codec.copy(body)
+      if (running.caller === this.#self) body = this.#codec.copy(body)
     } catch (error) {
-      this.#threw(request, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
+      this.#threw(request, running, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
       return
     }
-    this.#done()
+    this.#done(running)
     sink.replied(body)
   }
 
-  #threw(request: CallRequest, sink: CallSink, error: unknown): void {
-    this.#done()
+  #threw(request: CallRequest, running: Running, sink: CallSink, error: unknown): void {
+    this.#done(running)
+    // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
     sink.failed(
-      failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true),
+      running.abandoned === undefined
+        ? failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true)
+        : failure('ERR_SHOAL_TIMEOUT', running.abandoned.message, true),
     )
   }
 
-  #done(): void {
+  #done(running: Running): void {
+    running.finish()
     this.#running--
     if (this.#running > 0 || this.#idle.length === 0) return
     const idle = this.#idle

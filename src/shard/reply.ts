@@ -1,14 +1,18 @@
 /** The promise at the edge: what a call's outcome means to the code that asked. */
 import { ShoalError } from '../errors.ts'
 import type { CallFailure, CallSink } from '../rpc/call.ts'
+import type { Dependent, Scope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
 import type { Cancellable } from './context.ts'
 
-export class PendingReply implements CallSink {
+export class PendingReply implements CallSink, Dependent {
   readonly #decode: (body: Body) => unknown
   readonly #resolve: (value: unknown) => void
   readonly #reject: (reason: unknown) => void
   #unlisten: (() => void) | undefined
+  /** The call that this one is made for. */
+  #scope: Scope | undefined
+  #call: Cancellable | undefined
   #settled = false
 
   constructor(
@@ -26,6 +30,7 @@ export class PendingReply implements CallSink {
     // A call that ran on this node may be settled before it could be cancelled.
     if (this.#settled) return
     const abort = (): void => {
+      this.#settle()
       call.cancel()
       this.#reject(signal.reason)
     }
@@ -36,6 +41,21 @@ export class PendingReply implements CallSink {
     }
     signal.addEventListener('abort', abort, { once: true })
     this.#unlisten = () => signal.removeEventListener('abort', abort)
+  }
+
+  /** Lets the call that a handler answers take this one with it when it is given up. */
+  belongTo(scope: Scope, call: Cancellable): void {
+    if (this.#settled) return
+    this.#scope = scope
+    this.#call = call
+    scope.adopt(this)
+  }
+
+  abandon(reason: unknown): void {
+    if (this.#settled) return
+    this.#settle()
+    this.#call?.cancel()
+    this.#reject(reason)
   }
 
   replied(body: Body): void {
@@ -57,5 +77,6 @@ export class PendingReply implements CallSink {
   #settle(): void {
     this.#settled = true
     this.#unlisten?.()
+    this.#scope?.release(this)
   }
 }

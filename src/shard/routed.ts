@@ -5,38 +5,33 @@
 import type { Millis, Timer } from '../env.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
-import type { TraceContext } from '../wire/trace.ts'
+import { CarriedCall } from './carried.ts'
 import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
 import { failure } from './methods.ts'
-import { QueuedOwn } from './queued.ts'
+import { pauseMs, refusalsMax, repeatOf } from './policy.ts'
+import { givenUp, QueuedOwn } from './queued.ts'
 import type { Route, Router } from './router.ts'
 
 /** How many hints of other nodes are followed without a pause. */
 const hintsMax = 2
-const backoffMs = { first: 10, max: 250 }
 
-export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring {
-  readonly method: string
-  readonly key: string | undefined
-  readonly body: Body
-  readonly idempotent: boolean
-  readonly deadline: Millis
-  readonly trace: TraceContext | undefined
-  readonly tracestate: string | undefined
-  readonly input: boolean
-  readonly bulk: boolean
+export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Cancellable, Expiring {
   readonly hops = 0
   partition: number
   digest = 0
   readonly #router: Router
-  readonly #to: string | undefined
-  readonly #waits: boolean
+  readonly #route: Route
   readonly #sink: CallSink
   #target = ''
+  /** Sent, held back or run here. */
+  attempts = 0
   #hint: string | undefined
   #hints = 0
   #pauses = 0
+  #refusals = 0
+  /** Whoever refused the call does not take it earlier. */
+  #notBefore: Millis = 0
   #timer: Timer | undefined
   #handle: Cancellable | undefined
   #last: CallFailure | undefined
@@ -49,20 +44,16 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   #settled = false
 
   constructor(router: Router, route: Route, sink: CallSink) {
+    super(route)
     this.#router = router
+    this.#route = route
     this.#sink = sink
-    this.method = route.method
-    this.key = route.key
-    this.#to = route.to
-    this.#waits = route.waits
-    this.body = route.body
-    this.idempotent = route.idempotent
-    this.deadline = route.deadline
-    this.trace = route.trace
-    this.tracestate = route.tracestate
-    this.input = route.input
-    this.bulk = route.bulk
     this.partition = route.key === undefined ? 0 : router.ports.table().partitionOf(route.key)
+  }
+
+  /** Where the latest attempt went. */
+  get peer(): string | undefined {
+    return this.#target === '' ? undefined : this.#target
   }
 
   attempt(): void {
@@ -80,7 +71,7 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     this.#stopWaiting()
     const { ports } = this.#router
     const table = ports.table()
-    const owner = this.#to ?? this.#hint ?? table.ownerOf(this.partition)
+    const owner = this.#route.to ?? this.#hint ?? table.ownerOf(this.partition)
     this.#hint = undefined
     this.digest = table.digest
     if (owner === undefined) {
@@ -89,7 +80,9 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
       )
       return
     }
+    if (this.#target === '') this.#router.budgets.of(owner).earn()
     this.#target = owner
+    if (!admitted) this.attempts++
     if (owner === ports.self) {
       if (this.key === undefined || ports.mayRun()) this.#admit(admitted)
       else {
@@ -108,6 +101,8 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
    * learn that it is, and the pauses that grew while nobody could answer would be too long for that.
    */
   startOver(): void {
+    const { ports } = this.#router
+    if (ports.clock.now() < this.#notBefore && ports.table().ownerOf(this.partition) === this.#target) return
     this.#pauses = 0
     this.#hints = 0
     this.attempt()
@@ -164,6 +159,11 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
 
   #admit(admitted: boolean): void {
     const { admission, ports, here } = this.#router
+    const refusal = admitted ? undefined : ports.refuses(this.method, ports.self)
+    if (refusal !== undefined) {
+      this.failed(refusal)
+      return
+    }
     if (admitted || admission.enter()) {
       this.#runHere()
       return
@@ -189,7 +189,7 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     this.#router.counters.heldBack++
     const message = `the event loop of "${owner}", which owns the key, has not run for a second or more: the call was not sent`
     const error = failure('ERR_SHOAL_OVERLOADED', message, false)
-    if (this.#waits) this.#wait(error, Infinity)
+    if (this.#route.waits) this.#wait(error, Infinity)
     else this.#settle(error)
   }
 
@@ -208,7 +208,7 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
       this.#router.unkeep(this)
     }
     if (this.#queued !== undefined) {
-      this.#router.admission.leave(this.#queued)
+      if (this.#router.admission.leave(this.#queued)) this.#queued.left(givenUp)
       this.#queued = undefined
     }
     if (!this.#runsHere) return
@@ -217,15 +217,20 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
   }
 
   #mayRepeat(error: CallFailure): boolean {
-    if (
-      this.#router.closed ||
-      this.#to !== undefined ||
-      !error.retryable ||
-      error.code === 'ERR_SHOAL_TIMEOUT'
-    )
-      return false
-    if (!error.mayHaveRun) return true
-    return this.idempotent && this.#router.budget.spend()
+    const router = this.#router
+    if (router.closed || this.#route.to !== undefined) return false
+    const repeat = repeatOf(error, this.idempotent)
+    if (repeat === 'never' || repeat === 'free') return repeat === 'free'
+    if (repeat === 'refused') {
+      const notBefore = router.ports.clock.now() + error.retryAfterMs
+      if (notBefore >= this.deadline || this.#refusals >= refusalsMax) return false
+      this.#refusals++
+      this.#notBefore = notBefore
+    }
+    const budget = router.budgets.of(this.#target)
+    const isPaid = repeat === 'refused' ? budget.spendRefused() : budget.spend()
+    if (!isPaid) router.counters.outOfBudget++
+    return isPaid
   }
 
   /** Goes straight to the owner that the other node named, a few times. */
@@ -239,9 +244,9 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
     return true
   }
 
-  /** Waits until something is `unblocked`, or for `pauseMs`, whichever comes first. */
-  #wait(error: CallFailure, pauseMs: Millis = this.#nextPauseMs()): void {
-    const { clock } = this.#router.ports
+  /** Waits until something is `unblocked`, or for `forMs` (default: by policy.ts), whichever comes first. */
+  #wait(error: CallFailure, forMs?: Millis): void {
+    const { clock, random } = this.#router.ports
     const remaining = this.deadline - clock.now()
     if (remaining <= 0) {
       this.#settle(error)
@@ -255,13 +260,8 @@ export class RoutedCall implements CallRequest, CallSink, Cancellable, Expiring 
       return
     }
     this.#last = error
-    this.#timer = clock.setTimer(Math.min(pauseMs, remaining), () => this.#retry())
-  }
-
-  /** Pauses grow, and are jittered. */
-  #nextPauseMs(): Millis {
-    const pause = Math.min(backoffMs.first * 2 ** this.#pauses++, backoffMs.max)
-    return pause * (0.5 + this.#router.ports.random.u32() / 2 ** 33)
+    const pause = forMs ?? pauseMs(error, this.#pauses++, remaining, random)
+    this.#timer = clock.setTimer(Math.min(pause, remaining), () => this.#retry())
   }
 
   #retry(): void {

@@ -1,22 +1,19 @@
 /**
  * Finds the owner. A call goes to the owner in the caller's own table; the receiver decides by its table: run
  * it, pass it on once, or answer NOT_OWNER with the owner it believes in. So a call takes two hops at most and
- * never circles. What cannot have run, or may run twice, is tried again until its deadline; everything else
- * fails with `mayHaveRun`.
+ * never circles. policy.ts says which failure is repeated, and how.
  */
-import type { Clock, Millis, Random } from '../env.ts'
+import type { Clock, Random } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
-import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
-import type { Body } from '../wire/body.ts'
-import type { TraceContext } from '../wire/trace.ts'
+import type { CallContents, CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { Admission } from './admission.ts'
-import { RetryBudget } from './budget.ts'
+import { RetryBudgets } from './budget.ts'
 import type { Cancellable } from './context.ts'
 import { Deadlines } from './deadlines.ts'
 import { ForwardedCall } from './forward.ts'
 import { HeldCalls } from './held.ts'
 import { failure } from './methods.ts'
-import { QueuedIncoming } from './queued.ts'
+import { givenUp, QueuedIncoming } from './queued.ts'
 import { RoutedCall, unsure } from './routed.ts'
 
 export interface RouterLimits {
@@ -25,9 +22,9 @@ export interface RouterLimits {
    * wait for this node to be sure of its view. Beyond: `ERR_SHOAL_OVERLOADED`.
    */
   readonly waitingCallsMax: number
-  /** Retries of idempotent calls that may have run, earned by each call: 0 to 1. */
+  /** Retries that each call to a peer earns: 0 to 1. They pay for calls that were refused or may have run. */
   readonly retryRatio: number
-  /** Retries that can be saved up. */
+  /** Retries that can be saved up, for each peer, and the first stock. A tenth of it is for calls that were refused. */
   readonly retryReserve: number
 }
 
@@ -45,6 +42,8 @@ export interface RouterCounters {
   notOwner: number
   /** Further attempts of this node's calls. */
   retried: number
+  /** This node's calls that failed because the retry budget of their peer was spent. */
+  outOfBudget: number
   /** How often a keyed call had to wait, or wait on, because this process had paused. */
   gated: number
   /** This node's calls that were not sent because their owner's event loop is stuck. */
@@ -63,26 +62,17 @@ export interface RouterPorts {
   stuck(): ReadonlySet<string>
   /** Sends to a named peer. */
   send(peer: string, request: CallRequest, sink: CallSink): Cancellable
+  /** Why a call may not run here now, its rate being what it is; asked once, just before it would. */
+  refuses(method: string, caller: string): CallFailure | undefined
   /** Runs the handler in this process. */
   run(request: CallRequest, caller: string, sink: CallSink): Cancellable
 }
 
 /** What a caller asks for: a key to be routed by, or the name of a node. */
-export interface Route {
-  readonly method: string
-  readonly key: string | undefined
+export interface Route extends CallContents {
   readonly to: string | undefined
-  readonly body: Body
-  readonly idempotent: boolean
   /** Wait for an owner whose event loop is stuck, rather than fail. */
   readonly waits: boolean
-  readonly deadline: Millis
-  readonly trace: TraceContext | undefined
-  readonly tracestate: string | undefined
-  /** A stream from the caller follows. */
-  readonly input: boolean
-  /** The call yields to others. */
-  readonly bulk: boolean
 }
 
 /** How often a call may be passed on by nodes that do not own its key. */
@@ -91,7 +81,7 @@ const forwardsMax = 1
 export class Router {
   readonly ports: RouterPorts
   readonly limits: RouterLimits
-  readonly budget: RetryBudget
+  readonly budgets: RetryBudgets
   /** Whose turn it is to run here. */
   readonly admission: Admission
   /** Calls of this node that run on this node. */
@@ -109,6 +99,7 @@ export class Router {
     forwarded: 0,
     notOwner: 0,
     retried: 0,
+    outOfBudget: 0,
     gated: 0,
     heldBack: 0,
   }
@@ -117,9 +108,9 @@ export class Router {
     this.ports = ports
     this.admission = admission
     this.limits = limits
-    this.budget = new RetryBudget(limits.retryRatio, limits.retryReserve)
+    this.budgets = new RetryBudgets(limits.retryRatio, limits.retryReserve)
     this.here = new Deadlines(ports.clock)
-    this.#held = new HeldCalls(ports.clock)
+    this.#held = new HeldCalls(ports.self, ports.clock)
   }
 
   /** Calls that wait for an owner or for their next attempt. */
@@ -133,9 +124,8 @@ export class Router {
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
-  route(route: Route, sink: CallSink): Cancellable {
+  route(route: Route, sink: CallSink): RoutedCall {
     this.counters.routed++
-    this.budget.earn()
     const call = new RoutedCall(this, route, sink)
     call.attempt()
     return call
@@ -151,9 +141,6 @@ export class Router {
   resume(incoming: IncomingCall): void {
     this.#route(incoming, true)
   }
-
-  /** A call that had to wait runs, unless this node may not run it any more. The place for whoever watches waits. */
-  dequeued(_call: CallRequest, _waitedMs: Millis): void {}
 
   #route(incoming: IncomingCall, admitted: boolean): void {
     if (incoming.key === undefined) {
@@ -241,7 +228,12 @@ export class Router {
   /** `admitted`: it has had its wait. */
   #admit(incoming: IncomingCall, admitted: boolean): void {
     // Its cancel came in the same chunk.
-    if (incoming.cancelled) incoming.fail(failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', false))
+    if (incoming.cancelled) {
+      incoming.fail(givenUp)
+      return
+    }
+    const refusal = admitted ? undefined : this.ports.refuses(incoming.method, incoming.peer)
+    if (refusal !== undefined) incoming.fail(refusal)
     else if (admitted || this.admission.enter()) this.#run(incoming)
     else this.admission.wait(new QueuedIncoming(this, incoming), incoming.peer)
   }

@@ -22,4 +22,5 @@ export {
   Simulation,
   type SimulationOptions,
 } from './simulation.ts'
+export type { TearOptions } from './tears.ts'
 export type { WorldCounters } from './world.ts'

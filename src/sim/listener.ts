@@ -55,7 +55,8 @@ export class SimListener implements Listener {
   connected(dialler: SimStream, from: Address): void {
     const stream = new SimStream(this.#world, this.#host, this.loop, from)
     const { host } = dialler
-    stream.established(new Pipe(this.#world, this.#host, host, stream, (item) => dialler.receive(item)))
+    const pipe = new Pipe(this.#world, this.#host, host, this.#port, stream, (item) => dialler.receive(item))
+    stream.established(pipe)
     stream.peer = dialler
     dialler.peer = stream
     if (this.isFull) {

@@ -8,6 +8,7 @@ import type { Host } from './hosts.ts'
 import type { Link } from './links.ts'
 import { SimEvent } from './scheduler.ts'
 import type { SimStream } from './stream.ts'
+import type { Direction, Tear } from './tears.ts'
 import { toTicks } from './time.ts'
 import { loopbackMs, type World } from './world.ts'
 
@@ -25,10 +26,12 @@ const mergeChance = 1 / 8
 /** What travels: bytes, the opening of the connection, the end of what the writer says. */
 export type Item = Uint8Array | 'open' | 'fin'
 
-export class Pipe {
+export class Pipe implements Direction {
   readonly world: World
   readonly from: Host
   readonly to: Host
+  /** Where the connection was made to, on either machine. */
+  readonly port: number
   readonly #writer: SimStream
   readonly #arrive: (item: Item) => void
   /** `undefined` within one machine. */
@@ -44,8 +47,21 @@ export class Pipe {
   readonly #retry: Retry
   #retryMs: Millis = 0
   #blockedSince: Millis = 0
+  #tear: Tear | undefined
+  /** Nothing passes any more, either way. */
+  #isTorn = false
+  /** Torn, and the writer was told: it waits for nobody. */
+  #isHeard = false
 
-  constructor(world: World, from: Host, to: Host, writer: SimStream, arrive: (item: Item) => void) {
+  constructor(
+    world: World,
+    from: Host,
+    to: Host,
+    port: number,
+    writer: SimStream,
+    arrive: (item: Item) => void,
+  ) {
+    this.port = port
     this.world = world
     this.from = from
     this.to = to
@@ -57,14 +73,37 @@ export class Pipe {
     }
     this.#acknowledgement = new Acknowledgement(this)
     this.#retry = new Retry(this)
+    this.#tear = world.tears.take(this, true)
   }
 
   /** Bytes that the kernels take before some are read. */
   get room(): number {
-    return windowBytes - this.#inFlight
+    return this.#isHeard ? windowBytes : windowBytes - this.#inFlight
   }
 
   send(item: Item): void {
+    if (this.#isHeard) return
+    if (typeof item !== 'string' && !this.#isTorn) {
+      this.#tear ??= this.world.tears.take(this, false)
+      const passing = this.#tear?.passing(item)
+      if (passing !== undefined) {
+        this.#cutAt(item, passing)
+        return
+      }
+    }
+    this.#enqueue(item)
+  }
+
+  /** From here on nothing passes; `isHeard`: the writer knows, or is about to. */
+  tornOff(isHeard: boolean): void {
+    this.#isTorn = true
+    this.#tear = undefined
+    if (!isHeard) return
+    this.#isHeard = true
+    this.kill()
+  }
+
+  #enqueue(item: Item): void {
     if (typeof item !== 'string') this.#inFlight += item.length
     if (this.#waiting.length === 0 && this.#transmit(item)) return
     this.#waiting.push(item)
@@ -75,6 +114,10 @@ export class Pipe {
   consumed(bytes: number): void {
     this.#consumed += bytes
     if (this.#isUnacknowledged || this.#acknowledgement.slot >= 0) return
+    if (this.#isTorn) {
+      if (!this.#isHeard) this.#unheard()
+      return
+    }
     if (!this.#writer.isWaiting) {
       this.acknowledged()
       return
@@ -103,7 +146,7 @@ export class Pipe {
 
   /** Tells the reader that the connection is no more, if that can pass; nobody repeats it. */
   reset(reader: SimStream): void {
-    const delay = this.from.isUp ? this.#delay(this.#forth, 0) : undefined
+    const delay = this.from.isUp && !this.#isTorn ? this.#delay(this.#forth, 0) : undefined
     if (delay === undefined) return
     this.#arrivesAt = Math.max(this.#arrivesAt, this.world.scheduler.now + toTicks(delay))
     this.world.scheduler.at(this.#arrivesAt, () => {
@@ -128,7 +171,7 @@ export class Pipe {
     }
     while (this.#waiting.length > 0 && this.to.isUp && this.#transmit(this.#waiting[0] as Item))
       this.#waiting.shift()
-    if (this.#isUnacknowledged && this.#back?.options.cut !== 'all') {
+    if (this.#isUnacknowledged && !this.#isTorn && this.#back?.options.cut !== 'all') {
       this.#isUnacknowledged = false
       this.acknowledged()
     }
@@ -144,6 +187,7 @@ export class Pipe {
 
   /** False when nothing passes now. */
   #transmit(item: Item): boolean {
+    if (this.#isTorn) return false
     const { random, scheduler } = this.world
     const bytes = typeof item === 'string' ? 0 : item.length
     const delay = this.#delay(this.#forth, bytes)
@@ -158,6 +202,22 @@ export class Pipe {
     this.#last = new Arrival(this, item)
     scheduler.add(this.#last, this.#arrivesAt)
     return true
+  }
+
+  /** Lets the first bytes pass, and breaks the connection once they have arrived. */
+  #cutAt(item: Uint8Array, passing: number): void {
+    const tear = this.#tear as Tear
+    this.#tear = undefined
+    if (passing > 0) this.#enqueue(item.subarray(0, passing))
+    const rest = item.subarray(passing)
+    this.tornOff(false)
+    if (rest.length > 0) this.#enqueue(rest)
+    const { scheduler } = this.world
+    const writer = this.#writer
+    scheduler.at(Math.max(scheduler.now, this.#arrivesAt), () => {
+      writer.peer?.torn(tear.receiver ? tear.how : undefined)
+      writer.torn(tear.sender ? tear.how : undefined)
+    })
   }
 
   #delay(link: Link | undefined, bytes: number): Millis | undefined {

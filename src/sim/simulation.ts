@@ -10,6 +10,7 @@ import { checkFunction, checkNamed, isBoolean, type OptionCheck, shown, wrong } 
 import { type Program, SimProcess, type SpawnOptions } from './process.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type Runner, releaseReality, watchReality } from './reality.ts'
+import { checkTear, Tear, type TearOptions } from './tears.ts'
 import { isTime, toTicks } from './time.ts'
 import { World, type WorldCounters } from './world.ts'
 
@@ -200,6 +201,16 @@ export class Simulation implements AsyncDisposable {
         links.set(one, other, { cut: 'none' })
         links.set(other, one, { cut: 'none' })
       })
+  }
+
+  /**
+   * Breaks one connection between two machines, whoever dialled it, after so many more bytes from the first to the second:
+   * the one that next carries bytes that way, or the next one made. Waits for such a connection until the end of the
+   * simulation. Throws for a machine and itself.
+   */
+  tear(from: Place, to: Place, options: TearOptions = {}): void {
+    checkTear(options)
+    this.#between(from, to, (one, other) => this.#world.tears.add(new Tear(one, other, options)))
   }
 
   /** Calls `check` after every event that ran code. What it throws ends the run. */

@@ -205,6 +205,14 @@ export class SimStream implements ByteStream {
     else this.#close('reset', error)
   }
 
+  /** The connection broke in the middle; `heard`: what this end hears of it, if anything. */
+  torn(heard: 'reset' | 'end' | undefined): void {
+    this.#out?.tornOff(heard !== undefined)
+    if (this.isGone) return
+    if (heard === 'reset') this.broken('ECONNRESET')
+    else if (heard === 'end') this.receive('fin')
+  }
+
   /** A dial came to nothing. */
   failed(reason: 'refused' | 'failed', error: Error): void {
     this.#close(reason, error)

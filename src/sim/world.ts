@@ -5,6 +5,7 @@ import { type LinkOptions, Links } from './links.ts'
 import type { LoopWorld } from './loop.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { Scheduler } from './scheduler.ts'
+import { Tears } from './tears.ts'
 import { Trace } from './trace.ts'
 import { Turns } from './turns.ts'
 
@@ -26,6 +27,7 @@ export class World implements LoopWorld {
   readonly hosts: Hosts = new Hosts()
   readonly links: Links
   readonly turns: Turns
+  readonly tears: Tears = new Tears()
   /** For what the wire decides about streams: where their bytes are cut. */
   readonly random: SeededRandom
   readonly streamTimeoutMs: Millis

@@ -3,6 +3,7 @@
  * is 25 bytes: trace id, id of the span that made the call, flags; as text it is the `traceparent` header. Numbers, so
  * that a call that nobody traces costs no text.
  */
+import { tracestateBytesMax } from './frame.ts'
 
 /** Bytes of a trace context in a frame. */
 export const traceBytes = 25
@@ -10,8 +11,9 @@ export const traceBytes = 25
 const sampledFlag = 1
 const form = /^([\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(-.*)?$/
 
+/** The identity of a trace and of one span in it. Immutable. */
 export class TraceContext {
-  /** Words of the trace id, most significant first. */
+  /** Words of the trace id, most significant first; signed, as V8 keeps such numbers in place. */
   readonly t0: number
   readonly t1: number
   readonly t2: number
@@ -22,12 +24,12 @@ export class TraceContext {
   readonly flags: number
 
   constructor(t0: number, t1: number, t2: number, t3: number, s0: number, s1: number, flags: number) {
-    this.t0 = t0 >>> 0
-    this.t1 = t1 >>> 0
-    this.t2 = t2 >>> 0
-    this.t3 = t3 >>> 0
-    this.s0 = s0 >>> 0
-    this.s1 = s1 >>> 0
+    this.t0 = t0 | 0
+    this.t1 = t1 | 0
+    this.t2 = t2 | 0
+    this.t3 = t3 | 0
+    this.s0 = s0 | 0
+    this.s1 = s1 | 0
     this.flags = flags & 0xff
   }
 
@@ -70,6 +72,34 @@ export function parseTrace(text: string): TraceContext | undefined {
   return isValid(context) ? context : undefined
 }
 
+/** Members longer than this go first when a `tracestate` is too long. */
+const longMemberBytes = 128
+
+/**
+ * A `tracestate` header as it may travel: what is no printable ASCII is none, and of more than `tracestateBytesMax` bytes
+ * whole members are dropped, long ones first, then from the end (W3C Trace Context, 3.3.1.5).
+ */
+export function fitTracestate(text: string): string | undefined {
+  if (!isTracestate(text)) return undefined
+  if (text.length <= tracestateBytesMax) return text
+  const members = text.split(',')
+  let bytes = text.length
+  for (const longerThan of [longMemberBytes, 0]) {
+    for (let i = members.length - 1; i >= 0 && bytes > tracestateBytesMax; i--) {
+      const member = members[i] as string
+      if (member.length <= longerThan) continue
+      bytes -= member.length + 1
+      members.splice(i, 1)
+    }
+  }
+  return members.length === 0 ? undefined : members.join(',')
+}
+
+/** Whether a text may stand in a header called `tracestate`; its members are not looked at. */
+export function isTracestate(text: string): boolean {
+  return /^[\x20-\x7e\t]+$/.test(text)
+}
+
 /** Reads the 25 bytes at `at`, which the caller knows to be there; ids of zeros are none. */
 export function readTrace(bytes: Uint8Array, at: number): TraceContext | undefined {
   const word = (i: number) =>
@@ -83,5 +113,5 @@ function isValid({ t0, t1, t2, t3, s0, s1 }: TraceContext): boolean {
 }
 
 function hex(word: number): string {
-  return word.toString(16).padStart(8, '0')
+  return (word >>> 0).toString(16).padStart(8, '0')
 }

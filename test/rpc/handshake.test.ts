@@ -161,6 +161,24 @@ test('another version is refused in frames it can read, another protocol is hung
   assert.equal(bob.notices.length, 2)
 })
 
+test('a crowd of strangers that say nothing does not keep a peer out', () => {
+  const world = new World()
+  const bob = new TestNode(world, 'bob', { limits: { halfOpenMax: 3 } })
+  const ann = new TestNode(world, 'ann')
+  introduce(ann, bob)
+  const request = new TestCall(world)
+  for (let i = 0; i < 10_000; i++) {
+    raw(world, bob)
+    assert.ok(bob.peers.stats.halfOpen <= 3)
+  }
+  ann.peers.call('bob', request, request)
+  world.run()
+  assert.deepEqual(request.replies, ['hi'])
+  assert.equal(bob.peers.counters.halfOpenShed, 10_000 - 2)
+  world.run(6_000)
+  assert.deepEqual([bob.peers.stats.halfOpen, world.streams.size], [0, 2])
+})
+
 test('who says nothing is closed after helloTimeoutMs, and no more than halfOpenMax may do so', () => {
   const world = new World()
   const bob = new TestNode(world, 'bob', { limits: { halfOpenMax: 3, helloTimeoutMs: 500 } })
@@ -168,7 +186,7 @@ test('who says nothing is closed after helloTimeoutMs, and no more than halfOpen
   assert.equal(bob.peers.stats.halfOpen, 3)
   assert.deepEqual(
     silent.map(({ closed }) => closed.length),
-    [0, 0, 0, 1, 1],
+    [1, 1, 0, 0, 0],
   )
   assert.equal(bob.peers.counters.halfOpenShed, 2)
   world.run(600)

@@ -139,6 +139,7 @@ export class Routers {
         mayRun: () => !this.shut.has(name),
         stuck: () => this.stuck,
         send: (to, request, sink) => this.#send(name, to, request, sink),
+        refuses: (method, caller) => methods.refuses(method, caller),
         run: (request, caller, sink) => methods.run(request, caller, sink),
       },
       limits,

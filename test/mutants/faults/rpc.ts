@@ -221,7 +221,7 @@ export const rpcFaults: readonly Mutant[] = [
   {
     id: 'rpc/half-open-unbounded',
     file: peers,
-    find: '|| this.#halfOpen.size >= this.#config.limits.halfOpenMax',
+    find: 'if (this.#halfOpen.size > this.#config.limits.halfOpenMax)\n            this.#shedHalfOpen();',
     replace: '',
     why: 'halfOpenMax bounds the connections of strangers',
     tests: ['rpc/handshake'],
