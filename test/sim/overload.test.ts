@@ -99,16 +99,16 @@ async function overloaded(options: NodeOptions, rates: readonly number[]): Promi
   await scene.sim.run(1_000)
   for (const count of counts)
     Object.assign(count, { offered: 0, good: 0, refused: 0, late: 0, latencies: [] })
-  await scene.sim.run(3_000)
+  await scene.sim.run(1_500)
   return [scene, counts]
 }
 
 test('offered three times what it can do, a node answers what it can in good time and refuses the rest', async () => {
   const [scene, counts] = await overloaded({}, [capacity, capacity, capacity])
   const good = counts.reduce((sum, count) => sum + count.good, 0)
-  assert.ok(good > 0.8 * 3 * capacity, `${good} of ${3 * capacity}`)
+  assert.ok(good > 0.8 * 1.5 * capacity, `${good} of ${1.5 * capacity}`)
   for (const { good: part, late, latencies } of counts) {
-    assert.ok(part > 0.2 * 3 * capacity, 'each has its share')
+    assert.ok(part > 0.2 * 1.5 * capacity, 'each has its share')
     assert.equal(late, 0)
     assert.ok(quantile(latencies, 0.99) < 150, `${quantile(latencies, 0.99)}`)
   }
@@ -120,7 +120,7 @@ test('offered three times what it can do, a node answers what it can in good tim
 test('the same node without admission answers nothing in time', async () => {
   const [scene, counts] = await overloaded({ admission: false }, [capacity, capacity, capacity])
   const good = counts.reduce((sum, count) => sum + count.good, 0)
-  assert.ok(good < 0.3 * 3 * capacity, `${good}`)
+  assert.ok(good < 0.3 * 1.5 * capacity, `${good}`)
   await scene.sim.close()
 })
 
@@ -130,7 +130,7 @@ test('clients that send little are answered, and fast, while another one sends t
     assert.ok(good > 0.98 * offered, `${good} of ${offered}`)
     assert.ok(quantile(latencies, 0.99) < 60, `${quantile(latencies, 0.99)}`)
   }
-  assert.ok((counts[2]?.refused ?? 0) > capacity)
+  assert.ok((counts[2]?.refused ?? 0) > 0.5 * capacity)
   await scene.sim.close()
 })
 
@@ -141,18 +141,18 @@ test('cancels do not wait behind the calls that they cancel', async () => {
   // The connection is open.
   void client.run((node) => node.request({ method: 'cpu', to: 'server' }))
   await scene.sim.run(500)
-  const abort = new AbortController()
+  const aborts = Array.from({ length: 200 }, () => new AbortController())
   const codes: unknown[] = []
   void client.run((node) => {
-    for (let i = 0; i < 200; i += 1) {
-      node
-        .request({ method: 'cpu', to: 'server', signal: abort.signal })
-        .catch((error: Error) => codes.push(error.name))
+    for (const { signal } of aborts) {
+      node.request({ method: 'cpu', to: 'server', signal }).catch((error: Error) => codes.push(error.name))
     }
   })
   // Four milliseconds' work of a hundred.
   await scene.sim.run(5)
-  void client.run(() => abort.abort())
+  void client.run(() => {
+    for (const abort of aborts) abort.abort()
+  })
   await scene.sim.run(1_000)
   assert.ok(scene.ran > 1 && scene.ran < 60, `${scene.ran} ran`)
   assert.deepEqual(codes.slice(0, 2), ['AbortError', 'AbortError'])
