@@ -3,7 +3,7 @@
  * (`npm ci --ignore-scripts` there); where they are not installed, the benchmarks say so and go on.
  */
 import { EventEmitter } from 'node:events'
-import { createRequire } from 'node:module'
+import { load, loadFarmhash, standIn } from './installed.ts'
 
 export interface PeerRing {
   lookup(key: string): unknown
@@ -16,14 +16,6 @@ export interface Peer {
   make(members: readonly string[]): PeerRing
 }
 
-const load = createRequire(new URL('../../bench/peers/package.json', import.meta.url))
-
-/** Puts `exports` in the place of a package that is installed but does not run here. */
-function standIn(name: string, exports: unknown): void {
-  const filename = load.resolve(name)
-  load.cache[filename] = { id: filename, filename, loaded: true, exports } as NodeJS.Module
-}
-
 /**
  * The ring of upring, without its gossip: `baseswim` needs an add-on that no longer builds, so an emitter stands
  * in for it and members arrive as its events. Where farmhash 3 has no binary (it is compiled at install), this
@@ -32,13 +24,7 @@ function standIn(name: string, exports: unknown): void {
 function swimHashring(): Peer {
   load.resolve('swim-hashring')
   standIn('baseswim', () => Object.assign(new EventEmitter(), { whoami: () => '' }))
-  let native = 'farmhash 3'
-  try {
-    load('farmhash')
-  } catch {
-    standIn('farmhash', createRequire(import.meta.url)('farmhash'))
-    native = 'farmhash 5'
-  }
+  const native = loadFarmhash()
   const Ring = load('swim-hashring') as (options: object) => {
     swim: EventEmitter
     lookup(key: string): unknown

@@ -4,6 +4,7 @@ import type { Member } from './roster.ts'
 import type { RpcStats } from './rpc/peers.ts'
 import type { RpcCounters } from './rpc/stats.ts'
 import type { AdmissionStats } from './shard/admission.ts'
+import type { HedgeOptions } from './shard/hedge.ts'
 import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
 
@@ -83,8 +84,6 @@ export interface RequestOptions<Body, Reply> extends WaitOptions {
   readonly whenStalled?: 'wait' | 'fail'
   /** The call may run twice. Default: as the method was registered on this node, else false. */
   readonly idempotent?: boolean
-  /** The call yields to others: it runs when nobody else waits where it runs, and is the first to be refused. Default false. */
-  readonly bulk?: boolean
   /**
    * W3C `traceparent`: the trace and span that make the call. Default: those of the call that the calling handler answers,
    * else a new, unsampled trace. A malformed one counts as none, as W3C has it, for it may come straight from a header.
@@ -97,4 +96,12 @@ export interface RequestOptions<Body, Reply> extends WaitOptions {
    * Default false. Outside of handlers there is nothing to inherit.
    */
   readonly detached?: boolean
+  /** The call yields to others: it runs when nobody else waits where it runs, and is the first to be refused. Default false. */
+  readonly bulk?: boolean
+  /**
+   * Makes the call once more when it has no reply after the time that 95 % (`quantile`) of this method's calls take, as this
+   * node has seen them. The first outcome wins, the other attempt is cancelled; both may run, so the call must be idempotent
+   * (else `ERR_SHOAL_OPTION`). Paid for by the retry budget. Default false.
+   */
+  readonly hedge?: boolean | HedgeOptions
 }

@@ -6,9 +6,10 @@ import { ShoalError } from './errors.ts'
 import { checkTimeout, type NodeConfig } from './options.ts'
 import { checkRequest, encodeRequest } from './request.ts'
 import { currentScope, type Scope } from './scope.ts'
+import { checkHedge, Hedges } from './shard/hedge.ts'
 import type { Methods } from './shard/methods.ts'
 import { PendingReply } from './shard/reply.ts'
-import type { Router } from './shard/router.ts'
+import type { Route, Router } from './shard/router.ts'
 import { decodeBody } from './wire/body.ts'
 import { fitTracestate, parseTrace, type TraceContext } from './wire/trace.ts'
 import type { TraceIds } from './wire/trace-ids.ts'
@@ -19,6 +20,7 @@ export class Calls {
   readonly #methods: Methods
   readonly #router: Router
   readonly #traceIds: TraceIds
+  readonly #hedges: Hedges
 
   constructor(config: NodeConfig, clock: Clock, methods: Methods, router: Router, traceIds: TraceIds) {
     this.#config = config
@@ -26,6 +28,7 @@ export class Calls {
     this.#methods = methods
     this.#router = router
     this.#traceIds = traceIds
+    this.#hedges = new Hedges(router)
   }
 
   /** Rejects when the options are wrong. */
@@ -56,22 +59,23 @@ export class Calls {
       const known = watched === undefined ? traceOf(options, scope) : watched.trace
       const trace = known ?? this.#traceIds.next()
       const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
-      const call = this.#router.route(
-        {
-          method: name,
-          key,
-          to,
-          body: encodeRequest(options.body, key, limits.frameBytesMax),
-          idempotent: options.idempotent ?? declared,
-          waits: options.whenStalled !== 'fail',
-          deadline: this.#clock.now() + (waitsFor === undefined ? waitMs : leastOf(waitMs, waitsFor, name)),
-          trace,
-          tracestate: watched === undefined ? stateOf(options, scope, known) : fitted(watched.tracestate),
-          input: false,
-          bulk: options.bulk ?? false,
-        },
-        reply,
-      )
+      const idempotent = options.idempotent ?? declared
+      const hedge = options.hedge === undefined ? undefined : checkHedge(options.hedge, idempotent)
+      const route: Route = {
+        method: name,
+        key,
+        to,
+        body: encodeRequest(options.body, key, limits.frameBytesMax),
+        idempotent,
+        waits: options.whenStalled !== 'fail',
+        deadline: this.#clock.now() + (waitsFor === undefined ? waitMs : leastOf(waitMs, waitsFor, name)),
+        trace,
+        tracestate: watched === undefined ? stateOf(options, scope, known) : fitted(watched.tracestate),
+        input: false,
+        bulk: options.bulk ?? false,
+      }
+      const call =
+        hedge === undefined ? this.#router.route(route, reply) : this.#hedges.route(route, hedge, reply)
       if (watched !== undefined) {
         watched.trace = trace
         watched.onItsWay(call)

@@ -88,9 +88,15 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
       call: (incoming) => this.#router.receive(incoming),
       mayAnswer: () => this.#cluster.gate.pass(),
+      reachable: () => this.#router.unblocked(),
       evidence: (peer, kind) => this.#cluster.evidence(peer, kind),
       notice: ({ kind, code, message, peer, remote }) =>
-        this.#notice({ level: 'warn', code: kind, message, detail: { reason: code, peer, remote } }),
+        this.#notice({
+          level: kind === 'breakerClosed' ? 'info' : 'warn',
+          code: kind,
+          message,
+          detail: { reason: code, peer, remote },
+        }),
     })
     this.#router = new Router(
       {

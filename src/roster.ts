@@ -95,7 +95,7 @@ export class Roster {
     const found = new Map<string, PeerInfo>()
     for (const { name, rpc, boot, state } of this.#members.values()) {
       if (rpc !== undefined && name !== this.#self && (state === 'alive' || state === 'suspect')) {
-        found.set(name, { address: rpc, boot })
+        found.set(name, { address: rpc, boot, isSuspect: state === 'suspect' })
       }
     }
     return found

@@ -104,7 +104,7 @@ test('peers are other shoal nodes that are up; a node is alone when it is the on
   assert.equal(roster.alone, true)
   roster.apply('joined', value('a', tagsOf()))
   roster.apply('joined', value('serf', {}))
-  assert.deepEqual([...roster.peers()], [['a', { address: '10.0.0.1:8946', boot: 'b1' }]])
+  assert.deepEqual([...roster.peers()], [['a', { address: '10.0.0.1:8946', boot: 'b1', isSuspect: false }]])
   assert.equal(roster.alone, false)
 })
 

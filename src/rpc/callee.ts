@@ -13,6 +13,8 @@ import { CallTable } from './table.ts'
 export class Callee {
   /** Calls that were put out and not answered yet, cancelled ones included. */
   running = 0
+  /** A sign of life is on its way: one is enough for all pings that came before it leaves. */
+  hasAnsweredPing = false
 
   readonly #sides: Sides
   readonly #calls = new CallTable<Incoming>()
@@ -73,6 +75,16 @@ export class Callee {
     call.cancelled = true
     this.#sides.outputs.push({ type: 'cancelled', call })
     return undefined
+  }
+
+  /** The peer asks for a sign of life, or gives the one that we asked for: that it came is all. */
+  ping(reader: FrameReader): undefined {
+    if (!reader.readPing() || (reader.flags & flag.answer) !== 0 || this.hasAnsweredPing) return
+    this.hasAnsweredPing = true
+    const { outbox, backlog } = this.#sides
+    const pending = outbox.pendingBytes
+    outbox.ping(true)
+    backlog.addReply(outbox.pendingBytes - pending)
   }
 
   /** The peer gives a method a number: the next one, and no more than `methodsMax`. */

@@ -76,13 +76,16 @@ export class Caller {
     this.#abandon(call)
   }
 
-  expire(now: Millis): void {
-    for (const call of this.#wheel.expire(now)) {
+  /** How many calls timed out. */
+  expire(now: Millis): number {
+    const due = this.#wheel.expire(now)
+    for (const call of due) {
       call.failure = timedOut(call)
       this.#sides.counters.callsTimedOut += 1
       this.#abandon(call)
       this.#sides.outputs.push(call)
     }
+    return due.length
   }
 
   replied(reader: FrameReader): Violation | undefined {

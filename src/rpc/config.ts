@@ -30,6 +30,10 @@ export interface RpcLimits {
   /** First wait before dialling again after a failed attempt; doubles up to the next, each time with jitter. */
   readonly backoffMinMs: Millis
   readonly backoffMaxMs: Millis
+  /** Calls to a peer that time out, or dials that fail, in a row before its breaker looks closer, or opens. */
+  readonly breakerFailures: number
+  /** How long a peer that is pinged may stay silent before its breaker opens; also the breaker's first pause. */
+  readonly breakerSilenceMs: Millis
   /** A connection closed in good order that still holds bytes the peer does not read is destroyed after this. */
   readonly lingerMs: Millis
 }
@@ -48,6 +52,8 @@ export const rpcLimits: RpcLimits = Object.freeze({
   connectionsMax: 4_096,
   backoffMinMs: 50,
   backoffMaxMs: 5_000,
+  breakerFailures: 5,
+  breakerSilenceMs: 1_000,
   lingerMs: 1_000,
 })
 

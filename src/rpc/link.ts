@@ -2,7 +2,7 @@
  * Drives one `Mux` on one byte stream: bytes in, writes out once per turn, its deadline on one alarm. Decides
  * nothing; who should be connected to whom is the business of peer.ts.
  */
-import type { ByteStream, Clock, StreamClose } from '../env.ts'
+import type { ByteStream, Clock, Millis, StreamClose } from '../env.ts'
 import type { Body } from '../wire/body.ts'
 import type { GoawayCode } from '../wire/frame.ts'
 import { Alarm, type AlarmCount } from './alarm.ts'
@@ -21,6 +21,10 @@ export interface LinkOwner {
   opened(link: Link): void
   /** The peer said goodbye or refuses us. */
   goaway(link: Link, code: GoawayCode, message: string): void
+  /** Bytes came while the link is `watched`. */
+  heard(link: Link): void
+  /** Calls on it timed out, and nothing came since. */
+  silent(link: Link): void
   /** We close the connection. */
   closing(link: Link, code: GoawayCode, message: string, violation: Violation | undefined): void
   /** The stream is gone; every call on it is settled. */
@@ -42,6 +46,10 @@ export class Link implements Answerer, CallHolder {
   boot: string | undefined
   /** Both said hello. */
   open = false
+  /** Whether `heard` is to be told. */
+  watched = false
+  /** When both had said hello. */
+  openedAt: Millis = 0
   /** The end is nobody's failure: one side said goodbye before. */
   orderly = false
   /** What the peer said when it refused us or left. */
@@ -76,6 +84,7 @@ export class Link implements Answerer, CallHolder {
       data: (bytes) => {
         mux.handle({ type: 'received', bytes }, owner.clock.now())
         this.#pump()
+        if (this.watched && !mux.closed) owner.heard(this)
       },
       drained: () => {
         this.#backlog()
@@ -95,6 +104,12 @@ export class Link implements Answerer, CallHolder {
     }
     mux.handle({ type: 'call', call }, now)
     this.#alarm.by(mux.deadline)
+    this.#flushLater()
+  }
+
+  /** Asks the peer for a sign of life. */
+  ping(): void {
+    this.mux.handle({ type: 'ping' }, 0)
     this.#flushLater()
   }
 
@@ -164,6 +179,7 @@ export class Link implements Answerer, CallHolder {
     else {
       this.mux.handle({ type: 'tick' }, now)
       this.#pump()
+      if (this.mux.timeouts > 0) this.#owner.silent(this)
     }
   }
 
@@ -190,6 +206,7 @@ export class Link implements Answerer, CallHolder {
           break
         case 'open':
           this.open = true
+          this.openedAt = this.#owner.clock.now()
           this.name = output.name
           this.boot = output.boot
           this.#owner.opened(this)

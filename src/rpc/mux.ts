@@ -52,6 +52,8 @@ export type MuxInput =
       readonly body: Body | undefined
       readonly failure: CallFailure | undefined
     }
+  /** Asks the peer for a sign of life. */
+  | { readonly type: 'ping' }
   /** The turn is over: what was written goes out. */
   | { readonly type: 'flush' }
   /** What the stream still holds of what was written. */
@@ -88,6 +90,8 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   closed = false
   /** The peer said goodbye: we send it no more calls. */
   heardGoaway = false
+  /** Calls of ours that timed out since anything came from the peer. */
+  timeouts = 0
 
   readonly #config: RpcConfig
   readonly #counters: RpcCounters
@@ -173,6 +177,9 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
       case 'backlog':
         this.#queued(input.bytes, now)
         break
+      case 'ping':
+        if (this.open && !this.closed) this.#outbox.ping(false)
+        break
       case 'cancel':
         this.#caller.cancel(input.call)
         this.#closeIfIdle()
@@ -203,6 +210,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   }
 
   #write(): void {
+    this.#callee.hasAnsweredPing = false
     this.#counters.bytesOut += this.pendingBytes
     for (const bytes of this.#outbox.take()) {
       this.#counters.writes += 1
@@ -229,7 +237,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
       this.#goaway('timeout', 'no hello within helloTimeoutMs')
       return
     }
-    this.#caller.expire(now)
+    this.timeouts += this.#caller.expire(now)
     this.#backlog.tick(now)
     this.#pauseOrResume()
     this.#closeIfIdle()
@@ -238,6 +246,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   #received(bytes: Uint8Array, now: Millis): void {
     if (this.closed) return
     this.#counters.bytesIn += bytes.length
+    this.timeouts = 0
     const reader = this.#reader
     reader.push(bytes)
     for (;;) {
@@ -268,6 +277,8 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
         return this.#callee.learn(reader)
       case frameType.goaway:
         return this.#heard()
+      case frameType.ping:
+        return this.#callee.ping(reader)
       case frameType.hello:
       case frameType.proof:
         return 'hello'

@@ -7,6 +7,7 @@
 import type { Clock, Millis, StreamClose } from '../env.ts'
 import type { GoawayCode } from '../wire/frame.ts'
 import { Alarm, type AlarmCount } from './alarm.ts'
+import { Breaker, silentLinkMs } from './breaker.ts'
 import type { CallFailure } from './call.ts'
 import type { RpcLimits } from './config.ts'
 import { disconnected, overloaded } from './failure.ts'
@@ -27,6 +28,11 @@ export interface PeerOwner {
   /** Starts to connect; undefined when the address is none. */
   dial(name: string, info: PeerInfo): Link | undefined
   evidence(name: string, kind: 'reset' | 'refused'): void
+  /** The breaker opened. */
+  breakerOpened(peer: Peer, reason: 'silent' | 'unreachable', message: string): void
+  /** It closed: calls may go to the peer again. */
+  breakerClosed(peer: Peer, openMs: Millis): void
+  callBroken(): void
   /** Tells the sinks, but not before the present call has returned. */
   settleLater(calls: readonly OutgoingCall[]): void
 }
@@ -40,6 +46,10 @@ export class Peer {
   /** Every open connection, those running out included. */
   readonly links: Set<Link> = new Set()
   readonly waiting: Waiting
+  readonly breaker: Breaker
+  /** When somebody was last told that the breaker opened, and whether this opening is the one. */
+  toldAt: Millis = Number.NEGATIVE_INFINITY
+  isTold = false
 
   readonly #owner: PeerOwner
   readonly #alarm: Alarm
@@ -58,6 +68,7 @@ export class Peer {
     this.info = info
     this.#owner = owner
     this.waiting = new Waiting(owner.limits)
+    this.breaker = new Breaker(owner.limits, () => owner.random())
     this.#alarm = new Alarm(owner.clock, owner.alarms, () => this.#tick())
   }
 
@@ -68,7 +79,8 @@ export class Peer {
 
   call(call: OutgoingCall): void {
     const leaving = this.#leavingBoot !== undefined && this.#leavingBoot === this.info?.boot
-    if (this.active !== undefined) this.active.call(call)
+    if (!this.breaker.isClosed && this.#isBroken(call)) this.#owner.settleLater([call])
+    else if (this.active !== undefined) this.active.call(call)
     else if (this.info === undefined || leaving) {
       const why = leaving ? 'is leaving' : 'is not a member'
       call.failure = disconnected(`${this.name} ${why}`, false)
@@ -87,6 +99,7 @@ export class Peer {
       this.active = undefined
       this.#fail(disconnected(why, false))
     } else if (before?.boot !== info.boot || before.address !== info.address) {
+      this.#heard()
       this.#failures = 0
       this.#retryAt = 0
       this.#redialledAt = Number.NEGATIVE_INFINITY
@@ -94,7 +107,7 @@ export class Peer {
       for (const link of this.links) {
         if (link.boot !== info.boot) link.goaway('closing', `${this.name} was started again`)
       }
-    }
+    } else if (before.isSuspect === true && info.isSuspect !== true) this.#heard()
   }
 
   /** A connection to or from this peer said hello. */
@@ -105,7 +118,7 @@ export class Peer {
     const { active } = this
     this.links.add(link)
     if (active === undefined) this.active = link
-    else if (active.boot !== link.boot || active.dialled === link.dialled) {
+    else if (active.boot !== link.boot || active.dialled === link.dialled || this.#isOld(active)) {
       // The peer does not know the old connection any more: it was started again, or lost it unheard.
       this.active = link
       active.goaway('closing', 'replaced by a newer connection')
@@ -116,6 +129,18 @@ export class Peer {
       goes.goaway('duplicate', 'both sides dialled')
     }
     for (const call of this.waiting.takeAll()) this.active.call(call)
+    this.#heard()
+  }
+
+  /** Something came from the peer. */
+  heard(): void {
+    this.#heard()
+  }
+
+  /** Calls on a connection to it timed out, and nothing came since. */
+  silent(link: Link): void {
+    this.breaker.handle({ type: 'timedOut', calls: link.mux.timeouts }, this.#owner.clock.now())
+    this.#obeyBreaker()
   }
 
   goaway(link: Link, code: GoawayCode, message: string): void {
@@ -210,6 +235,60 @@ export class Peer {
     this.#failures += 1
     this.#retryAt = this.#owner.clock.now() + delay * (0.5 + this.#owner.random() / 2)
     this.#fail(disconnected(`cannot connect to ${this.name} at ${this.info?.address}: ${why}`, false))
+    this.breaker.handle({ type: 'dialFailed', why }, this.#owner.clock.now())
+    this.#obeyBreaker()
+  }
+
+  #heard(): void {
+    if (!this.breaker.hasFailed) return
+    this.breaker.handle({ type: 'heard' }, this.#owner.clock.now())
+    this.#obeyBreaker()
+  }
+
+  /** Asks the breaker; a call that it does not admit is given its failure. */
+  #isBroken(call: OutgoingCall): boolean {
+    const now = this.#owner.clock.now()
+    const admitted = this.breaker.admits(this.active !== undefined, now)
+    this.#obeyBreaker()
+    if (admitted) return false
+    const why = `${this.name} gave no sign of life or could not be connected to: its breaker is open`
+    call.failure = { ...disconnected(why, false), retryAfterMs: this.breaker.retryAfterMs(now) }
+    this.#owner.callBroken()
+    return true
+  }
+
+  #obeyBreaker(): void {
+    const { breaker } = this
+    for (let output = breaker.poll(); output !== undefined; output = breaker.poll()) {
+      switch (output.type) {
+        case 'ping':
+          this.#ping()
+          break
+        case 'opened':
+          this.#owner.breakerOpened(this, output.reason, output.message)
+          break
+        case 'closed':
+          this.#owner.breakerClosed(this, output.openMs)
+          break
+        default:
+          output satisfies never
+      }
+    }
+    for (const link of this.links) link.watched = !breaker.isClosed
+  }
+
+  /** Whatever connection there is; one that has been silent for too long is given up. */
+  #ping(): void {
+    if (this.breaker.silentMs(this.#owner.clock.now()) < silentLinkMs) this.active?.ping()
+    else for (const link of [...this.links]) link.goaway('closing', `silent for ${silentLinkMs} ms`)
+  }
+
+  /**
+   * Both sides cannot have dialled at once when the other connection is this old: the peer dials because it has lost it,
+   * unheard.
+   */
+  #isOld(link: Link): boolean {
+    return this.#owner.clock.now() - link.openedAt > 2 * this.#owner.limits.helloTimeoutMs
   }
 
   #fail(failure: CallFailure): void {

@@ -1,5 +1,5 @@
 /** The RPC of one node: a connection per peer, calls out, calls in. */
-import type { Address, ByteStream, Clock, Env, StreamClose } from '../env.ts'
+import type { Address, ByteStream, Clock, Env, Millis, StreamClose } from '../env.ts'
 import { runOutside } from '../scope.ts'
 import type { GoawayCode } from '../wire/frame.ts'
 import { nonceBytes } from '../wire/frame.ts'
@@ -17,13 +17,18 @@ import { newCounters, type RpcCounters } from './stats.ts'
 export interface PeerInfo {
   readonly address: Address
   readonly boot: string
+  /** Membership doubts that it runs. */
+  readonly isSuspect?: boolean
 }
 
 /** Something an operator may want to read about a connection that did not come about or was ended. */
 export interface RpcNotice {
-  /** `refused`: the peer refused us. `refusing`: we refused it. `violation`: it broke the protocol. */
-  readonly kind: 'refused' | 'refusing' | 'violation'
-  readonly code: GoawayCode | Violation
+  /**
+   * `refused`: the peer refused us. `refusing`: we refused it. `violation`: it broke the protocol. `breakerOpened`: calls to
+   * it fail at once. `breakerClosed`: they go to it again.
+   */
+  readonly kind: 'refused' | 'refusing' | 'violation' | 'breakerOpened' | 'breakerClosed'
+  readonly code: GoawayCode | Violation | 'silent' | 'unreachable' | 'heard'
   readonly message: string
   /** Name, as far as it is known. */
   readonly peer: string | undefined
@@ -41,6 +46,8 @@ export interface RpcHandler {
    */
   evidence(name: string, kind: 'reset' | 'refused'): void
   notice(notice: RpcNotice): void
+  /** Calls to a peer that failed at once may be repeated now: it was heard of. */
+  reachable(): void
 }
 
 export interface RpcStats {
@@ -52,9 +59,14 @@ export interface RpcStats {
   readonly callsWaiting: number
   /** Calls of peers that run here. */
   readonly callsRunning: number
+  /** Peers whose breaker is open: calls to them fail at once. */
+  readonly breakersOpen: readonly string[]
   /** Timers that are set. */
   readonly timers: number
 }
+
+/** The breaker of one peer is told of at most this often. */
+const noticeIntervalMs: Millis = 10_000
 
 export class Peers {
   readonly #config: RpcConfig
@@ -94,13 +106,18 @@ export class Peers {
       callsInFlight += link.mux.inFlight
       callsRunning += link.mux.running
     }
-    for (const peer of this.#peers.values()) callsWaiting += peer.waiting.size
+    const breakersOpen: string[] = []
+    for (const { name, waiting, breaker } of this.#peers.values()) {
+      callsWaiting += waiting.size
+      if (breaker.isOpen) breakersOpen.push(name)
+    }
     return {
       connections,
       halfOpen: this.#halfOpen.size,
       callsInFlight,
       callsWaiting,
       callsRunning,
+      breakersOpen,
       timers: this.#alarms.armed,
     }
   }
@@ -187,6 +204,13 @@ export class Peers {
       evidence: (name, kind) => {
         if (!this.#closed) this.#handler.evidence(name, kind)
       },
+      breakerOpened: (peer, reason, message) => this.#breakerOpened(peer, reason, message),
+      breakerClosed: (peer, openMs) => this.#breakerClosed(peer, openMs),
+      callBroken: () => {
+        this.#counters.callsBroken += 1
+      },
+      heard: (link) => this.#peers.get(link.name ?? '')?.heard(),
+      silent: (link) => this.#peers.get(link.name ?? '')?.silent(link),
       settleLater: (calls) => this.#settleLater(calls),
       opened: (link) => this.#opened(link),
       goaway: (link, code, message) => {
@@ -257,6 +281,28 @@ export class Peers {
     if (peer === undefined || this.#closed) return
     peer.ended(link, reason)
     this.#forget(peer)
+  }
+
+  #breakerOpened(peer: Peer, reason: 'silent' | 'unreachable', message: string): void {
+    this.#counters.breakersOpened += 1
+    const now = this.#env.clock.now()
+    if (now - peer.toldAt < noticeIntervalMs) return
+    peer.toldAt = now
+    peer.isTold = true
+    const text = `calls to ${peer.name} fail at once from now on: ${message}`
+    this.#breakerNotice('breakerOpened', reason, text, peer)
+  }
+
+  #breakerClosed(peer: Peer, openMs: Millis): void {
+    if (!this.#closed) this.#env.clock.defer(() => this.#handler.reachable())
+    if (!peer.isTold) return
+    peer.isTold = false
+    const text = `${peer.name} was heard of again after ${Math.round(openMs)} ms: calls go to it`
+    this.#breakerNotice('breakerClosed', 'heard', text, peer)
+  }
+
+  #breakerNotice(kind: RpcNotice['kind'], code: RpcNotice['code'], message: string, peer: Peer): void {
+    this.#handler.notice({ kind, code, message, peer: peer.name, remote: peer.info?.address ?? '' })
   }
 
   /** A peer says hello at once: whoever has been silent for longest is the least likely to be one. */

@@ -11,6 +11,10 @@ export interface RpcCounters {
   lateReplies: number
   /** Replies that were too long or came when the queue to the peer was full: it got an error instead. */
   repliesDropped: number
+  /** How often a breaker opened. */
+  breakersOpened: number
+  /** Calls of ours that an open breaker failed at once. */
+  callsBroken: number
   bytesIn: number
   bytesOut: number
   writes: number
@@ -36,6 +40,8 @@ export function newCounters(): RpcCounters {
     callsShed: 0,
     lateReplies: 0,
     repliesDropped: 0,
+    breakersOpened: 0,
+    callsBroken: 0,
     bytesIn: 0,
     bytesOut: 0,
     writes: 0,

@@ -62,6 +62,11 @@ export class Running implements CallContext, Cancellable, Scope, Expiring {
     this.#tracestate = request.tracestate
   }
 
+  /** Its caller gave up. */
+  get cancelled(): boolean {
+    return this.#abandoned !== undefined
+  }
+
   get method(): string {
     return this.#request.method
   }

@@ -24,15 +24,15 @@ export interface MethodOptions {
   /** Running it twice does what running it once does: such calls are repeated by themselves. Default false. */
   readonly idempotent?: boolean
   /**
-   * The handler waits for something that happens elsewhere (a long poll, a lock): it does not count towards the concurrency
-   * limit, however long it takes. Default false.
-   */
-  readonly longPoll?: boolean
-  /**
    * How often callers may call it. A call beyond it is refused with `ERR_SHOAL_OVERLOADED` before it waits or runs, and
    * `retryAfterMs` says when the next one is taken. Default: no limit.
    */
   readonly rate?: RateOptions
+  /**
+   * The handler waits for something that happens elsewhere (a long poll, a lock): it does not count towards the concurrency
+   * limit, however long it takes. Default false.
+   */
+  readonly longPoll?: boolean
 }
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
@@ -53,8 +53,8 @@ export interface BodyCodec {
 interface Entry {
   readonly handler: Handler<unknown, unknown>
   readonly method: Method<unknown, unknown>
-  readonly longPoll: boolean
   readonly rate: RateLimit | undefined
+  readonly longPoll: boolean
 }
 
 export class Methods {
@@ -100,12 +100,8 @@ export class Methods {
     const method = { name, idempotent: options.idempotent ?? false }
     const rate = options.rate === undefined ? undefined : checkRate(name, options.rate)
     this.#hasRates ||= rate !== undefined
-    this.#entries.set(name, {
-      handler,
-      method,
-      longPoll: options.longPoll ?? false,
-      rate: rate && new RateLimit(this.#ports.clock, rate),
-    })
+    const limit = rate && new RateLimit(this.#ports.clock, rate)
+    this.#entries.set(name, { handler, method, rate: limit, longPoll: options.longPoll ?? false })
     return method
   }
 
@@ -178,11 +174,11 @@ export class Methods {
       const slot = admission?.begin(request.method, caller, entry.longPoll)
       reply.then(
         (value) => {
-          if (slot !== undefined) admission?.end(slot, false, running.abandoned !== undefined)
+          if (slot !== undefined) admission?.end(slot, false, running.cancelled)
           this.#finish(request, running, sink, value)
         },
         (error: unknown) => {
-          if (slot !== undefined) admission?.end(slot, true, running.abandoned !== undefined)
+          if (slot !== undefined) admission?.end(slot, true, running.cancelled)
           this.#threw(request, running, sink, error)
         },
       )

@@ -108,6 +108,16 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     this.attempt()
   }
 
+  /** Whether it went to another node last. */
+  get isRemote(): boolean {
+    return this.#target !== '' && this.#target !== this.#router.ports.self
+  }
+
+  /** The node whose answer it waits for; `undefined` while it waits for an owner, runs here, or is settled. */
+  get awaited(): string | undefined {
+    return this.#settled || this.#timer !== undefined || !this.isRemote ? undefined : this.#target
+  }
+
   replied(body: Body): void {
     if (this.#settled || this.#isKept(body)) return
     this.#settled = true

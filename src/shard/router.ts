@@ -44,6 +44,10 @@ export interface RouterCounters {
   retried: number
   /** This node's calls that failed because the retry budget of their peer was spent. */
   outOfBudget: number
+  /** Second attempts of hedged calls. */
+  hedged: number
+  /** Of those, which replied first. */
+  hedgesWon: number
   /** How often a keyed call had to wait, or wait on, because this process had paused. */
   gated: number
   /** This node's calls that were not sent because their owner's event loop is stuck. */
@@ -100,6 +104,8 @@ export class Router {
     notOwner: 0,
     retried: 0,
     outOfBudget: 0,
+    hedged: 0,
+    hedgesWon: 0,
     gated: 0,
     heldBack: 0,
   }

@@ -103,7 +103,7 @@ export class Datagrams implements DatagramSocket {
   #sendHome(bytes: Uint8Array, scope: Scope, port: number): void {
     const { scheduler } = this.#world
     const from = joinAddress(scope === 'own' ? this.host.ip : '127.0.0.1', this.#port)
-    const packet = new Packet(this.host, scope, port, from, bytes.slice())
+    const packet = new Packet(this.host, scope, port, from, new Uint8Array(bytes))
     scheduler.add(packet, scheduler.now + loopbackMs)
   }
 
@@ -115,7 +115,7 @@ export class Datagrams implements DatagramSocket {
     links.datagram(links.between(this.host.ip, ip), bytes.length, scheduler.now, delays)
     const from = joinAddress(this.host.ip, this.#port)
     for (const delay of delays) {
-      const packet = new Packet(target, 'own', port, from, bytes.slice())
+      const packet = new Packet(target, 'own', port, from, new Uint8Array(bytes))
       scheduler.add(packet, scheduler.now + toTicks(delay))
     }
   }

@@ -22,5 +22,6 @@ export {
   Simulation,
   type SimulationOptions,
 } from './simulation.ts'
-export type { TearOptions } from './tears.ts'
+export type { TearHandle, TearOptions } from './tears.ts'
+export type { Wire, WireListener } from './wire.ts'
 export type { WorldCounters } from './world.ts'

@@ -10,8 +10,9 @@ import { checkFunction, checkNamed, isBoolean, type OptionCheck, shown, wrong } 
 import { type Program, SimProcess, type SpawnOptions } from './process.ts'
 import { SeededRandom, seedFrom } from './random.ts'
 import { type Runner, releaseReality, watchReality } from './reality.ts'
-import { checkTear, Tear, type TearOptions } from './tears.ts'
+import { checkTear, Tear, type TearHandle, type TearOptions } from './tears.ts'
 import { isTime, toTicks } from './time.ts'
+import type { WireListener } from './wire.ts'
 import { World, type WorldCounters } from './world.ts'
 
 export interface SimulationOptions {
@@ -208,15 +209,35 @@ export class Simulation implements AsyncDisposable {
    * the one that next carries bytes that way, or the next one made. Waits for such a connection until the end of the
    * simulation. Throws for a machine and itself.
    */
-  tear(from: Place, to: Place, options: TearOptions = {}): void {
+  tear(from: Place, to: Place, options: TearOptions = {}): TearHandle {
     checkTear(options)
-    this.#between(from, to, (one, other) => this.#world.tears.add(new Tear(one, other, options)))
+    const [one, other] = [this.#ip(from), this.#ip(to)]
+    if (one === other) throw this.#error(`there is no link between ${nameOf(from)} and ${nameOf(to)}`)
+    const tear = new Tear(one, other, options)
+    this.#world.tears.add(tear)
+    return tear
   }
 
   /** Calls `check` after every event that ran code. What it throws ends the run. */
   onEvent(check: () => void): void {
     checkFunction('check', check)
     this.#world.turns.checks.add(check)
+  }
+
+  /**
+   * Calls `listener` with what machines send to each other over connections, before it travels. It must neither keep nor
+   * change the bytes; what it throws ends the run.
+   */
+  onWire(listener: WireListener): void {
+    checkFunction('listener', listener)
+    const { taps, turns } = this.#world
+    taps.add((wire, bytes) => {
+      try {
+        listener(wire, bytes)
+      } catch (error) {
+        turns.threw(error)
+      }
+    })
   }
 
   /** Ends all processes and the run. Nothing of the simulation is left behind. Idempotent. */

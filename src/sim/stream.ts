@@ -33,6 +33,8 @@ export class SimStream implements ByteStream {
   readonly remote: Address
   readonly host: Host
   readonly loop: Loop
+  /** Tells connections apart; both ends have the same. */
+  connection = 0
   /** The other end, once its kernel knows of the connection. */
   peer: SimStream | undefined
   /** The user was told that it is connected, or was given it by a listener. */
@@ -234,7 +236,8 @@ export class SimStream implements ByteStream {
     if (take === first.length) this.#queue.shift()
     else this.#queue[0] = first.subarray(take)
     this.#queued -= take
-    return first.slice(0, take)
+    // Not `slice`: that of a `Buffer` is no copy.
+    return new Uint8Array(first.subarray(0, take))
   }
 
   #takeUnread(): Uint8Array {

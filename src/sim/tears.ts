@@ -59,8 +59,17 @@ export interface Direction {
   readonly port: number
 }
 
+/** What became of a tear. */
+export interface TearHandle {
+  /** `waiting`: for its connection; `found`: the bytes of that are counted; `off`: cancelled before. */
+  readonly state: 'waiting' | 'found' | 'torn' | 'off'
+  /** Calls it off; a connection that is torn stays torn. */
+  cancel(): void
+}
+
 /** One connection to be torn. */
-export class Tear {
+export class Tear implements TearHandle {
+  state: TearHandle['state'] = 'waiting'
   readonly how: 'reset' | 'end'
   readonly sender: boolean
   readonly receiver: boolean
@@ -82,14 +91,21 @@ export class Tear {
     this.#passing = typeof afterBytes === 'number' ? counter(afterBytes) : afterBytes
   }
 
+  cancel(): void {
+    if (this.state !== 'torn') this.state = 'off'
+  }
+
   isFor({ from, to, port }: Direction): boolean {
     return from.ip === this.#from && to.ip === this.#to && (this.#port ?? port) === port
   }
 
   /** How many of these bytes pass before the connection breaks; `undefined`: all, and it holds. */
   passing(bytes: Uint8Array): number | undefined {
+    if (this.state === 'off') return undefined
     const passing = this.#passing(bytes)
-    return passing === undefined || passing > bytes.length ? undefined : Math.max(0, Math.trunc(passing))
+    if (passing === undefined || passing > bytes.length) return undefined
+    this.state = 'torn'
+    return Math.max(0, Math.trunc(passing))
   }
 }
 
@@ -104,7 +120,7 @@ function counter(afterBytes: number): (bytes: Uint8Array) => number | undefined 
 
 /** The tears that wait for their connection. */
 export class Tears {
-  readonly #waiting: Tear[] = []
+  #waiting: Tear[] = []
 
   add(tear: Tear): void {
     this.#waiting.push(tear)
@@ -113,7 +129,11 @@ export class Tears {
   /** Takes the first tear for a connection that was just made (`isFresh`), or that carries its next bytes. */
   take(direction: Direction, isFresh: boolean): Tear | undefined {
     if (this.#waiting.length === 0) return undefined
-    const at = this.#waiting.findIndex((tear) => tear.fresh === isFresh && tear.isFor(direction))
-    return at < 0 ? undefined : this.#waiting.splice(at, 1)[0]
+    const found = this.#waiting.find(
+      (tear) => tear.state === 'waiting' && tear.fresh === isFresh && tear.isFor(direction),
+    )
+    if (found !== undefined) found.state = 'found'
+    this.#waiting = this.#waiting.filter(({ state }) => state === 'waiting')
+    return found
   }
 }

@@ -205,6 +205,11 @@ export class FrameReader {
     return this.#readId() && (this.#at === this.frameEnd || this.#bad('fields'))
   }
 
+  readPing(): boolean {
+    if ((this.flags & ~flag.answer) !== 0) return this.#bad('flags')
+    return this.#at === this.frameEnd || this.#bad('fields')
+  }
+
   /** Fills `methodIndex` and `method`. */
   readMethod(): boolean {
     if (this.flags !== 0) return this.#bad('flags')

@@ -11,7 +11,7 @@ import type { TraceContext } from './trace.ts'
 export const prefaceBytes: Uint8Array = Uint8Array.of(0x53, 0x48, 0x4f, 0x41, 0x4c, 1, 0, 0)
 export const versionAt = 5
 
-/** 0 is never sent; 9 and 14 to 31 are kept. */
+/** 0 is never sent; 14 to 31 are kept. */
 export const frameType: {
   readonly hello: 1
   readonly proof: 2
@@ -21,6 +21,8 @@ export const frameType: {
   readonly reply: 6
   readonly error: 7
   readonly cancel: 8
+  /** Asks for a sign of life, or is one (`answer`). No fields. */
+  readonly ping: 9
   /** A chunk of the stream that belongs to a call. */
   readonly data: 10
   /** The writer of a stream has no more; the other direction goes on. */
@@ -38,6 +40,7 @@ export const frameType: {
   reply: 6,
   error: 7,
   cancel: 8,
+  ping: 9,
   data: 10,
   end: 11,
   credit: 12,
@@ -62,6 +65,7 @@ export const flag: {
   /** Reply: a stream from the callee follows. */
   readonly output: 4
   readonly ofCaller: 4
+  readonly answer: 4
   readonly mayHaveRun: 4
   readonly retryable: 8
   readonly retryAfter: 16
@@ -76,6 +80,7 @@ export const flag: {
   extended: 128,
   output: 4,
   ofCaller: 4,
+  answer: 4,
   mayHaveRun: 4,
   retryable: 8,
   retryAfter: 16,

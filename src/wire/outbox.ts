@@ -96,6 +96,11 @@ export class Outbox {
     this.#close(start)
   }
 
+  /** `answer`: the sign of life that the peer asked for. */
+  ping(answer: boolean): void {
+    this.#close(this.#open(frameType.ping, answer ? flag.answer : 0, 0))
+  }
+
   cancel(id: number): void {
     const start = this.#open(frameType.cancel, 0, 4)
     this.#u32(id)

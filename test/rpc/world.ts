@@ -282,6 +282,8 @@ export class TestNode {
   /** Answers of keyed calls may leave. */
   mayAnswer = true
   ran = 0
+  /** How often calls were welcome again. */
+  reachable = 0
 
   constructor(world: World, name: string, options: NodeOptions = {}) {
     this.world = world
@@ -303,6 +305,9 @@ export class TestNode {
       {
         call: (incoming) => this.#called(incoming),
         mayAnswer: () => this.mayAnswer,
+        reachable: () => {
+          this.reachable += 1
+        },
         evidence: (peer, kind) => this.evidence.push(`${peer} ${kind}`),
         notice: (notice) => this.notices.push(notice),
       },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ShoalError } from '../../src/errors.ts'
 import type { CallFailure, CallRequest } from '../../src/rpc/call.ts'
 import { type Handler, Methods } from '../../src/shard/methods.ts'
 import { PendingReply } from '../../src/shard/reply.ts'
@@ -90,6 +91,22 @@ test('caller and handler share no memory, even in one process', async () => {
   assert.deepEqual(heard, [new Uint8Array(10_000).fill(1)])
 })
 
+test('a Buffer is copied like any other bytes', async () => {
+  const sent = Buffer.alloc(10_000, 1)
+  const kept: Uint8Array[] = []
+  const methods = methodsOf((body) => {
+    kept.push(body as Uint8Array)
+    return Buffer.from(body as Uint8Array)
+  })
+  methods.run(requestOf(encodeBody(sent)), 'self', {
+    replied() {},
+    failed: ({ message }) => assert.fail(message),
+  })
+  kept[0]?.fill(9)
+  assert.ok(sent.every((byte) => byte === 1))
+  assert.equal(kept[0]?.constructor, Uint8Array, 'as it would be from another node')
+})
+
 test('a reply that cannot be encoded fails the call, which ran', async () => {
   const [failure] = (await outcome(() => Symbol('x'))) as { mayHaveRun: boolean }[]
   assert.equal(failure?.mayHaveRun, true)
@@ -115,4 +132,16 @@ test('a signal that a handler aborts while the call is being made ends the waiti
     reply.cancelBy(controller.signal, methods.run(requestOf(), 'self', reply))
   })
   await assert.rejects(waiting, (reason) => reason === 'enough')
+})
+
+test('a handler that was given up aborts its own calls with an error that admits that they may have run', async () => {
+  const signals: AbortSignal[] = []
+  const methods = methodsOf((_body, { signal }) => {
+    signals.push(signal)
+    return new Promise(() => {})
+  })
+  methods.run(requestOf(), 'other', { replied() {}, failed() {} }).cancel()
+  const [{ reason }] = signals as [AbortSignal]
+  const { code, mayHaveRun } = reason as ShoalError
+  assert.deepEqual([code, mayHaveRun], ['ERR_SHOAL_TIMEOUT', true])
 })

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { asked, seedsDefault, UsageError } from './arguments.ts'
-import { nodesDefault } from './runs.ts'
 
 test('arguments of npm run sim are read, and have defaults', () => {
-  const plain = { isHelp: false, seed: undefined, seeds: seedsDefault, from: 1, nodes: nodesDefault }
+  const plain = { isHelp: false, seed: undefined, seeds: seedsDefault, from: 1, nodes: undefined }
   assert.deepEqual(asked([]), { ...plain, profile: undefined })
   assert.equal(asked(['--help']).isHelp, true)
   const { seed, profile, nodes } = asked(['--profile', 'route', '--seed', '28', '--nodes', '4'])

@@ -1,6 +1,6 @@
 /** What `npm run sim` was asked for. */
 import { parseArgs } from 'node:util'
-import { type NodeRange, nodesDefault } from './runs.ts'
+import { type NodeRange, nodesDefault } from './profile.ts'
 
 /** About a minute on two cores. */
 export const seedsDefault = 300
@@ -11,7 +11,7 @@ export const usage: string = `npm run sim -- [options]: random whole-cluster run
   --from S         the first seed of them (default 1)
   --seed S         one run again, which prints its trace hash; not with --seeds or --from
   --profile NAME   this profile alone. Without it, --seed S runs the one that --seeds gives S
-  --nodes 3-12     how many nodes a run begins with (default ${nodesDefault.min}-${nodesDefault.max}); another range is another run
+  --nodes 3-12     how many nodes a run begins with (default ${nodesDefault.min}-${nodesDefault.max}, rpc 2-5); another range is another run
   --help           this text
 
 The last line is a summary in JSON. Exit code 1: a rule was broken, or 1,000 seeds or more missed a rare state; 2: wrong
@@ -26,7 +26,8 @@ export interface Asked {
   readonly seed: number | undefined
   readonly seeds: number
   readonly from: number
-  readonly nodes: NodeRange
+  /** Default: the profile's own. */
+  readonly nodes: NodeRange | undefined
   readonly profile: string | undefined
 }
 
@@ -42,7 +43,7 @@ export function asked(args: readonly string[]): Asked {
     seed,
     seeds: values.seeds === undefined ? seedsDefault : numberOf('seeds', values.seeds),
     from: values.from === undefined ? 1 : numberOf('from', values.from),
-    nodes: rangeOf(values.nodes),
+    nodes: values.nodes === undefined ? undefined : rangeOf(values.nodes),
     profile: values.profile,
   }
 }
@@ -68,8 +69,7 @@ function numberOf(name: string, text: string): number {
   return Number(text)
 }
 
-function rangeOf(text: string | undefined): NodeRange {
-  if (text === undefined) return nodesDefault
+function rangeOf(text: string): NodeRange {
   const match = /^(\d+)(?:-(\d+))?$/.exec(text)
   const min = Number(match?.[1])
   const max = Number(match?.[2] ?? match?.[1])

@@ -5,21 +5,30 @@
 import type { WatchedNode } from '../../src/sim/checkers/cluster.ts'
 import type { SeededRandom } from '../../src/sim/random.ts'
 
+/** What the nodes of a run offer, and ask of each other. */
+export interface Service {
+  /** Registers handlers, before the node starts. */
+  serve(watched: WatchedNode, random: SeededRandom): void
+  /** Calls on and on, about every `everyMs`, while the node lives and `goesOn`. */
+  load(watched: WatchedNode, random: SeededRandom, everyMs: number, goesOn: () => boolean): void
+  /** A call of the load is over by then. */
+  readonly callMsMax: number
+  /** The name of the node that answers for the key. */
+  ask(watched: WatchedNode, key: string, timeoutMs: number): Promise<string>
+}
+
 export interface Answer {
   readonly by: string
   readonly token: number
 }
 
 const keyCount = 24
-/** A call of the load is over by then. */
-export const callMsMax = 5_100
 /** Keys asked for in the end. */
 export const answerKeys: readonly string[] = ['key-0', 'key-1', 'key-2', 'key-3']
 /** A handler that takes time takes up to this. */
 const workMsMax = 400
 
-/** Registers what the load calls; before the node starts. */
-export function serve(watched: WatchedNode, random: SeededRandom): void {
+function serve(watched: WatchedNode, random: SeededRandom): void {
   const { node } = watched
   const answer = (token: number): Answer => ({ by: node.name, token })
   const late = (token: number): Promise<Answer> =>
@@ -32,13 +41,8 @@ export function serve(watched: WatchedNode, random: SeededRandom): void {
   watched.handle('seek', (token: number) => late(token), { idempotent: true })
 }
 
-/** Calls on and on, about every `everyMs`, while the node lives and `goesOn`. Answers that are not of their call throw. */
-export function load(
-  watched: WatchedNode,
-  random: SeededRandom,
-  everyMs: number,
-  goesOn: () => boolean,
-): void {
+/** Answers that are not of their call throw. */
+function load(watched: WatchedNode, random: SeededRandom, everyMs: number, goesOn: () => boolean): void {
   const { clock } = watched.node
   const next = (): void => {
     if (!goesOn()) return
@@ -64,22 +68,39 @@ export function load(
 }
 
 /** Calls from each node for some keys, one key after the other; all must be answered by the owner. What went wrong. */
-export async function answers(nodes: readonly WatchedNode[], timeoutMs: number): Promise<string | undefined> {
+export async function answers(
+  { ask }: Service,
+  nodes: readonly WatchedNode[],
+  timeoutMs: number,
+): Promise<string | undefined> {
   for (const key of answerKeys) {
-    const wrong = await Promise.all(nodes.map((watched) => answer(watched, key, timeoutMs)))
+    const wrong = await Promise.all(nodes.map((watched) => answer(ask, watched, key, timeoutMs)))
     const first = wrong.find((one) => one !== undefined)
     if (first !== undefined) return first
   }
   return undefined
 }
 
-async function answer(watched: WatchedNode, key: string, timeoutMs: number): Promise<string | undefined> {
+async function answer(
+  ask: Service['ask'],
+  watched: WatchedNode,
+  key: string,
+  timeoutMs: number,
+): Promise<string | undefined> {
   const { node } = watched
   try {
-    const { by } = await watched.request<number, Answer>({ method: 'read', key, body: 1, timeoutMs })
+    const by = await ask(watched, key, timeoutMs)
     const owner = node.owner(key)
     return by === owner ? undefined : `${node.name} was answered by ${by} for "${key}", which ${owner} owns`
   } catch (error) {
     return `a call of ${node.name} for "${key}" failed: ${(error as Error).message}`
   }
+}
+
+export const keyedService: Service = {
+  serve,
+  load,
+  callMsMax: 5_100,
+  ask: async (watched, key, timeoutMs) =>
+    (await watched.request<number, Answer>({ method: 'read', key, body: 1, timeoutMs })).by,
 }

@@ -2,8 +2,8 @@
 import { availableParallelism } from 'node:os'
 import { type Asked, asked, UsageError, usage } from './arguments.ts'
 import { runAll } from './pool.ts'
-import type { Profile } from './profile.ts'
-import { loadProfiles, type NodeRange, replayCommand, runOnce } from './runs.ts'
+import type { NodeRange, Profile } from './profile.ts'
+import { loadProfiles, replayCommand, runOnce } from './runs.ts'
 import { Summary } from './summary.ts'
 import type { Task } from './worker.ts'
 
@@ -33,7 +33,12 @@ function chosen(
   return new Map([[name, profile]])
 }
 
-function* tasksOf(names: readonly string[], from: number, seeds: number, nodes: NodeRange): Generator<Task> {
+function* tasksOf(
+  names: readonly string[],
+  from: number,
+  seeds: number,
+  nodes: NodeRange | undefined,
+): Generator<Task> {
   for (let seed = from; seed < from + seeds; seed += 1) {
     const profile = names[seed % names.length]
     if (profile !== undefined) yield { profile, seed, nodes }
@@ -43,7 +48,7 @@ function* tasksOf(names: readonly string[], from: number, seeds: number, nodes: 
 async function replay(
   profiles: ReadonlyMap<string, Profile>,
   seed: number,
-  nodes: NodeRange,
+  nodes: NodeRange | undefined,
 ): Promise<boolean> {
   const names = [...profiles.keys()]
   const name = names[seed % names.length] ?? ''
@@ -61,7 +66,7 @@ async function runMany(
   profiles: ReadonlyMap<string, Profile>,
   from: number,
   seeds: number,
-  nodes: NodeRange,
+  nodes: NodeRange | undefined,
 ): Promise<boolean> {
   const summary = new Summary(profiles, seeds)
   const startedAt = performance.now()

@@ -1,15 +1,15 @@
 /** One random run of whole nodes: start, disturb under load, mend, agree, answer. */
-import type { NodeLimits, ShoalNode } from '../../src/index.ts'
+import type { NodeLimits, NodeOptions, ShoalNode } from '../../src/index.ts'
 import { agreementMs } from '../../src/sim/checkers/agreement.ts'
 import type { Checker } from '../../src/sim/checkers/checker.ts'
-import { ClusterChecks } from '../../src/sim/checkers/cluster.ts'
+import { ClusterChecks, type WatchedNode } from '../../src/sim/checkers/cluster.ts'
 import type { Sometimes } from '../../src/sim/checkers/sometimes.ts'
 import { Violation } from '../../src/sim/checkers/violation.ts'
 import { Simulation } from '../../src/sim/index.ts'
 import { SeededRandom, seedFrom } from '../../src/sim/random.ts'
 import { profiles } from '../../src/swim/config.ts'
 import { disturb, type FaultKind } from './faults.ts'
-import { answerKeys, answers, callMsMax } from './load.ts'
+import { answerKeys, answers, keyedService, type Service } from './load.ts'
 import { NodeStage } from './node-stage.ts'
 import type { RunOptions, RunResult } from './profile.ts'
 
@@ -29,18 +29,54 @@ export interface NodePlan {
   readonly kinds: readonly FaultKind[]
   /** Faults per node, at most. */
   readonly faultsPerNode: number
+  /** Default `timingsDefault`. */
+  readonly timings?: readonly Timing[]
+  /** Default: a few keyed methods. */
+  readonly service?: Service
+  /** Default: none but the defaults of nodes. */
+  readonly limits?: Partial<NodeLimits>
+  /** Limits so small that they are reached, which a quarter of the runs has instead. Default `smallLimitsDefault`. */
+  readonly smallLimits?: Partial<NodeLimits>
+  /** How long a connection tries to send what cannot pass. Default: as in `Simulation`. */
+  readonly streamTimeoutMs?: number
+  /** Further options of all nodes. */
+  node?(random: SeededRandom): NodeOptions
+  /** Further faults. */
+  disturb?(world: NodeWorld): Disturbed
 }
 
-/** How long faults go on, and how often a node calls. */
-const timings = [
+/** What further faults may touch. */
+export interface NodeWorld {
+  readonly simulation: Simulation
+  readonly stage: NodeStage
+  readonly random: SeededRandom
+  readonly sometimes: Sometimes
+}
+
+export interface Disturbed {
+  /** Ends all of it. */
+  mend(): void
+  /** All nodes agree, no call is made any more, and those of the load are over: throws where something was left behind. */
+  calm(lasting: readonly WatchedNode[], sinceMs: number): Promise<void>
+}
+
+export interface Timing {
+  readonly profile: 'local' | 'lan'
+  /** How long faults go on. */
+  readonly forMs: number
+  /** How often a node calls. */
+  readonly callEveryMs: number
+}
+
+const timingsDefault: readonly Timing[] = [
   { profile: 'local', forMs: 30_000, callEveryMs: 400 },
   { profile: 'local', forMs: 40_000, callEveryMs: 400 },
   { profile: 'local', forMs: 10_000, callEveryMs: 50 },
   { profile: 'lan', forMs: 60_000, callEveryMs: 800 },
-] as const
+]
 
 /** So small that they are reached. */
-const smallLimits: Partial<NodeLimits> = {
+const smallLimitsDefault: Partial<NodeLimits> = {
   waitingCallsMax: 3,
   callsInFlightMax: 4,
   callsWaitingMax: 2,
@@ -50,14 +86,16 @@ const smallLimits: Partial<NodeLimits> = {
 
 export async function runNodes(
   { seed, nodes, sometimes, begun }: RunOptions,
-  { name, kinds, faultsPerNode }: NodePlan,
+  plan: NodePlan,
 ): Promise<RunResult> {
+  const { name, kinds, faultsPerNode, streamTimeoutMs } = plan
+  const { timings = timingsDefault, service = keyedService, smallLimits = smallLimitsDefault } = plan
   const random = new SeededRandom(seedFrom(`${seed}/${name}`))
   const count = nodes.min + random.below(nodes.max - nodes.min + 1)
   const { profile, forMs, callEveryMs } = random.pick(timings)
-  const limits = random.chance(0.25) ? smallLimits : {}
+  const limits = random.chance(0.25) ? smallLimits : (plan.limits ?? {})
   const timing = profiles[profile]
-  await using simulation = new Simulation({ seed })
+  await using simulation = new Simulation({ seed, ...(streamTimeoutMs && { streamTimeoutMs }) })
   begun(() => simulation.traceHash)
   const checks: ClusterChecks = new ClusterChecks(simulation, {
     limits,
@@ -68,7 +106,8 @@ export async function runNodes(
     checks,
     sometimes,
     probeIntervalMs: timing.probeIntervalMs,
-    node: { profile, limits, ring: { partitions: 64, points: 32, bound: 1.25 } },
+    node: { profile, limits, ring: { partitions: 64, points: 32, bound: 1.25 }, ...plan.node?.(random) },
+    service,
     thread: random.chance(0.25),
     callEveryMs,
   })
@@ -93,15 +132,22 @@ export async function runNodes(
     forMs,
     lengthMaxMs: forMs,
   })
+  const disturbed = plan.disturb?.({ simulation, stage, random, sometimes })
   await simulation.run(forMs)
+  disturbed?.mend()
   const agreedMs = await settled()
   healed()
   const lasting = stage.lasting ?? []
   // What is under way may fill small limits.
   stage.isQuiet = true
-  await simulation.run(callMsMax)
+  await simulation.run(service.callMsMax)
+  await disturbed?.calm(lasting, simulation.now)
   const timeoutMs = 2 * forMs
-  await answered(simulation, () => answers(lasting, timeoutMs), answerKeys.length * (timeoutMs + 1_000))
+  await answered(
+    simulation,
+    () => answers(service, lasting, timeoutMs),
+    answerKeys.length * (timeoutMs + 1_000),
+  )
   await note(
     simulation,
     checks,

@@ -5,7 +5,7 @@ import type { Sometimes } from '../../src/sim/checkers/sometimes.ts'
 import type { LinkOptions, SimProcess, Simulation } from '../../src/sim/index.ts'
 import { SeededRandom, seedFrom } from '../../src/sim/random.ts'
 import { joinedThrough, type Stage } from './faults.ts'
-import { load, serve } from './load.ts'
+import type { Service } from './load.ts'
 
 export interface NodeStageOptions {
   readonly simulation: Simulation
@@ -16,6 +16,7 @@ export interface NodeStageOptions {
   readonly node: NodeOptions
   /** Membership in a loop of its own. */
   readonly thread: boolean
+  readonly service: Service
   /** Between two calls of a node, on average. */
   readonly callEveryMs: number
 }
@@ -152,17 +153,17 @@ export class NodeStage implements Stage {
   }
 
   async #program(self: SimProcess): Promise<WatchedNode> {
-    const { checks, simulation, callEveryMs, node: options } = this.#options
+    const { checks, simulation, callEveryMs, service, node: options } = this.#options
     const { name, host, env, boot } = self
     const random = new SeededRandom(seedFrom(`${simulation.seed}/${name}/${boot}/load`))
     const join = Array.from({ length: joinedThrough }, (_, index) => `n${index + 1}:7946`)
     for (;;) {
       const node: ShoalNode = createNode({ ...options, name, host, env, join })
       const watched = checks.watch(self, node)
-      serve(watched, random)
+      service.serve(watched, random)
       try {
         await node.start()
-        if (callEveryMs > 0) load(watched, random, callEveryMs, () => !this.isQuiet)
+        if (callEveryMs > 0) service.load(watched, random, callEveryMs, () => !this.isQuiet)
         return watched
       } catch {
         await new Promise<void>((resolve) => {

@@ -4,10 +4,17 @@
  */
 import type { Sometimes } from '../../src/sim/checkers/sometimes.ts'
 
+export interface NodeRange {
+  readonly min: number
+  readonly max: number
+}
+
+export const nodesDefault: NodeRange = { min: 3, max: 12 }
+
 export interface RunOptions {
   readonly seed: number
   /** How many nodes the run begins with: any of these, by the seed. */
-  readonly nodes: { readonly min: number; readonly max: number }
+  readonly nodes: NodeRange
   readonly sometimes: Sometimes
   /** The run has begun: where to read its trace hash, which is wanted of runs that fail, too. */
   readonly begun: (traceHash: () => string) => void
@@ -27,5 +34,7 @@ export interface Profile {
   readonly about: string
   /** Rare states that it counts; a run of 1,000 seeds must reach each. */
   readonly sometimes: readonly string[]
+  /** Where nobody says otherwise. Default `nodesDefault`. */
+  readonly nodes?: NodeRange
   run(options: RunOptions): Promise<RunResult>
 }

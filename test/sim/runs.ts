@@ -3,14 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Sometimes } from '../../src/sim/checkers/sometimes.ts'
-import type { Profile, RunResult } from './profile.ts'
-
-export interface NodeRange {
-  readonly min: number
-  readonly max: number
-}
-
-export const nodesDefault: NodeRange = { min: 3, max: 12 }
+import { type NodeRange, nodesDefault, type Profile, type RunResult } from './profile.ts'
 
 export interface Outcome {
   readonly profile: string
@@ -34,17 +27,17 @@ export async function loadProfiles(): Promise<ReadonlyMap<string, Profile>> {
   return profiles
 }
 
-/** The one command that shows a run again. */
-export function replayCommand(profile: string, seed: number, { min, max }: NodeRange): string {
-  const isDefault = min === nodesDefault.min && max === nodesDefault.max
-  return `npm run sim -- --profile ${profile} --seed ${seed}${isDefault ? '' : ` --nodes ${min}-${max}`}`
+/** The one command that shows a run again. `nodes`: unless the profile's own. */
+export function replayCommand(profile: string, seed: number, nodes: NodeRange | undefined): string {
+  const range = nodes === undefined ? '' : ` --nodes ${nodes.min}-${nodes.max}`
+  return `npm run sim -- --profile ${profile} --seed ${seed}${range}`
 }
 
 export async function runOnce(
   name: string,
   profile: Profile,
   seed: number,
-  nodes: NodeRange,
+  nodes?: NodeRange,
 ): Promise<Outcome> {
   const sometimes = new Sometimes(profile.sometimes)
   let traceHash = (): string => ''
@@ -54,7 +47,7 @@ export async function runOnce(
   let result: RunResult | undefined
   let violation: string | undefined
   try {
-    result = await profile.run({ seed, nodes, sometimes, begun })
+    result = await profile.run({ seed, nodes: nodes ?? profile.nodes ?? nodesDefault, sometimes, begun })
   } catch (error) {
     violation = [
       `violation: profile ${name}, seed ${seed}`,

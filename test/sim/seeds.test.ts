@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { loadProfiles, nodesDefault, type Outcome, runOnce } from './runs.ts'
+import type { NodeRange } from './profile.ts'
+import { loadProfiles, type Outcome, runOnce } from './runs.ts'
 
 interface FoundSeed {
   readonly profile: string
@@ -13,7 +14,7 @@ interface FoundSeed {
 
 const profiles = await loadProfiles()
 
-async function run(profile: string, seed: number, nodes = nodesDefault): Promise<Outcome> {
+async function run(profile: string, seed: number, nodes?: NodeRange): Promise<Outcome> {
   const known = profiles.get(profile)
   assert.ok(known !== undefined, `there is no profile ${profile}`)
   return runOnce(profile, known, seed, nodes)

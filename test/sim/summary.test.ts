@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Profile } from './profile.ts'
-import { nodesDefault, type Outcome, replayCommand } from './runs.ts'
+import { type Outcome, replayCommand } from './runs.ts'
 import { Summary, sometimesSeeds } from './summary.ts'
 
 const profile: Profile = {
@@ -50,7 +50,7 @@ test('seeds that were never run fail a run, as when its child processes die at t
 })
 
 test('the command that replays a run names its nodes where they are not the default', () => {
-  assert.equal(replayCommand('route', 4, nodesDefault), 'npm run sim -- --profile route --seed 4')
+  assert.equal(replayCommand('route', 4, undefined), 'npm run sim -- --profile route --seed 4')
   assert.equal(
     replayCommand('swim', 4, { min: 2, max: 3 }),
     'npm run sim -- --profile swim --seed 4 --nodes 2-3',

@@ -105,6 +105,27 @@ test('a fresh tear waits for the next connection, and one of a port for a connec
   await sim.close()
 })
 
+test('a tear says what became of it, and can be called off', async () => {
+  const { sim, a, b } = await pair()
+  const first = sim.tear(a, b, { afterBytes: 3 })
+  const second = sim.tear(a, b, { afterBytes: 3 })
+  const third = sim.tear(a, b)
+  const { dialled, accepted } = await connection(sim, a, b)
+  assert.equal(first.state, 'waiting')
+  first.cancel()
+  dialled.stream.write(bytes('ab'))
+  await sim.run(10)
+  assert.deepEqual([first.state, second.state, third.state], ['off', 'found', 'waiting'])
+  second.cancel()
+  dialled.stream.write(bytes('cdef'))
+  await sim.run(10)
+  assert.equal(accepted.text, 'ab', 'what was called off makes room for the next')
+  assert.equal(third.state, 'torn')
+  third.cancel()
+  assert.equal(third.state, 'torn')
+  await sim.close()
+})
+
 test('what a tear does not know is refused by name', async () => {
   const { sim, a, b } = await pair()
   const refused = (options: unknown, told: RegExp): void =>
@@ -117,4 +138,25 @@ test('what a tear does not know is refused by name', async () => {
   assert.throws(() => sim.tear(a, a), SimulationError)
   await sim.close()
   assert.ok(sim instanceof Simulation)
+})
+
+test('whoever listens to the wire hears all that is sent, by connection and direction, and may end the run', async () => {
+  const { sim, a, b } = await pair()
+  const heard: string[] = []
+  sim.onWire(({ from, to, port, connection }, sent) => {
+    const text = new TextDecoder().decode(sent)
+    heard.push(`${from.name}>${to.name}:${port} #${connection} ${text}`)
+    if (text === 'z') throw new Error('enough')
+  })
+  const { dialled, accepted } = await connection(sim, a, b)
+  const second = new Ear(sim, a.env.network.dial(`${b.host}:80`))
+  await sim.run(10)
+  dialled.stream.write(bytes('x'))
+  accepted.stream.write(bytes('y'))
+  second.stream.write(bytes('w'))
+  assert.deepEqual(heard, ['a>b:80 #1 x', 'b>a:80 #1 y', 'a>b:80 #2 w'])
+  await sim.run(10)
+  dialled.stream.write(bytes('z'))
+  await assert.rejects(sim.run(10), /enough/)
+  await sim.close()
 })

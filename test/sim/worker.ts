@@ -1,10 +1,12 @@
 /** A child of main.ts: runs the seeds it is told, one after the other. */
-import { loadProfiles, type NodeRange, runOnce } from './runs.ts'
+import type { NodeRange } from './profile.ts'
+import { loadProfiles, runOnce } from './runs.ts'
 
 export interface Task {
   readonly profile: string
   readonly seed: number
-  readonly nodes: NodeRange
+  /** Default: the profile's own. */
+  readonly nodes: NodeRange | undefined
 }
 
 const profiles = await loadProfiles()

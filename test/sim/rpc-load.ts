@@ -1,0 +1,165 @@
+/**
+ * A service that shows whether the RPC carries calls as they are: bodies of all sizes whose bytes are checked at both ends,
+ * deadlines from a millisecond on, callers that give up, handlers that throw, wait for ever, or call on.
+ */
+import type { CallContext, RequestOptions } from '../../src/index.ts'
+import type { WatchedNode } from '../../src/sim/checkers/cluster.ts'
+import { SeededRandom } from '../../src/sim/random.ts'
+import type { Service } from './load.ts'
+
+interface Ask {
+  readonly token: number
+  /** How long the answer is to be. */
+  readonly bytes: number
+  /** What was sent along. */
+  readonly load: Uint8Array
+}
+
+interface Answer {
+  readonly token: number
+  readonly by: string
+  readonly load: Uint8Array
+}
+
+const keyCount = 40
+/** The longest deadline of a call. */
+const timeoutMsMax = 3_000
+/** As many small bodies as are usual, and some that pass every threshold: by reference from 64 KiB on, a kernel's window. */
+const sizes = [0, 0, 10, 100, 100, 100, 1_000, 10_000, 70_000, 300_000] as const
+const timeouts = [1, 5, 20, 100, 400, 1_000, timeoutMsMax, timeoutMsMax] as const
+const workMs = [1, 5, 50, 400] as const
+
+/** Noise without a period, of which each token has its own part. */
+const noise: Buffer = Buffer.from(new SeededRandom(1).bytes(2 ** 20))
+const noiseParts = noise.length - Math.max(...sizes)
+
+/** Bytes that hardly another token has. */
+function patternOf(token: number, length: number): Uint8Array {
+  const from = token % noiseParts
+  return new Uint8Array(noise.subarray(from, from + length))
+}
+
+function isPattern(bytes: Uint8Array, token: number, length: number): boolean {
+  const from = token % noiseParts
+  return bytes.length === length && noise.compare(bytes, 0, length, from, from + length) === 0
+}
+
+/** What is wrong ends the run: it is thrown where nobody catches it. */
+function broken(watched: WatchedNode, message: string): void {
+  watched.node.clock.defer(() => {
+    throw new Error(message)
+  })
+}
+
+function serve(watched: WatchedNode, random: SeededRandom): void {
+  const { node } = watched
+  const { clock } = node
+  const checked = ({ token, bytes, load }: Ask): Answer => {
+    if (!isPattern(load, token, load.length))
+      broken(watched, `a call of token ${token} came with other bytes`)
+    return { token, by: node.name, load: patternOf(token, bytes) }
+  }
+  const after = (ms: number, ask: Ask): Promise<Answer> =>
+    new Promise((resolve) => {
+      clock.setTimer(ms, () => resolve(checked(ask)))
+    })
+  watched.handle('read', (ask: Ask) => checked(ask), { idempotent: true })
+  watched.handle('write', (ask: Ask) => checked(ask))
+  watched.handle('work', (ask: Ask) => after(random.pick(workMs), ask))
+  watched.handle('seek', (ask: Ask) => after(random.pick(workMs), ask), { idempotent: true })
+  watched.handle('fail', ({ token }: Ask) => Promise.reject(new Error(`as it was told: ${token}`)))
+  watched.handle('hang', (_: Ask, context) => hang(context))
+  watched.handle('nest', async (ask: Ask, context) => {
+    const { key = '', remainingMs, signal } = context
+    const timeoutMs = Math.max(1, remainingMs)
+    const inner = request(ask.token, ask.load, ask.bytes, `${key}-nested`, 'work')
+    const answer = await watched.request<Ask, Answer>({ ...inner, timeoutMs, signal })
+    return answer
+  })
+}
+
+/** Runs until its caller gives up. */
+function hang({ signal }: CallContext): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  })
+}
+
+function request(
+  token: number,
+  load: Uint8Array,
+  bytes: number,
+  key: string,
+  method: string,
+): RequestOptions<Ask, Answer> {
+  return { method, key, body: { token, bytes, load } }
+}
+
+/** Sometimes many at once. */
+function load(watched: WatchedNode, random: SeededRandom, everyMs: number, goesOn: () => boolean): void {
+  const { clock } = watched.node
+  const next = (): void => {
+    if (!goesOn()) return
+    clock.setTimer(2 * everyMs * random.fraction(), next)
+    const calls = random.chance(0.05) ? 1 + random.below(30) : 1
+    for (let i = 0; i < calls; i += 1) one(watched, random)
+  }
+  next()
+}
+
+function one(watched: WatchedNode, random: SeededRandom): void {
+  const { clock, name, members } = watched.node
+  const token = random.u32()
+  const bytes = random.pick(sizes)
+  const method = random.pick([
+    'read',
+    'read',
+    'write',
+    'write',
+    'work',
+    'seek',
+    'fail',
+    'hang',
+    'nest',
+    'none',
+  ])
+  const { key, ...rest } = request(token, patternOf(token, random.pick(sizes)), bytes, keyOf(random), method)
+  const to = random.chance(0.2) ? (random.pick(members).name ?? name) : undefined
+  const aborts = random.chance(0.1) ? new AbortController() : undefined
+  const options: RequestOptions<Ask, Answer> = {
+    ...rest,
+    ...(to === undefined ? { key: key as string } : { to }),
+    ...(aborts === undefined ? {} : { signal: aborts.signal }),
+    ...(random.chance(0.1) ? { whenStalled: 'fail' } : {}),
+    timeoutMs: random.pick(timeouts),
+  }
+  if (aborts !== undefined) {
+    const given = new Error('given up')
+    const wait = random.pick([0, 0, 2, 20, 200])
+    if (wait === 0) clock.defer(() => aborts.abort(given))
+    else clock.setTimer(wait * random.fraction(), () => aborts.abort(given))
+  }
+  watched.request<Ask, Answer>(options).then(
+    (answer) => {
+      if (answer.token !== token)
+        broken(watched, `a call got the answer of another: token ${answer.token}, not ${token}`)
+      else if (!isPattern(answer.load, token, bytes))
+        broken(watched, `the answer of token ${token} has other bytes`)
+    },
+    () => {},
+  )
+}
+
+function keyOf(random: SeededRandom): string {
+  return `key-${random.below(keyCount)}`
+}
+
+export const rpcService: Service = {
+  serve,
+  load,
+  callMsMax: timeoutMsMax + 100,
+  ask: async (watched, key, timeoutMs) =>
+    (await watched.request<Ask, Answer>({ ...request(1, patternOf(1, 10), 10, key, 'read'), timeoutMs })).by,
+}
