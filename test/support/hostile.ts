@@ -54,6 +54,7 @@ export class HostilePeer {
       nonce: new Uint8Array(32),
       features: 0,
       frameBytesMax,
+      streamWindowBytes: 262_144,
       proves: false,
     })
   }
