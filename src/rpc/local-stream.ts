@@ -53,6 +53,8 @@ class Shared {
   readonly mayPass: (() => boolean) | undefined
   #readerDue = false
   #writerDue = false
+  /** Taken, and not granted yet. */
+  #owed = 0
 
   constructor(clock: Clock, limits: RpcLimits, mayPass: (() => boolean) | undefined) {
     this.#clock = clock
@@ -75,6 +77,20 @@ class Shared {
     this.#writerDue = true
     this.#clock.defer(() => {
       this.#writerDue = false
+      this.writer?.moved()
+    })
+  }
+
+  /**
+   * What was taken is granted after the next I/O: two ends that answer each other at once would otherwise keep this whole
+   * process from it for as long as the stream is.
+   */
+  taken(bytes: number): void {
+    this.#owed += bytes
+    if (this.#owed > bytes) return
+    this.#clock.afterIo(() => {
+      this.credit += this.#owed
+      this.#owed = 0
       this.writer?.moved()
     })
   }
@@ -112,10 +128,7 @@ class LocalReader implements ChunkReader {
     if (state.chunks.length === 0) return undefined
     if (state.mayPass !== undefined && !state.mayPass()) return undefined
     const chunk = state.chunks.shift()
-    if (chunk !== undefined) {
-      state.credit += chunkCost(chunk)
-      state.tellWriter()
-    }
+    if (chunk !== undefined) state.taken(chunkCost(chunk))
     return chunk
   }
 
