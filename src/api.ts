@@ -4,6 +4,7 @@ import type { Member } from './roster.ts'
 import type { RpcStats } from './rpc/peers.ts'
 import type { RpcCounters } from './rpc/stats.ts'
 import type { AdmissionStats } from './shard/admission.ts'
+import type { HedgeOptions } from './shard/hedge.ts'
 import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
 import type { StreamSource } from './shard/source.ts'
@@ -98,6 +99,12 @@ export interface RequestOptions<Body, Reply, Input = unknown> extends WaitOption
   readonly detached?: boolean
   /** The call yields to others: it runs when nobody else waits where it runs, and is the first to be refused. Default false. */
   readonly bulk?: boolean
+  /**
+   * Makes the call once more when it has no reply after the time that 95 % (`quantile`) of this method's calls take, as this
+   * node has seen them. The first outcome wins, the other attempt is cancelled; both may run, so the call must be idempotent
+   * (else `ERR_SHOAL_OPTION`). Paid for by the retry budget. Default false.
+   */
+  readonly hedge?: boolean | HedgeOptions
   /**
    * A stream that the handler reads as `context.input`: an iterable, an async one, a Node stream. It is read as the
    * handler takes it, and closed when the call ends. Bytes are cut anew on their way; values arrive as they are, each at

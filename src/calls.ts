@@ -7,10 +7,10 @@ import { checkTimeout, type NodeConfig } from './options.ts'
 import { checkRequest, encodeRequest } from './request.ts'
 import { callFailure } from './rpc/failure.ts'
 import { currentScope, type Scope } from './scope.ts'
+import { checkHedge, Hedges } from './shard/hedge.ts'
 import type { Methods } from './shard/methods.ts'
 import { PendingReply } from './shard/reply.ts'
-import type { RoutedCall } from './shard/routed.ts'
-import type { Router, RouteSink } from './shard/router.ts'
+import type { Route, Router } from './shard/router.ts'
 import { closeSource } from './shard/source.ts'
 import { type CallStream, type Outcome, type StreamChunk, StreamedCall, type StreamPorts } from './stream.ts'
 import { decodeBody, type Body as EncodedBody } from './wire/body.ts'
@@ -24,6 +24,7 @@ export class Calls {
   readonly #router: Router
   readonly #traceIds: TraceIds
   readonly #streams: StreamPorts
+  readonly #hedges: Hedges
 
   constructor(config: NodeConfig, clock: Clock, methods: Methods, router: Router, traceIds: TraceIds) {
     this.#config = config
@@ -31,6 +32,7 @@ export class Calls {
     this.#methods = methods
     this.#router = router
     this.#traceIds = traceIds
+    this.#hedges = new Hedges(router)
     this.#streams = { clock, limits: config.limits, live: new Set() }
   }
 
@@ -83,8 +85,9 @@ export class Calls {
     const name = typeof method === 'string' ? method : method?.name
     const scope = currentScope()
     const trace = traceOf(options, scope)
-    const inherited = { trace, tracestate: stateOf(options, scope, trace) }
-    return new WatchedCall(this.#router.ports.self, name, key, to, inherited)
+    const explicit = trace !== undefined && trace !== scope?.trace
+    const span = { trace, tracestate: stateOf(options, scope, trace), explicit }
+    return new WatchedCall(this.#router.ports.self, name, key, to, span)
   }
 
   #request<Body, Reply, Input>(
@@ -108,7 +111,11 @@ export class Calls {
       const scope = currentScope()
       const waitsFor = options.detached === true ? undefined : scope
       const leftMs = waitsFor === undefined ? waitMs : leastOf(waitMs, waitsFor, name)
-      const call = this.#route(options, name, leftMs, scope, watched, reply)
+      const route = this.#route(options, name, leftMs, scope, watched)
+      const hedge = options.hedge === undefined ? undefined : checkHedge(options.hedge, route.idempotent)
+      const call =
+        hedge === undefined ? this.#router.route(route, reply) : this.#hedges.route(route, hedge, reply)
+      watched?.onItsWay(call)
       if (signal !== undefined) reply.cancelBy(signal, call)
       if (waitsFor !== undefined) reply.belongTo(waitsFor, call)
     })
@@ -134,6 +141,7 @@ export class Calls {
     const { limits, timeoutMs } = this.#config
     try {
       const method = checkRequest(options, limits.keyBytesMax)
+      if (options.hedge) throw new ShoalError('ERR_SHOAL_OPTION', 'hedge: not for calls with streams')
       signal?.throwIfAborted()
       const replyTimeoutMs = checkEndless('idleTimeoutMs', options.idleTimeoutMs ?? timeoutMs)
       const waitMs = checkEndless('timeoutMs', options.timeoutMs ?? Infinity)
@@ -149,7 +157,10 @@ export class Calls {
         isStream,
         outcome,
       )
-      call.began(this.#route(options, method, leftMs, inherited, watched, call))
+      const route = this.#route(options, method, leftMs, inherited, watched)
+      const made = this.#router.route(route, call)
+      watched?.onItsWay(made)
+      call.began(made)
       return call
     } catch (error) {
       if (input !== undefined) closeSource(input)
@@ -163,33 +174,25 @@ export class Calls {
     leftMs: Millis,
     scope: Scope | undefined,
     watched: WatchedCall | undefined,
-    sink: RouteSink,
-  ): RoutedCall {
+  ): Route {
     const { method, key, to } = options
     const declared = typeof method === 'string' ? this.#methods.isIdempotent(method) : method.idempotent
     const known = watched === undefined ? traceOf(options, scope) : watched.trace
     const trace = known ?? this.#traceIds.next()
-    const call = this.#router.route(
-      {
-        method: name,
-        key,
-        to,
-        body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax),
-        idempotent: options.idempotent ?? declared,
-        waits: options.whenStalled !== 'fail',
-        deadline: this.#clock.now() + leftMs,
-        trace,
-        tracestate: watched === undefined ? stateOf(options, scope, known) : fitted(watched.tracestate),
-        input: options.input !== undefined,
-        bulk: options.bulk ?? false,
-      },
-      sink,
-    )
-    if (watched !== undefined) {
-      watched.trace = trace
-      watched.onItsWay(call)
+    if (watched !== undefined) watched.trace = trace
+    return {
+      method: name,
+      key,
+      to,
+      body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax),
+      idempotent: options.idempotent ?? declared,
+      waits: options.whenStalled !== 'fail',
+      deadline: this.#clock.now() + leftMs,
+      trace,
+      tracestate: watched === undefined ? stateOf(options, scope, known) : fitted(watched.tracestate),
+      input: options.input !== undefined,
+      bulk: options.bulk ?? false,
     }
-    return call
   }
 }
 
@@ -227,7 +230,7 @@ function stateOf(
   trace: TraceContext | undefined,
 ): string | undefined {
   if (trace === undefined) return undefined
-  return trace === scope?.trace ? scope.tracestate : fitted(options.tracestate)
+  return fitted(trace === scope?.trace ? scope.tracestate : options.tracestate)
 }
 
 function fitted(tracestate: unknown): string | undefined {

@@ -31,7 +31,7 @@ export class RoutedCall
   readonly #route: Route
   readonly #sink: RouteSink
   #target = ''
-  /** Sent, held back or run here. */
+  /** How often it was sent, or admitted here. */
   attempts = 0
   #hint: string | undefined
   #hints = 0
@@ -91,16 +91,18 @@ export class RoutedCall
     }
     if (this.#target === '') this.#router.budgets.of(owner).earn()
     this.#target = owner
-    this.attempts++
     if (owner === ports.self) {
-      if (this.key === undefined || ports.mayRun()) this.#admit(admitted)
-      else {
+      if (this.key === undefined || ports.mayRun()) {
+        if (!admitted) this.attempts++
+        this.#admit(admitted)
+      } else {
         this.#router.counters.gated++
         this.#wait(unsure(owner), Infinity)
       }
     } else if (this.key !== undefined && ports.stuck().has(owner)) {
       this.#holdBack(owner)
     } else {
+      this.attempts++
       this.#handle = ports.send(owner, this, this)
     }
   }
@@ -115,6 +117,16 @@ export class RoutedCall
     this.#pauses = 0
     this.#hints = 0
     this.attempt()
+  }
+
+  /** Whether it went to another node last. */
+  get isRemote(): boolean {
+    return this.#target !== '' && this.#target !== this.#router.ports.self
+  }
+
+  /** The node whose answer it waits for; `undefined` while it waits for an owner, runs here, or is settled. */
+  get awaited(): string | undefined {
+    return this.#settled || this.#timer !== undefined || !this.isRemote ? undefined : this.#target
   }
 
   replied(body: Body): void {

@@ -47,6 +47,10 @@ export interface RouterCounters {
   retried: number
   /** This node's calls that failed because the retry budget of their peer was spent. */
   outOfBudget: number
+  /** Second attempts of hedged calls. */
+  hedged: number
+  /** Of those, which replied first. */
+  hedgesWon: number
   /** How often a keyed call had to wait, or wait on, because this process had paused. */
   gated: number
   /** This node's calls that were not sent because their owner's event loop is stuck. */
@@ -117,6 +121,8 @@ export class Router {
     notOwner: 0,
     retried: 0,
     outOfBudget: 0,
+    hedged: 0,
+    hedgesWon: 0,
     gated: 0,
     heldBack: 0,
   }
@@ -207,7 +213,7 @@ export class Router {
     const error = failure('ERR_SHOAL_DISCONNECTED', message, false)
     this.admission.close(error)
     for (const call of [...this.#waiting]) call.failed(error, true)
-    for (const incoming of this.#held.takeAll()) incoming.fail(error)
+    for (const incoming of this.#held.takeAll(error)) incoming.fail(error)
     for (const call of [...this.#answers]) call.failed({ ...error, mayHaveRun: true }, true)
   }
 

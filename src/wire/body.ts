@@ -3,6 +3,8 @@
  * MessagePack by msgpackr: plain maps (no shared records), and nothing that carries code is decoded.
  */
 import { Packr, Unpackr } from 'msgpackr'
+import { notPlain, readPlain } from './plain-read.ts'
+import { writePlain } from './plain-write.ts'
 
 export type BodyKind = 'none' | 'bytes' | 'value'
 
@@ -75,6 +77,8 @@ export function encodeBody(value: unknown): Body {
   if (value === undefined) return noBody
   if (value instanceof Uint8Array) return new Body('bytes', value, 0, value.length)
   try {
+    const plain = writePlain(value)
+    if (plain !== undefined) return new Body('value', plain.source, plain.start, plain.end)
     const bytes = packr.pack(value)
     return new Body('value', bytes, 0, bytes.length)
   } catch (cause) {
@@ -96,6 +100,10 @@ export function encodeChunk(value: unknown): Body {
  */
 export function decodeBody(body: Body): unknown {
   if (body.kind === 'none') return undefined
+  if (body.kind === 'value') {
+    const value = readPlain(body.source, body.start, body.end)
+    if (value !== notPlain) return value
+  }
   const { bytes } = body
   if (body.kind === 'bytes') {
     return bytes.length < Math.max(keptBytesMin, body.source.length / keptPart) ? bytes.slice() : bytes

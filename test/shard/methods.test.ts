@@ -145,6 +145,7 @@ test('a handler that was given up aborts its own calls with an error that admits
     return new Promise(() => {})
   })
   methods.run(requestOf(), 'other', { replied() {}, failed() {} }).cancel()
-  const { code, mayHaveRun } = signals[0]?.reason as ShoalError
+  const [{ reason }] = signals as [AbortSignal]
+  const { code, mayHaveRun } = reason as ShoalError
   assert.deepEqual([code, mayHaveRun], ['ERR_SHOAL_TIMEOUT', true])
 })

@@ -4,7 +4,7 @@
  */
 import type { CallContext, RequestOptions } from '../../src/index.ts'
 import type { WatchedNode } from '../../src/sim/checkers/cluster.ts'
-import type { SeededRandom } from '../../src/sim/random.ts'
+import { SeededRandom } from '../../src/sim/random.ts'
 import type { Service } from './load.ts'
 
 interface Ask {
@@ -29,18 +29,19 @@ const sizes = [0, 0, 10, 100, 100, 100, 1_000, 10_000, 70_000, 300_000] as const
 const timeouts = [1, 5, 20, 100, 400, 1_000, timeoutMsMax, timeoutMsMax] as const
 const workMs = [1, 5, 50, 400] as const
 
-/** Bytes that only this token has. */
+/** Noise without a period, of which each token has its own part. */
+const noise: Buffer = Buffer.from(new SeededRandom(1).bytes(2 ** 20))
+const noiseParts = noise.length - Math.max(...sizes)
+
+/** Bytes that hardly another token has. */
 function patternOf(token: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length)
-  for (let i = 0; i < length; i += 1) bytes[i] = (token >>> ((i & 3) * 8)) ^ (i * 31)
-  return bytes
+  const from = token % noiseParts
+  return new Uint8Array(noise.subarray(from, from + length))
 }
 
 function isPattern(bytes: Uint8Array, token: number, length: number): boolean {
-  if (bytes.length !== length) return false
-  for (let i = 0; i < length; i += 1)
-    if (bytes[i] !== (((token >>> ((i & 3) * 8)) ^ (i * 31)) & 0xff)) return false
-  return true
+  const from = token % noiseParts
+  return bytes.length === length && noise.compare(bytes, 0, length, from, from + length) === 0
 }
 
 /** What is wrong ends the run: it is thrown where nobody catches it. */
