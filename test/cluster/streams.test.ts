@@ -182,7 +182,7 @@ test('wrong options are refused at once, and close the input', () => {
 })
 
 test('streams torn at random points leave no descriptor, timer, stream or handler behind', async () => {
-  const tears = Number(process.env['SHOAL_TEARS'] ?? 400)
+  const tears = Number(process.env['SHOAL_TEARS'] ?? 150)
   let seed = 5
   const below = (n: number) => {
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
