@@ -8,6 +8,7 @@ import { shardFaults } from './faults/shard.ts'
 import { simFaults } from './faults/sim.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
+import { streamFaults } from './faults/streams.ts'
 import { wireFaults } from './faults/wire.ts'
 import type { Equivalent, Mutant } from './mutant.ts'
 
@@ -21,6 +22,7 @@ export const catalogue: readonly Mutant[] = [
   ...shardFaults,
   ...nodeFaults,
   ...stallFaults,
+  ...streamFaults,
   ...simFaults,
 ]
 
