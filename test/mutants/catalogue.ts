@@ -2,6 +2,7 @@
 import { beliefFaults } from './faults/beliefs.ts'
 import { nodeFaults } from './faults/node.ts'
 import { probingFaults } from './faults/probing.ts'
+import { retryFaults } from './faults/retry.ts'
 import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
 import { shardFaults } from './faults/shard.ts'
@@ -19,6 +20,7 @@ export const catalogue: readonly Mutant[] = [
   ...ringFaults,
   ...rpcFaults,
   ...shardFaults,
+  ...retryFaults,
   ...nodeFaults,
   ...stallFaults,
   ...simFaults,
