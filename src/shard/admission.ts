@@ -173,6 +173,7 @@ export class Admission {
     }
     this.#counters.queued += 1
     this.#lanes.push(call, peer, now)
+    call.queued()
     // The turn that is under way ends its slice by itself.
     if (!this.#sliced) this.#endSliceLater()
   }
@@ -181,6 +182,7 @@ export class Admission {
   leave(call: QueuedCall): boolean {
     if (!this.#lanes.remove(call, this.#readAt)) return false
     this.#counters.cancelled += 1
+    call.left()
     return true
   }
 

@@ -9,7 +9,7 @@ import { failure, Methods } from '../../src/shard/methods.ts'
 import type { RateOptions } from '../../src/shard/rate.ts'
 import { Router, type RouterLimits } from '../../src/shard/router.ts'
 import { SeededRandom } from '../../src/sim/random.ts'
-import { type Body, copyBody, decodeBody, encodeBody } from '../../src/wire/body.ts'
+import { type Body, bodyCodec, decodeBody, encodeBody } from '../../src/wire/body.ts'
 import type { TraceContext } from '../../src/wire/trace.ts'
 import { HandClock } from '../support/clock.ts'
 
@@ -57,8 +57,8 @@ export class Routers {
   /** What happens while a handler runs. */
   whileItRuns: () => void = () => {}
   readonly #routers = new Map<string, Router>()
-  readonly #incoming: Incoming[] = []
   readonly notices: string[] = []
+  readonly #incoming: Incoming[] = []
   /** Calls that a router took and has not answered, cancelled ones included: each holds a place there. */
   unanswered = 0
   /** Peers that answer nothing, or fail every call with this. */
@@ -131,8 +131,7 @@ export class Routers {
       random,
       notice: (_level, code) => this.notices.push(`${name} ${code}`),
     })
-    const codec = { encode: encodeBody, decode: decodeBody, copy: copyBody }
-    const methods = new Methods(name, codec, this.clock, admission)
+    const methods = new Methods(name, bodyCodec, this.clock, admission)
     methods.register('where', () => this.#note(name), rate === undefined ? {} : { rate })
     methods.register(
       'throws',
@@ -207,6 +206,7 @@ class Incoming implements IncomingCall {
   readonly bulk: boolean
   readonly body: Body
   readonly peer: string
+  readonly inputStream: undefined
   cancelled = false
   ranHere = false
   onCancel: (() => void) | undefined
@@ -243,6 +243,8 @@ class Incoming implements IncomingCall {
     this.#answer()
     if (!this.cancelled) this.#clock.defer(() => this.#sink.replied(body))
   }
+
+  open(): undefined {}
 
   fail(error: CallFailure): void {
     this.#answer()
