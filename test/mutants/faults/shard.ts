@@ -89,8 +89,8 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/deadline-of-a-local-call-ignored',
     file: routed,
-    find: 'here.add(this);',
-    replace: '',
+    find: 'return; this.#runsHere = true; here.add(this);',
+    replace: 'return; this.#runsHere = true;',
     why: 'a handler in this process does not outlive the deadline of its caller',
     tests: ['shard/router'],
   },
@@ -161,7 +161,7 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/caller-shares-memory-with-the-handler',
     file: methods,
-    find: 'if (caller === this.#self) body = this.#codec.copy(body);',
+    find: 'if (running.caller === this.#self) body = this.#codec.copy(body);',
     replace: '',
     why: 'a handler may keep what it returned',
     tests: ['shard/methods'],
