@@ -120,3 +120,24 @@ test('a stopped peer opens the breaker before membership gives it up, calls by k
   assert.ok((hurried.get('late DISCONNECTED') ?? 0) > 35, JSON.stringify([...hurried]))
   assert.equal(hurried.get('late TIMEOUT ran') ?? 0, 0, 'at most the ones of before')
 })
+
+test('a hedged call through a slow connection is answered by way of the other member; what is not idempotent is refused', async () => {
+  await using scene = await start(undefined)
+  const { sim } = scene
+  const [first] = scene.nodes as [ShoalNode]
+  const key = keyOf(first, 'n3')
+  const hedge = { maxMs: 50 }
+  const call = { method: 'leaf', key, idempotent: true, hedge }
+  await sim.settle(first.request({ method: 'leaf', key: keyOf(first, 'n2') }), 1_000)
+  await sim.settle(first.request(call), 1_000)
+  // From now on nothing comes of that connection; that between n2 and n3 is well.
+  sim.cut('n1', 'n3', { oneWay: false })
+  const name = await sim.settle(first.request(call), 1_000)
+  assert.equal(name, 'n3')
+  const { router } = await sim.settle(first.stats(), 1_000)
+  assert.deepEqual([router.hedged, router.hedgesWon], [1, 1])
+  await assert.rejects(first.request({ method: 'leaf', key, hedge: true }), { code: 'ERR_SHOAL_OPTION' })
+  await assert.rejects(first.request({ method: 'leaf', key, idempotent: true, hedge: { maxMs: 0 } }), {
+    code: 'ERR_SHOAL_OPTION',
+  })
+})
