@@ -139,6 +139,14 @@ export const retryFaults: readonly Mutant[] = [
     tests: ['rpc/breaker'],
   },
   {
+    id: 'retry/slow-path-taken-for-silence',
+    file: peer,
+    find: 'if (hasDrained)',
+    replace: 'if (false)',
+    why: 'a ping that waits behind a long body is not unanswered',
+    tests: ['rpc/breaker'],
+  },
+  {
     id: 'retry/silent-connection-kept',
     file: peer,
     find: '< silentLinkMs',
