@@ -161,7 +161,7 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/caller-shares-memory-with-the-handler',
     file: methods,
-    find: 'if (caller === this.#self) body = this.#codec.copy(body);',
+    find: 'if (running.caller === this.#self) body = this.#codec.copy(body);',
     replace: '',
     why: 'a handler may keep what it returned',
     tests: ['shard/methods'],
