@@ -3,6 +3,8 @@
  * MessagePack by msgpackr: plain maps (no shared records), and nothing that carries code is decoded.
  */
 import { Packr, Unpackr } from 'msgpackr'
+import { notPlain, readPlain } from './plain-read.ts'
+import { writePlain } from './plain-write.ts'
 
 export type BodyKind = 'none' | 'bytes' | 'value'
 
@@ -75,11 +77,21 @@ export function encodeBody(value: unknown): Body {
   if (value === undefined) return noBody
   if (value instanceof Uint8Array) return new Body('bytes', value, 0, value.length)
   try {
+    const plain = writePlain(value)
+    if (plain !== undefined) return new Body('value', plain.source, plain.start, plain.end)
     const bytes = packr.pack(value)
     return new Body('value', bytes, 0, bytes.length)
   } catch (cause) {
     throw new BodyError(`the body cannot be encoded: ${reason(cause)}`, cause)
   }
+}
+
+/** `undefined` in MessagePack; a chunk of a stream is never nothing. */
+const undefinedBytes = Uint8Array.of(0xd4, 0, 0)
+
+/** Encodes a chunk of a stream, as `encodeBody` does. */
+export function encodeChunk(value: unknown): Body {
+  return value === undefined ? new Body('value', undefinedBytes, 0, 3) : encodeBody(value)
 }
 
 /**
@@ -88,6 +100,10 @@ export function encodeBody(value: unknown): Body {
  */
 export function decodeBody(body: Body): unknown {
   if (body.kind === 'none') return undefined
+  if (body.kind === 'value') {
+    const value = readPlain(body.source, body.start, body.end)
+    if (value !== notPlain) return value
+  }
   const { bytes } = body
   if (body.kind === 'bytes') {
     return bytes.length < Math.max(keptBytesMin, body.source.length / keptPart) ? bytes.slice() : bytes
@@ -107,6 +123,14 @@ export function copyBody(body: Body): Body {
   const bytes = new Uint8Array(body.bytes)
   return new Body('bytes', bytes, 0, bytes.length)
 }
+
+/** How bodies and chunks are written and read. */
+export const bodyCodec: {
+  encode(value: unknown): Body
+  encodeChunk(value: unknown): Body
+  decode(body: Body): unknown
+  copy(body: Body): Body
+} = { encode: encodeBody, encodeChunk, decode: decodeBody, copy: copyBody }
 
 function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)
