@@ -9,6 +9,7 @@ import { shardFaults } from './faults/shard.ts'
 import { simFaults } from './faults/sim.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
+import { traceFaults } from './faults/trace.ts'
 import { wireFaults } from './faults/wire.ts'
 import type { Equivalent, Mutant } from './mutant.ts'
 
@@ -24,6 +25,7 @@ export const catalogue: readonly Mutant[] = [
   ...nodeFaults,
   ...stallFaults,
   ...simFaults,
+  ...traceFaults,
 ]
 
 export const equivalent: readonly Equivalent[] = [
