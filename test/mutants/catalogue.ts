@@ -1,6 +1,7 @@
 /** All faults, and the changes that turned out to be none. */
 import { beliefFaults } from './faults/beliefs.ts'
 import { nodeFaults } from './faults/node.ts'
+import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
 import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
@@ -20,6 +21,7 @@ export const catalogue: readonly Mutant[] = [
   ...rpcFaults,
   ...shardFaults,
   ...nodeFaults,
+  ...overloadFaults,
   ...stallFaults,
   ...simFaults,
 ]

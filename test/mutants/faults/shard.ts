@@ -89,8 +89,8 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/deadline-of-a-local-call-ignored',
     file: routed,
-    find: 'here.add(this);',
-    replace: '',
+    find: 'return; this.#runsHere = true; here.add(this);',
+    replace: 'return; this.#runsHere = true;',
     why: 'a handler in this process does not outlive the deadline of its caller',
     tests: ['shard/router'],
   },
