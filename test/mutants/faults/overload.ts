@@ -25,8 +25,8 @@ export const overloadFaults: readonly Mutant[] = [
   {
     id: 'overload/clock-read-rarely',
     file: admission,
-    find: 'this.#stride = each > readMs ? 1 :',
-    replace: 'this.#stride = each > 1_000 ? 1 :',
+    find: ', Math.ceil(readMs / each))',
+    replace: ')',
     why: 'a turn ends soon after handlers have become slow',
     tests: ['shard/admission', 'shard/admitted'],
   },
@@ -89,8 +89,8 @@ export const overloadFaults: readonly Mutant[] = [
   {
     id: 'overload/cut-in-vain-kept',
     file: concurrency,
-    find: 'if (isCut && this.#wasInVain(running, slower)) {',
-    replace: 'if (isCut && running < 0) {',
+    find: 'return slower - cut.slower > 0.3 * (running - cut.running);',
+    replace: 'return false;',
     why: 'a cut that does not help is taken back',
     tests: ['shard/concurrency'],
   },
@@ -108,6 +108,6 @@ export const overloadFaults: readonly Mutant[] = [
     find: 'if (now - this.#lateSince >= sustainedMs)',
     replace: 'if (now - this.#lateSince >= 0)',
     why: 'one long turn sheds nothing',
-    tests: ['shard/admission'],
+    tests: ['shard/lag-shed'],
   },
 ]
