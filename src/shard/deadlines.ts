@@ -22,6 +22,7 @@ export class Deadlines {
   }
 
   add(call: Expiring): void {
+    if (call.deadline === Infinity) return
     const tick = this.#tickOf(call)
     const bucket = this.#buckets.get(tick)
     if (bucket === undefined) this.#buckets.set(tick, new Set([call]))

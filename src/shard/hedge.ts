@@ -105,6 +105,8 @@ export class HedgedCall implements CallSink, Cancellable, Expiring {
   #first: RoutedCall | undefined
   /** While it is under way. */
   #second: SecondAttempt | undefined
+  /** How many were made. */
+  #seconds = 0
   /** A second attempt that failed may have. */
   #mayHaveRun = false
   /** What the first attempt failed with, while the second is under way. */
@@ -121,20 +123,21 @@ export class HedgedCall implements CallSink, Cancellable, Expiring {
     this.deadline = this.#startedAt + waitMs
   }
 
+  /** Where the latest attempt of the first path went. */
+  get peer(): string | undefined {
+    return this.#first?.peer
+  }
+
+  /** Both paths together. */
+  get attempts(): number {
+    return (this.#first?.attempts ?? 0) + this.#seconds
+  }
+
   start(): void {
     const { due, router } = this.#hedges
     this.#first = router.route(this.#route, this)
     // A call of its own may be settled already.
     if (!this.#settled && this.deadline < this.#route.deadline) due.add(this)
-  }
-
-  /** Where the latest of its first attempts went. */
-  get peer(): string | undefined {
-    return this.#first?.peer
-  }
-
-  get attempts(): number {
-    return (this.#first?.attempts ?? 0) + (this.#second === undefined ? 0 : 1)
   }
 
   /** The first attempt is slower than most. One that waits for an owner, or runs in this process, gains nothing. */
@@ -147,6 +150,7 @@ export class HedgedCall implements CallSink, Cancellable, Expiring {
       return
     }
     router.counters.hedged++
+    this.#seconds = 1
     this.#second = new SecondAttempt(this.#route, router, this)
     this.#second.start(this.#detour(owner) ?? owner)
   }

@@ -6,7 +6,10 @@
 import type { Clock, Random } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
 import type { CallContents, CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
+import type { Body } from '../wire/body.ts'
 import type { Admission } from './admission.ts'
+import { Answer, type AnswerSink } from './answer.ts'
 import { RetryBudgets } from './budget.ts'
 import type { Cancellable } from './context.ts'
 import { Deadlines } from './deadlines.ts'
@@ -69,7 +72,7 @@ export interface RouterPorts {
   /** Why a call may not run here now, its rate being what it is; asked once, just before it would. */
   refuses(method: string, caller: string): CallFailure | undefined
   /** Runs the handler in this process. */
-  run(request: CallRequest, caller: string, sink: CallSink): Cancellable
+  run(request: CallRequest, caller: string, sink: AnswerSink): Cancellable
 }
 
 /** What a caller asks for: a key to be routed by, or the name of a node. */
@@ -77,6 +80,20 @@ export interface Route extends CallContents {
   readonly to: string | undefined
   /** Wait for an owner whose event loop is stuck, rather than fail. */
   readonly waits: boolean
+}
+
+/** Hears of a call of this node. What concerns streams is there only if the call may have them. */
+export interface RouteSink extends CallSink {
+  /** Something of its input is gone: the call cannot be made once more. */
+  readonly begun?: boolean
+  /** The call runs in this process: its input, for the handler. */
+  inputHere?(): ChunkReader
+  /** The call runs in this process, and its reply has a stream. `mayPass` is asked before each chunk of it is told. */
+  openHere?(body: Body, mayPass: () => boolean): ChunkWriter
+  /** What `mayPass` kept back may be told. */
+  passHere?(): void
+  /** Such a stream has failed. */
+  failHere?(failure: CallFailure): void
 }
 
 /** How often a call may be passed on by nodes that do not own its key. */
@@ -130,7 +147,7 @@ export class Router {
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
-  route(route: Route, sink: CallSink): RoutedCall {
+  route(route: Route, sink: RouteSink): RoutedCall {
     this.counters.routed++
     const call = new RoutedCall(this, route, sink)
     call.attempt()
@@ -193,7 +210,7 @@ export class Router {
     const error = failure('ERR_SHOAL_DISCONNECTED', message, false)
     this.admission.close(error)
     for (const call of [...this.#waiting]) call.failed(error, true)
-    for (const incoming of this.#held.takeAll()) incoming.fail(error)
+    for (const incoming of this.#held.takeAll(error)) incoming.fail(error)
     for (const call of [...this.#answers]) call.failed({ ...error, mayHaveRun: true }, true)
   }
 
@@ -247,10 +264,7 @@ export class Router {
   #run(incoming: IncomingCall): void {
     this.counters.ranHere++
     incoming.ranHere = incoming.key !== undefined
-    const handle = this.ports.run(incoming, incoming.peer, {
-      replied: (body) => incoming.reply(body),
-      failed: (error) => incoming.fail(error),
-    })
+    const handle = this.ports.run(incoming, incoming.peer, new Answer(incoming))
     incoming.onCancel = () => handle.cancel()
   }
 }

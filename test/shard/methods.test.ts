@@ -4,13 +4,17 @@ import type { ShoalError } from '../../src/errors.ts'
 import type { CallFailure, CallRequest } from '../../src/rpc/call.ts'
 import { type Handler, Methods } from '../../src/shard/methods.ts'
 import { PendingReply } from '../../src/shard/reply.ts'
-import { type Body, copyBody, decodeBody, encodeBody, noBody } from '../../src/wire/body.ts'
+import { type Body, copyBody, decodeBody, encodeBody, encodeChunk, noBody } from '../../src/wire/body.ts'
 import { HandClock } from '../support/clock.ts'
 
 const clock = new HandClock()
 
 function methodsOf(handler: Handler<unknown, unknown>): Methods {
-  const methods = new Methods('self', { encode: encodeBody, decode: decodeBody, copy: copyBody }, clock)
+  const methods = new Methods(
+    'self',
+    { encode: encodeBody, encodeChunk, decode: decodeBody, copy: copyBody },
+    clock,
+  )
   methods.register('m', handler, {})
   return methods
 }

@@ -9,7 +9,7 @@ import { failure, Methods } from '../../src/shard/methods.ts'
 import type { RateOptions } from '../../src/shard/rate.ts'
 import { Router, type RouterLimits } from '../../src/shard/router.ts'
 import { SeededRandom } from '../../src/sim/random.ts'
-import { type Body, copyBody, decodeBody, encodeBody } from '../../src/wire/body.ts'
+import { type Body, bodyCodec, decodeBody, encodeBody } from '../../src/wire/body.ts'
 import type { TraceContext } from '../../src/wire/trace.ts'
 import { HandClock } from '../support/clock.ts'
 
@@ -134,8 +134,7 @@ export class Routers {
       random,
       notice: (_level, code) => this.notices.push(`${name} ${code}`),
     })
-    const codec = { encode: encodeBody, decode: decodeBody, copy: copyBody }
-    const methods = new Methods(name, codec, this.clock, admission)
+    const methods = new Methods(name, bodyCodec, this.clock, admission)
     methods.register('where', () => this.#note(name), rate === undefined ? {} : { rate })
     methods.register(
       'throws',
@@ -210,6 +209,7 @@ class Incoming implements IncomingCall {
   readonly bulk: boolean
   readonly body: Body
   readonly peer: string
+  readonly inputStream: undefined
   cancelled = false
   ranHere = false
   onCancel: (() => void) | undefined
@@ -246,6 +246,8 @@ class Incoming implements IncomingCall {
     this.#answer()
     if (!this.cancelled) this.#clock.defer(() => this.#sink.replied(body))
   }
+
+  open(): undefined {}
 
   fail(error: CallFailure): void {
     this.#answer()
