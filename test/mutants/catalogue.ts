@@ -1,6 +1,7 @@
 /** All faults, and the changes that turned out to be none. */
 import { beliefFaults } from './faults/beliefs.ts'
 import { nodeFaults } from './faults/node.ts'
+import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
 import { retryFaults } from './faults/retry.ts'
 import { ringFaults } from './faults/ring.ts'
@@ -23,6 +24,7 @@ export const catalogue: readonly Mutant[] = [
   ...shardFaults,
   ...retryFaults,
   ...nodeFaults,
+  ...overloadFaults,
   ...stallFaults,
   ...simFaults,
   ...traceFaults,
