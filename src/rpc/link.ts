@@ -198,7 +198,7 @@ export class Link implements Answerer, CallHolder {
           this.#owner.incoming(output)
           break
         case 'write':
-          this.stream.write(output.bytes)
+          this.stream.writeAll(output.parts)
           break
         case 'cancelled':
           if (this.#answers.drop(output.call)) this.#answerNow(output.call, undefined, answerShed)

@@ -42,7 +42,7 @@ const violations: Readonly<Record<Violation, string>> = {
 export type MuxInput =
   /** Dialled streams: the connection is up. */
   | { readonly type: 'connected' }
-  /** The array may be reused afterwards. */
+  /** Nobody may write to the array any more. */
   | { readonly type: 'received'; readonly bytes: Uint8Array }
   | { readonly type: 'call'; readonly call: OutgoingCall }
   | { readonly type: 'cancel'; readonly call: OutgoingCall }
@@ -65,7 +65,8 @@ export type MuxInput =
   | { readonly type: 'tick' }
 
 export type MuxOutput =
-  | { readonly type: 'write'; readonly bytes: Uint8Array }
+  /** In this order, and together if the stream can. */
+  | { readonly type: 'write'; readonly parts: readonly Uint8Array[] }
   /** The peer said who it is, and proved it where keys are set. */
   | { readonly type: 'open'; readonly name: string; readonly boot: string }
   | OutgoingCall
@@ -211,11 +212,10 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
 
   #write(): void {
     this.#callee.hasAnsweredPing = false
+    if (this.pendingBytes === 0) return
     this.#counters.bytesOut += this.pendingBytes
-    for (const bytes of this.#outbox.take()) {
-      this.#counters.writes += 1
-      this.#outputs.push({ type: 'write', bytes })
-    }
+    this.#counters.writes += 1
+    this.#outputs.push({ type: 'write', parts: this.#outbox.take() })
   }
 
   #queued(bytes: number, now: Millis): void {
