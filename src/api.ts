@@ -4,8 +4,10 @@ import type { Member } from './roster.ts'
 import type { RpcStats } from './rpc/peers.ts'
 import type { RpcCounters } from './rpc/stats.ts'
 import type { AdmissionStats } from './shard/admission.ts'
+import type { HedgeOptions } from './shard/hedge.ts'
 import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
+import type { StreamSource } from './shard/source.ts'
 
 /** One change of view. Partitions are numbers from 0 to `ring.partitions` - 1. */
 export interface OwnershipChange {
@@ -56,15 +58,15 @@ export interface NodeStats {
 }
 
 export interface WaitOptions {
-  /** On the node's own clock. 1 ms to 1 h. */
+  /** On the node's own clock. 1 ms to 1 h; `Infinity` too for calls with streams. */
   readonly timeoutMs?: number
   /** Stops waiting; the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal
 }
 
-export interface RequestOptions<Body, Reply> extends WaitOptions {
+export interface RequestOptions<Body, Reply, Input = unknown> extends WaitOptions {
   /** The method's name, or what `handle` returned, which carries the types of body and reply. */
-  readonly method: string | Method<Body, Reply>
+  readonly method: string | Method<Body, Reply, Input>
   /** Routes the call to the key's owner. At most 4,096 bytes of UTF-8. Either `key` or `to`. */
   readonly key?: string
   /** Sends the call to this member, whatever it owns. */
@@ -97,4 +99,22 @@ export interface RequestOptions<Body, Reply> extends WaitOptions {
   readonly detached?: boolean
   /** The call yields to others: it runs when nobody else waits where it runs, and is the first to be refused. Default false. */
   readonly bulk?: boolean
+  /**
+   * Makes the call once more when it has no reply after the time that 95 % (`quantile`) of this method's calls take, as this
+   * node has seen them. The first outcome wins, the other attempt is cancelled; both may run, so the call must be idempotent
+   * (else `ERR_SHOAL_OPTION`). Paid for by the retry budget. Default false.
+   */
+  readonly hedge?: boolean | HedgeOptions
+  /**
+   * A stream that the handler reads as `context.input`: an iterable, an async one, a Node stream. It is read as the
+   * handler takes it, and closed when the call ends. Bytes are cut anew on their way; values arrive as they are, each at
+   * most half of the receiver's `streamWindowBytes`. If the source throws, the call fails with that.
+   */
+  readonly input?: StreamSource<Input>
+  /**
+   * Only for calls with streams: how long such a call may wait for the other end while nothing moves; time that a source
+   * or a reader on this side takes does not count. 1 ms to 1 h, or `Infinity`. Default: `timeoutMs` of the node until there
+   * is a reply; then, for `stream`, no limit. Such calls have no end of their own unless `timeoutMs` says so.
+   */
+  readonly idleTimeoutMs?: number
 }

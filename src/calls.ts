@@ -1,15 +1,19 @@
 /** The calls that the user of a node makes: checked, routed, and turned into promises. */
 import type { RequestOptions } from './api.ts'
 import { callsAreWatched, WatchedCall, watchCall } from './diagnostics.ts'
-import type { Clock } from './env.ts'
+import type { Clock, Millis } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { checkTimeout, type NodeConfig } from './options.ts'
 import { checkRequest, encodeRequest } from './request.ts'
+import { callFailure } from './rpc/failure.ts'
 import { currentScope, type Scope } from './scope.ts'
+import { checkHedge, Hedges } from './shard/hedge.ts'
 import type { Methods } from './shard/methods.ts'
 import { PendingReply } from './shard/reply.ts'
-import type { Router } from './shard/router.ts'
-import { decodeBody } from './wire/body.ts'
+import type { Route, Router } from './shard/router.ts'
+import { closeSource } from './shard/source.ts'
+import { type CallStream, type Outcome, type StreamChunk, StreamedCall, type StreamPorts } from './stream.ts'
+import { decodeBody, type Body as EncodedBody } from './wire/body.ts'
 import { fitTracestate, parseTrace, type TraceContext } from './wire/trace.ts'
 import type { TraceIds } from './wire/trace-ids.ts'
 
@@ -19,6 +23,8 @@ export class Calls {
   readonly #methods: Methods
   readonly #router: Router
   readonly #traceIds: TraceIds
+  readonly #hedges: Hedges
+  readonly #streams: StreamPorts
 
   constructor(config: NodeConfig, clock: Clock, methods: Methods, router: Router, traceIds: TraceIds) {
     this.#config = config
@@ -26,60 +32,177 @@ export class Calls {
     this.#methods = methods
     this.#router = router
     this.#traceIds = traceIds
+    this.#hedges = new Hedges(router)
+    this.#streams = { clock, limits: config.limits, live: new Set() }
+  }
+
+  /** Calls of this node with streams that go on. */
+  get streaming(): number {
+    return this.#streams.live.size
+  }
+
+  /** The node is closed, and with it every stream. */
+  close(message: string): void {
+    const failure = callFailure('ERR_SHOAL_DISCONNECTED', message, true, true)
+    for (const call of [...this.#streams.live]) call.closed(failure)
   }
 
   /** Rejects when the options are wrong. */
-  request<Body, Reply>(options: RequestOptions<Body, Reply>): Promise<Reply> {
+  request<Body, Reply, Input>(options: RequestOptions<Body, Reply, Input>): Promise<Reply> {
     if (!callsAreWatched()) return this.#request(options, undefined)
+    const watched = this.#watched(options)
+    return watchCall(watched, () => this.#request(options, watched))
+  }
+
+  /** Throws when the options are wrong. */
+  stream<Body, Reply, Input>(options: RequestOptions<Body, Reply, Input>): CallStream<StreamChunk<Reply>> {
+    if (!callsAreWatched()) return this.#stream(options, undefined, nobody)
+    const watched = this.#watched(options)
+    let begun: () => CallStream<StreamChunk<Reply>> = () => {
+      throw new ShoalError('ERR_SHOAL_STATE', 'whoever watches calls did not let this one be made')
+    }
+    const over = watchCall(
+      watched,
+      () =>
+        new Promise<unknown>((ended, failed) => {
+          try {
+            const stream = this.#stream(options, watched, { ended, failed })
+            begun = () => stream
+          } catch (error) {
+            begun = () => {
+              throw error
+            }
+            throw error
+          }
+        }),
+    )
+    over.catch(() => {})
+    return begun()
+  }
+
+  #watched<Body, Reply, Input>(options: RequestOptions<Body, Reply, Input>): WatchedCall {
     const { method, key, to } = options
     const name = typeof method === 'string' ? method : method?.name
     const scope = currentScope()
     const trace = traceOf(options, scope)
-    const inherited = { trace, tracestate: stateOf(options, scope, trace) }
-    const watched = new WatchedCall(this.#router.ports.self, name, key, to, inherited)
-    return watchCall(watched, () => this.#request(options, watched))
+    const explicit = trace !== undefined && trace !== scope?.trace
+    const span = { trace, tracestate: stateOf(options, scope, trace), explicit }
+    return new WatchedCall(this.#router.ports.self, name, key, to, span)
   }
 
-  #request<Body, Reply>(
-    options: RequestOptions<Body, Reply>,
+  #request<Body, Reply, Input>(
+    options: RequestOptions<Body, Reply, Input>,
     watched: WatchedCall | undefined,
   ): Promise<Reply> {
-    const { method, key, to, signal } = options
+    const { signal } = options
     return new Promise<Reply>((resolve, reject) => {
+      const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
+      if (options.input !== undefined) {
+        const ended = (body: EncodedBody | undefined) => {
+          if (body !== undefined) reply.replied(body)
+        }
+        this.#start(options, watched, false, { ended, failed: reject })
+        return
+      }
       const { limits, timeoutMs } = this.#config
       const name = checkRequest(options, limits.keyBytesMax)
       signal?.throwIfAborted()
       const waitMs = checkTimeout('timeoutMs', options.timeoutMs ?? timeoutMs)
-      const declared = typeof method === 'string' ? this.#methods.isIdempotent(method) : method.idempotent
       const scope = currentScope()
       const waitsFor = options.detached === true ? undefined : scope
-      const known = watched === undefined ? traceOf(options, scope) : watched.trace
-      const trace = known ?? this.#traceIds.next()
-      const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
-      const call = this.#router.route(
-        {
-          method: name,
-          key,
-          to,
-          body: encodeRequest(options.body, key, limits.frameBytesMax),
-          idempotent: options.idempotent ?? declared,
-          waits: options.whenStalled !== 'fail',
-          deadline: this.#clock.now() + (waitsFor === undefined ? waitMs : leastOf(waitMs, waitsFor, name)),
-          trace,
-          tracestate: watched === undefined ? stateOf(options, scope, known) : fitted(watched.tracestate),
-          input: false,
-          bulk: options.bulk ?? false,
-        },
-        reply,
-      )
-      if (watched !== undefined) {
-        watched.trace = trace
-        watched.onItsWay(call)
-      }
+      const leftMs = waitsFor === undefined ? waitMs : leastOf(waitMs, waitsFor, name)
+      const route = this.#route(options, name, leftMs, scope, watched)
+      const hedge = options.hedge === undefined ? undefined : checkHedge(options.hedge, route.idempotent)
+      const call =
+        hedge === undefined ? this.#router.route(route, reply) : this.#hedges.route(route, hedge, reply)
+      watched?.onItsWay(call, route.trace)
       if (signal !== undefined) reply.cancelBy(signal, call)
       if (waitsFor !== undefined) reply.belongTo(waitsFor, call)
     })
   }
+
+  #stream<Body, Reply, Input>(
+    options: RequestOptions<Body, Reply, Input>,
+    watched: WatchedCall | undefined,
+    outcome: Outcome,
+  ): CallStream<StreamChunk<Reply>> {
+    const { output } = this.#start(options, watched, true, outcome)
+    return output as unknown as CallStream<StreamChunk<Reply>>
+  }
+
+  /** A call with streams. */
+  #start<Body, Reply, Input>(
+    options: RequestOptions<Body, Reply, Input>,
+    watched: WatchedCall | undefined,
+    isStream: boolean,
+    outcome: Outcome,
+  ): StreamedCall {
+    const { input, signal } = options
+    const { limits, timeoutMs } = this.#config
+    try {
+      const method = checkRequest(options, limits.keyBytesMax)
+      signal?.throwIfAborted()
+      const replyTimeoutMs = checkEndless('idleTimeoutMs', options.idleTimeoutMs ?? timeoutMs)
+      const waitMs = checkEndless('timeoutMs', options.timeoutMs ?? Infinity)
+      const idleTimeoutMs = options.idleTimeoutMs ?? Infinity
+      const inherited = currentScope()
+      const scope = options.detached === true ? undefined : inherited
+      const leftMs = scope === undefined ? waitMs : leastOf(waitMs, scope, method)
+      const deadline = this.#clock.now() + leftMs
+      const times = { replyTimeoutMs, idleTimeoutMs, deadline }
+      const call = new StreamedCall(
+        this.#streams,
+        { ...times, method, input, signal, scope },
+        isStream,
+        outcome,
+      )
+      const route = this.#route(options, method, leftMs, inherited, watched)
+      if (options.hedge !== undefined && options.hedge !== false) {
+        throw new ShoalError('ERR_SHOAL_OPTION', 'request: hedge: not for calls with streams')
+      }
+      const routed = this.#router.route(route, call)
+      watched?.onItsWay(routed, route.trace)
+      call.began(routed)
+      return call
+    } catch (error) {
+      if (input !== undefined) closeSource(input)
+      throw error
+    }
+  }
+
+  #route<Body, Reply, Input>(
+    options: RequestOptions<Body, Reply, Input>,
+    name: string,
+    leftMs: Millis,
+    scope: Scope | undefined,
+    watched: WatchedCall | undefined,
+  ): Route {
+    const { method, key, to } = options
+    const declared = typeof method === 'string' ? this.#methods.isIdempotent(method) : method.idempotent
+    const known = watched === undefined ? traceOf(options, scope) : watched.trace
+    const trace = known ?? this.#traceIds.next()
+    return {
+      method: name,
+      key,
+      to,
+      body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax),
+      idempotent: options.idempotent ?? declared,
+      waits: options.whenStalled !== 'fail',
+      deadline: this.#clock.now() + leftMs,
+      trace,
+      tracestate: watched === undefined ? stateOf(options, scope, known) : fitted(watched.tracestate),
+      input: options.input !== undefined,
+      bulk: options.bulk ?? false,
+    }
+  }
+}
+
+/** Nobody watches. */
+const nobody: Outcome = { ended() {}, failed() {} }
+
+/** A waiting time that may have no end. */
+function checkEndless(option: string, ms: number): Millis {
+  return ms === Infinity ? ms : checkTimeout(option, ms)
 }
 
 /** How long a call made for another one may take; throws when there is nothing left. */
@@ -108,7 +231,7 @@ function stateOf(
   trace: TraceContext | undefined,
 ): string | undefined {
   if (trace === undefined) return undefined
-  return trace === scope?.trace ? scope.tracestate : fitted(options.tracestate)
+  return fitted(trace === scope?.trace ? scope.tracestate : options.tracestate)
 }
 
 function fitted(tracestate: unknown): string | undefined {

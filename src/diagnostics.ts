@@ -32,9 +32,11 @@ export interface TracedMessage {
 export interface CallMessage extends TracedMessage {
   /** The node it was addressed to by name; `undefined` for keyed calls. */
   readonly to: string | undefined
+  /** The request itself named its `traceparent`; otherwise `trace` is inherited, or still to be made. */
+  readonly explicit: boolean
   /** Where the latest attempt went; `undefined` before the first, or when no node owned the key. */
   readonly peer: string | undefined
-  /** How often it was sent, held back, or run here. 0 when the request itself was wrong. */
+  /** How often it was sent, or admitted here; waiting is no attempt. 0 when the request itself was wrong. */
   readonly attempts: number
   /** The reply, once it has arrived. */
   readonly result?: unknown
@@ -52,6 +54,7 @@ export interface ForwardMessage extends TracedMessage {
 
 /** `shoal:queue`: a call that waits between its arrival and the start of its handler. Calls that need not wait tell nothing. */
 export interface QueueMessage extends TracedMessage {
+  /** The node that sent it here; this node for its own calls. */
   readonly caller: string
   readonly hops: number
   /** `view`: until this node, which had paused, knows that it still owns the key. `load`: until others are done. */
@@ -91,12 +94,20 @@ interface Failure {
   readonly retryAfterMs: number
 }
 
-type Channel<Message extends object> = TracingChannel<unknown, Message>
+export type Channel<Message extends object> = TracingChannel<unknown, Message>
 
 const calls: Channel<CallMessage> = tracingChannel('shoal:call')
 const forwards: Channel<ForwardMessage> = tracingChannel('shoal:forward')
 const queues: Channel<QueueMessage> = tracingChannel('shoal:queue')
 const handlers: Channel<HandlerMessage> = tracingChannel('shoal:handler')
+
+/** For adapters of this package; others find them by their names. */
+export const channels: {
+  readonly calls: Channel<CallMessage>
+  readonly forwards: Channel<ForwardMessage>
+  readonly queues: Channel<QueueMessage>
+  readonly handlers: Channel<HandlerMessage>
+} = { calls, forwards, queues, handlers }
 
 /** Asked one by one: the group itself does not say so in Node 20. */
 function isWatched<Message extends object>(channel: Channel<Message>): boolean {
@@ -129,6 +140,7 @@ export class WatchedCall implements CallMessage {
   readonly method: string
   readonly key: string | undefined
   readonly to: string | undefined
+  readonly explicit: boolean
   trace: TraceContext | undefined
   tracestate: string | undefined
   #attempts: Attempts | undefined
@@ -138,14 +150,15 @@ export class WatchedCall implements CallMessage {
     method: string,
     key: string | undefined,
     to: string | undefined,
-    inherited: { readonly trace: TraceContext | undefined; readonly tracestate: string | undefined },
+    span: Pick<CallMessage, 'trace' | 'tracestate' | 'explicit'>,
   ) {
     this.node = node
     this.method = method
     this.key = key
     this.to = to
-    this.trace = inherited.trace
-    this.tracestate = inherited.tracestate
+    this.explicit = span.explicit
+    this.trace = span.trace
+    this.tracestate = span.tracestate
   }
 
   get peer(): string | undefined {
@@ -156,7 +169,8 @@ export class WatchedCall implements CallMessage {
     return this.#attempts?.attempts ?? 0
   }
 
-  onItsWay(attempts: Attempts): void {
+  onItsWay(attempts: Attempts, trace: TraceContext | undefined): void {
+    this.trace = trace
     this.#attempts = attempts
   }
 }

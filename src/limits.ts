@@ -3,7 +3,7 @@ import { number, wrong } from './range.ts'
 import { type RpcLimits, rpcLimits } from './rpc/config.ts'
 import type { AdmissionLimits } from './shard/admission.ts'
 import type { RouterLimits } from './shard/router.ts'
-import { helloFrameBytesMax } from './wire/frame.ts'
+import { helloFrameBytesMax, streamWindowBytesMin } from './wire/frame.ts'
 
 /** Every bound of a node that a user may move. */
 export type NodeLimits = RpcLimits & RouterLimits & AdmissionLimits
@@ -28,6 +28,9 @@ const limitRanges: Partial<Record<keyof NodeLimits, readonly [min: number, max: 
   retryRatio: [0, 1],
   // What the two ends of a connection say first must fit.
   frameBytesMax: [helloFrameBytesMax, 2 ** 31],
+  streamWindowBytes: [streamWindowBytesMin, 2 ** 30],
+  // The peer says what has arrived in steps of 16 KiB.
+  streamFlightBytes: [65_536, 2 ** 30],
   // Two bytes count a key; the message of an error must fit the shortest frame a peer may insist on.
   keyBytesMax: [1, 65_535],
   messageBytesMax: [1, helloFrameBytesMax - 1_024],

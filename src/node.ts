@@ -22,7 +22,8 @@ import { Admission } from './shard/admission.ts'
 import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
 import { Router } from './shard/router.ts'
-import { copyBody, decodeBody, encodeBody } from './wire/body.ts'
+import type { CallStream, StreamChunk } from './stream.ts'
+import { bodyCodec } from './wire/body.ts'
 import { TraceIds } from './wire/trace-ids.ts'
 
 type State = 'new' | 'starting' | 'running' | 'leaving' | 'closed'
@@ -68,8 +69,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       random,
       notice: (level, code, message, detail) => this.#notice({ level, code, message, detail }),
     })
-    const codec = { encode: encodeBody, decode: decodeBody, copy: copyBody }
-    this.#methods = new Methods(name, codec, clock, this.#admission)
+    this.#methods = new Methods(name, bodyCodec, clock, this.#admission)
     this.#cluster = new Cluster({ name, boot }, config, env, {
       changed: (roster) => this.#peers.update(roster.peers()),
       unblocked: () => {
@@ -180,14 +180,14 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
    * which then knows the types of body and reply. Throws `ERR_SHOAL_STATE` after `start` or for a second
    * handler of one name.
    */
-  handle<Body = undefined, Reply = unknown>(
+  handle<Body = undefined, Reply = unknown, Input = unknown>(
     method: string,
-    handler: Handler<Body, Reply>,
+    handler: Handler<Body, Reply, Input>,
     options: MethodOptions = {},
-  ): Method<Body, Reply> {
+  ): Method<Body, Reply, Input> {
     if (this.#state !== 'new') throw this.#wrongState('handlers are registered before start()')
     const known = this.#methods.register(method, handler as Handler<unknown, unknown>, options)
-    return known as Method<Body, Reply>
+    return known as Method<Body, Reply, Input>
   }
 
   /**
@@ -267,11 +267,27 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
    * `ShoalError`; `mayHaveRun` says whether the handler may have run. Keyed calls that cannot have run are
    * repeated until the deadline; idempotent ones that may have run too, within the retry budget.
    */
-  request<Body = unknown, Reply = unknown>(options: RequestOptions<Body, Reply>): Promise<Reply> {
+  request<Body = unknown, Reply = unknown, Input = unknown>(
+    options: RequestOptions<Body, Reply, Input>,
+  ): Promise<Reply> {
     if (this.#state !== 'running' && this.#state !== 'leaving') {
       return Promise.reject(this.#wrongState('request() needs a running node'))
     }
     return this.#calls.request(options)
+  }
+
+  /**
+   * Makes one call whose reply is a stream: an `AsyncIterable` of what the handler yields. Leaving the loop early cancels
+   * the call. A reply that is no stream is the only chunk. Throws at once for wrong options; what becomes of the call is
+   * thrown by the iterator, as `request` rejects. Such a call is never repeated once a chunk of its input was taken.
+   */
+  stream<Body = unknown, Reply = unknown, Input = unknown>(
+    options: RequestOptions<Body, Reply, Input>,
+  ): CallStream<StreamChunk<Reply>> {
+    if (this.#state !== 'running' && this.#state !== 'leaving') {
+      throw this.#wrongState('stream() needs a running node')
+    }
+    return this.#calls.stream(options)
   }
 
   /**
@@ -316,6 +332,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
 
   async #release(): Promise<void> {
     this.#router.close('the node was closed')
+    this.#calls.close('the node was closed')
     this.#peers.close()
     await Promise.all([this.#listener?.close(), this.#cluster.close(this.#wrongState('the node was closed'))])
   }

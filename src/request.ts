@@ -12,7 +12,7 @@ const headerBytesMax = 1024
 
 /** The name of the method; throws `ERR_SHOAL_OPTION`, and `ERR_SHOAL_TOO_LARGE` for a key that is too long. */
 export function checkRequest<Body, Reply>(
-  { method, key, to, traceparent, tracestate, whenStalled, bulk }: RequestOptions<Body, Reply>,
+  { method, key, to, traceparent, tracestate, whenStalled, bulk, input }: RequestOptions<Body, Reply>,
   keyBytesMax: number,
 ): string {
   const name: unknown = typeof method === 'string' ? method : method?.name
@@ -26,6 +26,11 @@ export function checkRequest<Body, Reply>(
   if (bulk !== undefined && typeof bulk !== 'boolean') throw wrong('bulk: expected true or false')
   if (traceparent !== undefined) checkHeader('traceparent', traceparent)
   if (tracestate !== undefined) checkHeader('tracestate', tracestate)
+  if (input !== undefined && !isSource(input)) {
+    throw wrong(
+      'input: expected an iterable, an async one or a Node stream (not text or bytes by themselves)',
+    )
+  }
   return name
 }
 
@@ -68,6 +73,14 @@ function checkHeader(name: string, value: unknown): void {
 
 function wrongKey(key: unknown): ShoalError {
   return new ShoalError('ERR_SHOAL_OPTION', `key: expected text, got ${typeof key}`)
+}
+
+function isSource(input: unknown): boolean {
+  if (typeof input !== 'object' || input === null || input instanceof Uint8Array) return false
+  const { [Symbol.asyncIterator]: async, [Symbol.iterator]: sync } = input as Partial<
+    AsyncIterable<unknown> & Iterable<unknown>
+  >
+  return typeof async === 'function' || typeof sync === 'function'
 }
 
 function isText(value: unknown, bytesMax: number): boolean {

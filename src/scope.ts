@@ -49,6 +49,12 @@ export function currentScope(): Scope | undefined {
   return storage.getStore()
 }
 
+/** Remembers where the running code is, with the contexts of others: what it gives runs things there later. */
+export function rememberScope(): <Result>(fn: () => Result) => Result {
+  const here = new AsyncResource('shoal')
+  return (fn) => here.runInAsyncScope(fn)
+}
+
 /**
  * Runs `fn` for nobody: what lives longer than the call in which it happens to begin (a connection, a listener of
  * events) must not inherit its deadline, nor keep it in memory. It leaves the contexts of others as well, for the same reason.

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { retryableByNature, type ShoalErrorCode } from '../src/errors.ts'
 import * as api from '../src/index.ts'
 import { checkOptions, reservedTags } from '../src/options.ts'
+import * as otelApi from '../src/otel/index.ts'
 import { ringDefaults } from '../src/ring/ring.ts'
 import * as simApi from '../src/sim/index.ts'
 import { linkQueueBytes } from '../src/sim/links.ts'
@@ -65,6 +66,12 @@ test('docs/api.md lists the public names, values apart from types', () => {
   const simValues = Object.keys(simApi).sort()
   assert.deepEqual(listed(tableUnder(apiPage, 'Values of shoal/sim')), simValues)
   assert.deepEqual(listed(tableUnder(apiPage, 'Types of shoal/sim')), typesOf('src/sim/index.ts', simValues))
+  const otelValues = Object.keys(otelApi).sort()
+  assert.deepEqual(listed(tableUnder(apiPage, 'Values of shoal/otel')), otelValues)
+  assert.deepEqual(
+    listed(tableUnder(apiPage, 'Types of shoal/otel')),
+    typesOf('src/otel/index.ts', otelValues),
+  )
 })
 
 test('docs/api.md lists the members of a node, of a simulation and of its processes', () => {

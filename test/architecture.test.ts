@@ -25,15 +25,15 @@ const rooms: Record<string, readonly string[]> = {
 const open = ['env.ts', 'machine.ts', 'errors.ts', 'address.ts', 'scope.ts', 'diagnostics.ts']
 /** Files at the top that join rooms. */
 const joiners =
-  'node.ts api.ts bind.ts calls.ts cluster.ts membership.ts options.ts limits.ts range.ts roster.ts driver.ts join.ts leave.ts replies.ts request.ts index.ts backlog.ts border.ts courier.ts describe.ts gate.ts lag.ts pause.ts watched.ts worker.ts'.split(
+  'node.ts api.ts bind.ts calls.ts stream.ts cluster.ts membership.ts options.ts limits.ts range.ts roster.ts driver.ts join.ts leave.ts replies.ts request.ts index.ts backlog.ts border.ts courier.ts describe.ts gate.ts lag.ts pause.ts watched.ts worker.ts'.split(
     ' ',
   )
 
 /** Files of the simulator that must know real time: they take turns with it, and watch who uses it. */
 const realTime = ['sim/turns.ts', 'sim/reality.ts']
 
-/** Rooms that join others too: the command line, and the simulator, which is the other host. */
-const joining = ['cli', 'sim']
+/** Rooms that join others too: the command line, the simulator, which is the other host, and the adapter to OpenTelemetry. */
+const joining = ['cli', 'sim', 'otel']
 
 interface Import {
   readonly from: string
@@ -89,6 +89,14 @@ test('the command line uses the public list only', () => {
   }
 })
 
+test('the adapter to OpenTelemetry uses the public list and the channels', () => {
+  for (const { from, target } of imports) {
+    if (roomOf(from) !== 'otel' || !target.endsWith('.ts')) continue
+    const allowed = roomOf(target) === 'otel' || target === 'index.ts' || target === 'diagnostics.ts'
+    assert.ok(allowed, `${from} must not import ${target}`)
+  }
+})
+
 test('only node.ts, the start of its thread and the command line reach into host', () => {
   for (const { from, target } of imports) {
     if (roomOf(target) === 'host')
@@ -101,6 +109,7 @@ test('each library is behind one door', () => {
     farmhash: (file) => file === 'ring/hash.ts',
     msgpackr: (file) => roomOf(file) === 'wire',
     pino: (file) => roomOf(file) === 'cli',
+    '@opentelemetry/api': (file) => roomOf(file) === 'otel',
   }
   for (const { from, target } of imports) {
     if (target.endsWith('.ts') || target.startsWith('node:')) continue
@@ -122,11 +131,11 @@ test('what a handler inherits and what tracers hear each go through one file, wh
   }
 })
 
-test('clocks, randomness, sockets and the process exist only in host and cli', () => {
+test('clocks, randomness, sockets and the process exist only in host, cli and the adapter', () => {
   const banned =
     /\bDate\b[.(]|new Date\b|\bperformance\.|Math\.random|\bset(?:Timeout|Interval|Immediate)\(|queueMicrotask\(|\bprocess\.(?!ts')|'node:(?:net|dgram|tls|http|dns|timers|os|child_process|worker_threads|fs)/
   for (const { file, text } of files) {
-    if (['host', 'cli'].includes(roomOf(file)) || realTime.includes(file)) continue
+    if (['host', 'cli', 'otel'].includes(roomOf(file)) || realTime.includes(file)) continue
     const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
     const match = banned.exec(code)
     assert.equal(match, null, `${file} uses ${match?.[0]}`)

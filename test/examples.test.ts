@@ -38,3 +38,24 @@ test('simulation: a seed that loses a count is found, and loses it again', async
   assert.ok(seed !== undefined, last)
   assert.equal((await run('simulation', seed)).trim(), last)
 })
+
+test('tracing: a call, the handler, its own span and the call within it are one trace in the format of Zipkin', async () => {
+  const lines = (await run('tracing')).trim().split('\n')
+  const json = lines.pop() ?? ''
+  assert.deepEqual(lines, [
+    'receipt (client, till)',
+    '  receipt (server, office)',
+    '    print (internal, app)',
+    '      price (client, office)',
+    '        price (server, stock)',
+  ])
+  const spans = JSON.parse(json) as Record<string, unknown>[]
+  assert.equal(new Set(spans.map(({ traceId }) => traceId)).size, 1)
+  for (const { traceId, id, timestamp, duration } of spans) {
+    assert.match(String(traceId), /^[\da-f]{32}$/)
+    assert.match(String(id), /^[\da-f]{16}$/)
+    // Microseconds since the epoch, and at least one: Zipkin refuses others.
+    assert.ok(Number.isInteger(timestamp) && (timestamp as number) > 1e15)
+    assert.ok(Number.isInteger(duration) && (duration as number) >= 1)
+  }
+})

@@ -22,6 +22,14 @@ export const answerShed: CallFailure = callFailure(
   false,
 )
 
+/** What a caller hears whose answer was to be one stream too many. */
+export const streamsFull: CallFailure = callFailure(
+  'ERR_SHOAL_OVERLOADED',
+  'the call ran, but streamsMax is reached, and its reply is a stream',
+  true,
+  false,
+)
+
 export class HeldAnswers {
   readonly #bytesMax: number
   #answers: HeldAnswer[] = []

@@ -16,7 +16,7 @@ import type { Machine } from '../machine.ts'
 import type { RpcLimits } from './config.ts'
 
 /** A connection on which nothing came for so long, pings unanswered, is closed: the next dial may find another path. */
-export const silentLinkMs: Millis = 20_000
+export const silentLinkMs: number = 20_000
 
 export type BreakerState = 'closed' | 'checking' | 'open' | 'trying'
 

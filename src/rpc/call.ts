@@ -6,6 +6,7 @@ import type { Millis } from '../env.ts'
 import type { ShoalErrorCode } from '../errors.ts'
 import type { Body } from '../wire/body.ts'
 import type { TraceContext } from '../wire/trace.ts'
+import type { ChunkReader, ChunkWriter } from './stream.ts'
 
 /** What a call says, the same on all its ways. */
 export interface CallContents {
@@ -50,10 +51,17 @@ export interface CallFailure {
   readonly digest: number
 }
 
-/** Hears of one call: exactly one of the two, exactly once, never from within `call` or `cancel`'s caller. */
+/**
+ * Hears of one call: exactly one of `replied`, `streams` and `failed`, exactly once, never from within `call` or
+ * `cancel`'s caller.
+ */
 export interface CallSink {
   replied(body: Body): void
   failed(failure: CallFailure): void
+  /** The call has an input and was sent: its stream may be written. */
+  writable?(writer: ChunkWriter): void
+  /** The reply, with a stream behind it, which says how the call ends. Without this method such a call is given up. */
+  streams?(body: Body, reader: ChunkReader): void
 }
 
 export interface CallHandle {
@@ -76,7 +84,11 @@ export interface IncomingCall extends CallRequest {
   onCancel: (() => void) | undefined
   /** Set for a keyed call that runs on this node: what came of it leaves only while this node may answer for keys. */
   ranHere: boolean
-  /** Answers; only the first of `reply` and `fail` counts. */
+  /** The caller's stream, if it has one. */
+  readonly inputStream: ChunkReader | undefined
+  /** Answers; only the first of `reply`, `open` and `fail` counts; `fail` after `open` ends the stream. */
   reply(body: Body): void
+  /** Answers with a stream behind the reply; undefined when it cannot be, and the call has failed. */
+  open(body: Body): ChunkWriter | undefined
   fail(failure: CallFailure): void
 }

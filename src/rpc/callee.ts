@@ -7,10 +7,12 @@ import type { CallFailure } from './call.ts'
 import type { Sides } from './caller.ts'
 import { callFailure, disconnected, errorCodes, overloaded } from './failure.ts'
 import { Incoming } from './incoming.ts'
-import type { Violation } from './mux.ts'
+import type { StreamWriter } from './stream-writer.ts'
+import { callOver, type StreamSide } from './streams.ts'
 import { CallTable } from './table.ts'
+import type { Violation } from './violation.ts'
 
-export class Callee {
+export class Callee implements StreamSide {
   /** Calls that were put out and not answered yet, cancelled ones included. */
   running = 0
   /** A sign of life is on its way: one is enough for all pings that came before it leaves. */
@@ -34,13 +36,16 @@ export class Callee {
     const spelled = (reader.flags & flag.spelled) !== 0
     const method = spelled ? reader.method : this.#methods[reader.methodIndex]
     if (method === undefined || spelled !== (reader.methodIndex === 0)) return 'method'
-    const { limits, counters, backlog, outputs } = this.#sides
+    const { limits, counters, backlog, outputs, streams } = this.#sides
     counters.callsReceived += 1
+    const input = (reader.flags & flag.input) !== 0
     if (this.running >= limits.callsRunningMax) this.#refuse(reader.id, overloaded('callsRunningMax'))
     else if (backlog.shedding) this.#refuse(reader.id, overloaded('pauseBytes'))
     else if (leaving) this.#refuse(reader.id, disconnected('the node is leaving', false))
+    else if (input && streams.isFull(false)) this.#refuse(reader.id, overloaded('streamsMax'))
     else {
       const call = new Incoming(reader, method, peer, now)
+      if (input) streams.read(call, false)
       this.running += 1
       this.#calls.set(call)
       outputs.push(call)
@@ -48,16 +53,29 @@ export class Callee {
     return undefined
   }
 
+  /** Makes the stream of an answer, which leaves behind it; undefined: there are too many. */
+  open(call: Incoming): StreamWriter | undefined {
+    const { streams } = this.#sides
+    if (call.cancelled || streams.isFull(false)) return undefined
+    return streams.write(call, false, call.ranHere)
+  }
+
+  /** With a stream, the call goes on until that ends. */
   answer(call: Incoming, body: Body | undefined, failure: CallFailure | undefined): void {
-    this.running -= 1
-    this.#calls.delete(call)
-    if (call.cancelled) return
-    const { limits, counters, outbox, backlog } = this.#sides
+    if (this.#calls.get(call.id) !== call) return
+    const { limits, counters, outbox, backlog, streams } = this.#sides
+    const { writer } = call
     const pending = outbox.pendingBytes
+    if (call.cancelled || body === undefined || writer === undefined || failure !== undefined)
+      this.#over(call)
+    if (call.cancelled) return
     if (failure !== undefined) this.#error(call.id, failure)
     else if (body !== undefined) {
       const full = backlog.bytes + pending + body.end - body.start > limits.queuedBytesMax
-      if (full || !outbox.reply(call.id, body, false)) {
+      if (!full && outbox.reply(call.id, body, writer !== undefined)) {
+        if (writer !== undefined) streams.start(writer)
+      } else {
+        if (writer !== undefined) this.#over(call)
         counters.repliesDropped += 1
         const code = full ? 'ERR_SHOAL_OVERLOADED' : 'ERR_SHOAL_TOO_LARGE'
         const limit = full ? 'queuedBytesMax' : 'frameBytesMax'
@@ -74,7 +92,27 @@ export class Callee {
     if (call === undefined || call.cancelled) return undefined
     call.cancelled = true
     this.#sides.outputs.push({ type: 'cancelled', call })
+    if (call.writer?.open) this.#over(call)
+    else this.#sides.streams.release(call, false, false, callOver)
+    call.reader?.discard()
     return undefined
+  }
+
+  find(id: number): Incoming | undefined {
+    const call = this.#calls.get(id)
+    return call?.cancelled ? undefined : call
+  }
+
+  knew(id: number): boolean {
+    return ((id - this.#lastId) | 0) <= 0
+  }
+
+  /** The handler may go on. */
+  readToEnd(): void {}
+
+  wroteToEnd(call: Incoming, end: CallFailure | 'ended'): void {
+    this.#over(call)
+    if (end !== 'ended') this.#error(call.id, end)
   }
 
   /** The peer asks for a sign of life, or gives the one that we asked for: that it came is all. */
@@ -101,6 +139,17 @@ export class Callee {
       if (call.cancelled) continue
       call.cancelled = true
       this.#sides.outputs.push({ type: 'cancelled', call })
+      this.#sides.streams.release(call, false, false, callOver)
+    }
+  }
+
+  /** Nothing more is said about the call. */
+  #over(call: Incoming): void {
+    this.running -= 1
+    this.#calls.delete(call)
+    if (call.reader !== undefined || call.writer !== undefined) {
+      this.#sides.streams.release(call, false, !call.cancelled, callOver)
+      call.reader?.discard()
     }
   }
 

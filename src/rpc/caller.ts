@@ -1,17 +1,20 @@
 /** The calls we make on one connection: ids, deadlines, and which answer is whose. Part of `Mux`. */
 import type { Millis } from '../env.ts'
-import { flag } from '../wire/frame.ts'
+import { flag, remainingMsMax } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { Outbox } from '../wire/outbox.ts'
 import type { Backlog } from './backlog.ts'
+import type { CallFailure } from './call.ts'
 import type { RpcLimits } from './config.ts'
 import { callFailure, disconnected, errorCodes, overloaded, timedOut } from './failure.ts'
 import { readBody } from './incoming.ts'
-import type { MuxOutput, Violation } from './mux.ts'
+import type { MuxOutput } from './mux-io.ts'
 import type { OutgoingCall } from './outgoing.ts'
 import type { Queue } from './queue.ts'
 import type { RpcCounters } from './stats.ts'
+import { callOver, type StreamSide, type Streams } from './streams.ts'
 import { CallTable } from './table.ts'
+import type { Violation } from './violation.ts'
 import { DeadlineWheel } from './wheel.ts'
 
 /** What both directions of a connection share. */
@@ -21,11 +24,12 @@ export interface Sides {
   readonly outbox: Outbox
   readonly backlog: Backlog
   readonly outputs: Queue<MuxOutput>
+  readonly streams: Streams
 }
 
 const tooLarge = 'the call is longer than frameBytesMax, keyBytesMax or the 255 bytes of a method allow'
 
-export class Caller {
+export class Caller implements StreamSide {
   readonly #sides: Sides
   readonly #calls = new CallTable<OutgoingCall>()
   readonly #wheel = new DeadlineWheel()
@@ -53,6 +57,7 @@ export class Caller {
     if (noCalls !== undefined) call.failure = disconnected(noCalls, false)
     else if (request.deadline <= now) call.failure = timedOut(call)
     else if (this.#calls.size >= limits.callsInFlightMax) call.failure = overloaded('callsInFlightMax')
+    else if (request.input && this.#sides.streams.isFull(true)) call.failure = overloaded('streamsMax')
     else if (backlog.bytes + outbox.pendingBytes + bodyBytes > limits.queuedBytesMax) {
       call.failure = overloaded('queuedBytesMax')
     } else if (!outbox.request(this.#nextId, remaining(request.deadline, now), request)) {
@@ -64,6 +69,7 @@ export class Caller {
       this.#calls.set(call)
       this.#wheel.add(call)
       counters.callsSent += 1
+      if (request.input) this.#startInput(call)
       return
     }
     if (call.failure.code === 'ERR_SHOAL_OVERLOADED') counters.callsShed += 1
@@ -73,17 +79,18 @@ export class Caller {
   cancel(call: OutgoingCall): void {
     if (this.#calls.get(call.id) !== call) return
     this.#sides.counters.callsCancelled += 1
-    this.#abandon(call)
+    this.#abandon(call, callOver)
+    call.reader?.discard()
   }
 
   /** How many calls timed out. */
   expire(now: Millis): number {
     const due = this.#wheel.expire(now)
     for (const call of due) {
-      call.failure = timedOut(call)
+      const failure = timedOut(call)
       this.#sides.counters.callsTimedOut += 1
-      this.#abandon(call)
-      this.#sides.outputs.push(call)
+      this.#fail(call, failure)
+      this.#abandon(call, failure)
     }
     return due.length
   }
@@ -91,9 +98,21 @@ export class Caller {
   replied(reader: FrameReader): Violation | undefined {
     if (!reader.readReply()) return undefined
     const call = this.#calls.get(reader.id)
+    const { streams, outputs } = this.#sides
+    if ((reader.flags & flag.output) !== 0) {
+      // What the call comes to is still to be said, if it is said at all.
+      if (call === undefined) return this.knew(reader.id) ? undefined : 'reply'
+      if (call.reader !== undefined) return 'reply'
+      call.reply = readBody(reader)
+      streams.read(call, true)
+      outputs.push(call)
+      return undefined
+    }
     if (call === undefined) return this.#late()
+    if (call.reader !== undefined) return 'reply'
     call.reply = readBody(reader)
-    this.#settle(call)
+    outputs.push(call)
+    this.#settle(call, callOver)
     return undefined
   }
 
@@ -101,7 +120,7 @@ export class Caller {
     if (!reader.readError()) return undefined
     const call = this.#calls.get(reader.id)
     if (call === undefined) return this.#late()
-    call.failure = {
+    const failure: CallFailure = {
       code: errorCodes[reader.code] ?? 'ERR_SHOAL_REMOTE',
       message: reader.message,
       mayHaveRun: (reader.flags & flag.mayHaveRun) !== 0,
@@ -110,7 +129,8 @@ export class Caller {
       owner: reader.owner,
       digest: reader.digest,
     }
-    this.#settle(call)
+    this.#fail(call, failure)
+    this.#settle(call, failure)
     return undefined
   }
 
@@ -118,16 +138,47 @@ export class Caller {
   endAll(why: string): void {
     for (const call of this.#calls.takeAll()) {
       this.#wheel.remove(call)
-      call.failure = disconnected(why, true)
-      this.#sides.outputs.push(call)
+      const failure = disconnected(why, true)
+      this.#fail(call, failure)
+      this.#sides.streams.release(call, true, false, failure)
     }
   }
 
-  #settle(call: OutgoingCall): void {
+  find(id: number): OutgoingCall | undefined {
+    return this.#calls.get(id)
+  }
+
+  knew(id: number): boolean {
+    return ((id - this.#nextId) | 0) < 0
+  }
+
+  readToEnd(call: OutgoingCall): void {
+    this.#settle(call, callOver)
+  }
+
+  /** The other direction goes on. */
+  wroteToEnd(): void {}
+
+  #startInput(call: OutgoingCall): void {
+    const { streams, outputs } = this.#sides
+    streams.start(streams.write(call, true, false))
+    outputs.push({ type: 'writable', call })
+  }
+
+  /** Tells whoever waits: the sink, or once that has its reply the stream behind it, which is released with the same failure. */
+  #fail(call: OutgoingCall, failure: CallFailure): void {
+    if (call.reader !== undefined) return
+    call.failure = failure
+    this.#sides.outputs.push(call)
+  }
+
+  #settle(call: OutgoingCall, failure: CallFailure): void {
     this.#calls.delete(call)
     this.#wheel.remove(call)
     this.#sides.counters.repliesReceived += 1
-    this.#sides.outputs.push(call)
+    if (call.reader !== undefined || call.writer !== undefined) {
+      this.#sides.streams.release(call, true, false, failure)
+    }
   }
 
   /** Answers to calls that were given up are late; to anything else, a violation. */
@@ -139,14 +190,17 @@ export class Caller {
   }
 
   /** Forgets a call that was sent and tells the peer. */
-  #abandon(call: OutgoingCall): void {
+  #abandon(call: OutgoingCall, failure: CallFailure): void {
+    const { streams, outbox } = this.#sides
     this.#calls.delete(call)
     this.#wheel.remove(call)
     this.#abandoned += 1
-    this.#sides.outbox.cancel(call.id)
+    outbox.cancel(call.id)
+    if (call.reader === undefined) streams.mayComeLate()
+    streams.release(call, true, true, failure)
   }
 }
 
 function remaining(deadline: Millis, now: Millis): number {
-  return Math.min(Math.ceil(deadline - now), 0xffff_fffe)
+  return Math.min(Math.ceil(deadline - now), remainingMsMax)
 }

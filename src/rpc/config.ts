@@ -17,6 +17,14 @@ export interface RpcLimits {
   readonly queuedBytesMax: number
   /** Bytes queued to one peer beyond which nothing more is read from it, until half of them are gone. */
   readonly pauseBytes: number
+  /** Streams of calls that go on, per connection and by who made the calls. One more fails with `OVERLOADED`. */
+  readonly streamsMax: number
+  /** Bytes that a stream may hold at its reader before they are taken; each chunk counts 64 more. The peer's writers obey. */
+  readonly streamWindowBytes: number
+  /** Bytes chunks are cut into pieces of at most so many. */
+  readonly streamChunkBytes: number
+  /** Bytes of all streams of a connection that may be under way to the peer: what a short call may have to wait behind. */
+  readonly streamFlightBytes: number
   /** UTF-8 bytes of a key. */
   readonly keyBytesMax: number
   /** UTF-8 bytes of the message of an error; longer ones are cut. */
@@ -45,6 +53,10 @@ export const rpcLimits: RpcLimits = Object.freeze({
   callsRunningMax: 4_096,
   queuedBytesMax: 32 * 1024 * 1024,
   pauseBytes: 8 * 1024 * 1024,
+  streamsMax: 256,
+  streamWindowBytes: 262_144,
+  streamChunkBytes: 65_536,
+  streamFlightBytes: 131_072,
   keyBytesMax: 4_096,
   messageBytesMax: 1_024,
   helloTimeoutMs: 5_000,

@@ -38,6 +38,7 @@ export class Handshake {
       nonce,
       features: 0,
       frameBytesMax: config.limits.frameBytesMax,
+      streamWindowBytes: config.limits.streamWindowBytes,
       proves: config.keys.length > 0,
     }
   }

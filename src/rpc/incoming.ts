@@ -1,14 +1,19 @@
 /** One call of a peer, from its frame to its answer. */
 import type { Millis } from '../env.ts'
 import { Body } from '../wire/body.ts'
-import { bodyKinds, flag } from '../wire/frame.ts'
+import { bodyKinds, flag, remainingMsMax } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import { isTracestate, readTrace, type TraceContext } from '../wire/trace.ts'
 import type { CallFailure, IncomingCall } from './call.ts'
+import type { ChunkWriter } from './stream.ts'
+import type { StreamReader } from './stream-reader.ts'
+import type { StreamWriter } from './stream-writer.ts'
 
 /** The connection the call came by. */
 export interface Answerer {
   answer(call: Incoming, body: Body | undefined, failure: CallFailure | undefined): void
+  /** Answers with a stream. */
+  openStream(call: Incoming, body: Body): ChunkWriter | undefined
 }
 
 export class Incoming implements IncomingCall {
@@ -28,6 +33,10 @@ export class Incoming implements IncomingCall {
   readonly body: Body
   cancelled = false
   answered = false
+  /** Of its input. */
+  reader: StreamReader | undefined
+  /** Of its output. */
+  writer: StreamWriter | undefined
   ranHere = false
   onCancel: (() => void) | undefined
   /** Its place among the answers that wait. */
@@ -46,7 +55,7 @@ export class Incoming implements IncomingCall {
     this.digest = frame.digest
     this.hops = frame.hops
     this.idempotent = (frame.flags & flag.idempotent) !== 0
-    this.deadline = now + frame.remainingMs
+    this.deadline = frame.remainingMs >= remainingMsMax ? Infinity : now + frame.remainingMs
     const { tracestate } = frame
     // Handlers may pass it on in a header: what could break out of one is none.
     this.tracestate = tracestate === undefined || isTracestate(tracestate) ? tracestate : undefined
@@ -56,6 +65,12 @@ export class Incoming implements IncomingCall {
     this.body = readBody(frame)
     this.onCancel = undefined
     this.answerer = undefined
+    this.reader = undefined
+    this.writer = undefined
+  }
+
+  get inputStream(): StreamReader | undefined {
+    return this.reader
   }
 
   /** Read from the frame when somebody asks. */
@@ -69,7 +84,14 @@ export class Incoming implements IncomingCall {
     this.answerer?.answer(this, body, undefined)
   }
 
+  open(body: Body): ChunkWriter | undefined {
+    if (this.answered) return undefined
+    this.answered = true
+    return this.answerer?.openStream(this, body)
+  }
+
   fail(failure: CallFailure): void {
+    this.writer?.fail(failure)
     if (this.answered) return
     this.answered = true
     this.answerer?.answer(this, undefined, failure)

@@ -6,12 +6,14 @@ import type { ByteStream, Clock, Millis, StreamClose } from '../env.ts'
 import type { Body } from '../wire/body.ts'
 import type { GoawayCode } from '../wire/frame.ts'
 import { Alarm, type AlarmCount } from './alarm.ts'
-import { answerShed, HeldAnswers } from './answers.ts'
+import { answerShed, HeldAnswers, streamsFull } from './answers.ts'
 import type { CallFailure, IncomingCall } from './call.ts'
 import type { RpcLimits } from './config.ts'
 import type { Answerer, Incoming } from './incoming.ts'
-import type { Mux, Violation } from './mux.ts'
+import type { Mux } from './mux.ts'
 import type { CallHolder, OutgoingCall } from './outgoing.ts'
+import type { ChunkWriter } from './stream.ts'
+import type { Violation } from './violation.ts'
 
 /** What a link tells those who made it. */
 export interface LinkOwner {
@@ -75,6 +77,7 @@ export class Link implements Answerer, CallHolder {
     this.#alarm = new Alarm(owner.clock, owner.alarms, () => this.#tick())
     this.#flush = () => this.#flushNow()
     this.#answers = new HeldAnswers(owner.limits.queuedBytesMax)
+    mux.onWrite = () => this.#flushLater()
     stream.listen({
       connected: () => {
         this.#connected = true
@@ -128,9 +131,18 @@ export class Link implements Answerer, CallHolder {
     this.#flushLater()
   }
 
+  /** The stream of an answer; the answer itself goes as any other. */
+  openStream(call: Incoming, body: Body): ChunkWriter | undefined {
+    this.mux.handle({ type: 'open', call }, 0)
+    if (call.writer === undefined) this.answer(call, undefined, streamsFull)
+    else this.answer(call, body, undefined)
+    return call.writer
+  }
+
   /** This node may answer again. */
   release(): void {
-    if (this.#answers.size > 0) this.#flushLater()
+    this.mux.release()
+    if (this.#answers.size > 0 || this.mux.chunksReady) this.#flushLater()
   }
 
   /** Says goodbye; `closing` also settles every call on it before this returns. */
@@ -160,7 +172,11 @@ export class Link implements Answerer, CallHolder {
   #flushNow(): void {
     this.#flushDue = false
     this.#answerAll()
-    this.mux.handle({ type: 'flush' }, this.#owner.clock.now())
+    const { mux } = this
+    if (mux.chunksReady) {
+      mux.handle({ type: 'chunks', mayAnswer: !mux.chunksGated || this.#owner.mayAnswer() }, 0)
+    }
+    mux.handle({ type: 'flush' }, this.#owner.clock.now())
     this.#pump()
     this.#backlog()
     this.#owner.flushed(this)
@@ -197,12 +213,18 @@ export class Link implements Answerer, CallHolder {
           output.answerer = this
           this.#owner.incoming(output)
           break
+        case 'stream':
+          output.deliver()
+          break
+        case 'writable':
+          if (output.call.writer !== undefined) output.call.sink.writable?.(output.call.writer)
+          break
         case 'write':
           this.stream.writeAll(output.parts)
           break
         case 'cancelled':
           if (this.#answers.drop(output.call)) this.#answerNow(output.call, undefined, answerShed)
-          else output.call.onCancel?.()
+          if (!output.call.answered || output.call.writer !== undefined) output.call.onCancel?.()
           break
         case 'open':
           this.open = true
@@ -230,7 +252,7 @@ export class Link implements Answerer, CallHolder {
       }
     }
     if (!this.#gone) this.#alarm.by(Math.min(mux.deadline, this.#lingersUntil))
-    if (mux.pendingBytes > 0) this.#flushLater()
+    if (mux.pendingBytes > 0 || mux.chunksReady) this.#flushLater()
   }
 
   /** In good order, so that what was said last is heard; but not for ever. */

@@ -5,83 +5,19 @@
  */
 import type { Millis } from '../env.ts'
 import type { Machine } from '../machine.ts'
-import type { Body } from '../wire/body.ts'
-import { type FrameBreak, frameType, type GoawayCode, goawayCodes, type HelloFrame } from '../wire/frame.ts'
+import { frameType, type GoawayCode, goawayCodes, type HelloFrame } from '../wire/frame.ts'
 import { FrameReader } from '../wire/frame-reader.ts'
 import { Outbox } from '../wire/outbox.ts'
 import { Backlog } from './backlog.ts'
-import type { CallFailure } from './call.ts'
 import { Callee } from './callee.ts'
 import { Caller } from './caller.ts'
 import type { RpcConfig } from './config.ts'
 import { Handshake, type Refusal, type Role } from './handshake.ts'
-import type { Incoming } from './incoming.ts'
-import type { OutgoingCall } from './outgoing.ts'
+import type { MuxInput, MuxOutput } from './mux-io.ts'
 import { Queue } from './queue.ts'
 import { count, type RpcCounters } from './stats.ts'
-
-/** How a peer can break the protocol. */
-export type Violation = FrameBreak | 'early' | 'hello' | 'method' | 'duplicate' | 'reply' | 'unread'
-
-/** What the peer and the log are told about it. */
-const violations: Readonly<Record<Violation, string>> = {
-  magic: 'not shoal RPC',
-  version: 'another version of shoal RPC',
-  length: 'a frame longer than frameBytesMax, or too short to be one',
-  type: 'a frame of unknown type',
-  flags: 'a frame with unknown flags',
-  fields: 'a frame whose fields do not fit it',
-  early: 'a frame before hello',
-  hello: 'a second hello',
-  method: 'a method number that was never given, or out of order',
-  duplicate: 'a call id used twice',
-  reply: 'a reply to nothing',
-  unread: 'replies are not read',
-}
-
-export type MuxInput =
-  /** Dialled streams: the connection is up. */
-  | { readonly type: 'connected' }
-  /** Nobody may write to the array any more. */
-  | { readonly type: 'received'; readonly bytes: Uint8Array }
-  | { readonly type: 'call'; readonly call: OutgoingCall }
-  | { readonly type: 'cancel'; readonly call: OutgoingCall }
-  | {
-      readonly type: 'answer'
-      readonly call: Incoming
-      readonly body: Body | undefined
-      readonly failure: CallFailure | undefined
-    }
-  /** Asks the peer for a sign of life. */
-  | { readonly type: 'ping' }
-  /** The turn is over: what was written goes out. */
-  | { readonly type: 'flush' }
-  /** What the stream still holds of what was written. */
-  | { readonly type: 'backlog'; readonly bytes: number }
-  /** Says goodbye: `closing` ends the connection, `leaving` and `duplicate` let calls run out. */
-  | { readonly type: 'goaway'; readonly code: GoawayCode; readonly message: string }
-  /** The stream is gone. */
-  | { readonly type: 'closed'; readonly why: string }
-  | { readonly type: 'tick' }
-
-export type MuxOutput =
-  /** In this order, and together if the stream can. */
-  | { readonly type: 'write'; readonly parts: readonly Uint8Array[] }
-  /** The peer said who it is, and proved it where keys are set. */
-  | { readonly type: 'open'; readonly name: string; readonly boot: string }
-  | OutgoingCall
-  | Incoming
-  | { readonly type: 'cancelled'; readonly call: Incoming }
-  /** The peer said goodbye, or refuses us. */
-  | { readonly type: 'goaway'; readonly code: GoawayCode; readonly message: string }
-  | { readonly type: 'pause'; readonly paused: boolean }
-  /** Close the stream in good order; every write before it still goes out. */
-  | {
-      readonly type: 'close'
-      readonly code: GoawayCode
-      readonly message: string
-      readonly violation: Violation | undefined
-    }
+import { Streams } from './streams.ts'
+import { type Violation, violations } from './violation.ts'
 
 const never = Number.POSITIVE_INFINITY
 
@@ -91,6 +27,8 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   closed = false
   /** The peer said goodbye: we send it no more calls. */
   heardGoaway = false
+  /** Set to hear that a user of a stream left something to write. */
+  onWrite: (() => void) | undefined
   /** Calls of ours that timed out since anything came from the peer. */
   timeouts = 0
 
@@ -104,6 +42,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   readonly #callee: Callee
   readonly #helloBy: Millis
   readonly #backlog: Backlog
+  readonly #streams: Streams
 
   /** We said goodbye: the peer is to send no more calls. */
   #saidGoaway: GoawayCode | undefined
@@ -128,9 +67,14 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
     this.#outbox = new Outbox(config.limits, config.limits.frameBytesMax)
     this.#backlog = new Backlog(config.limits)
     const { limits } = config
-    const sides = { limits, counters, outbox: this.#outbox, backlog: this.#backlog, outputs: this.#outputs }
+    const outbox = this.#outbox
+    const outputs = this.#outputs
+    const streams = new Streams(limits, counters, outbox, outputs, () => this.onWrite?.())
+    this.#streams = streams
+    const sides = { limits, counters, outbox, backlog: this.#backlog, outputs, streams }
     this.#caller = new Caller(sides)
     this.#callee = new Callee(sides)
+    streams.serve(this.#caller, this.#callee)
     this.#connected = role === 'acceptor'
     this.#helloBy = now + config.limits.helloTimeoutMs
   }
@@ -155,6 +99,31 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
     return this.#outbox.pendingBytes
   }
 
+  /** Streams of calls that go on, both ways. */
+  get openStreams(): number {
+    return this.#streams.open
+  }
+
+  /** Bytes of streams that have arrived and were not taken. */
+  get heldBytes(): number {
+    return this.#streams.heldBytes
+  }
+
+  /** `chunks` would write something, unless all of it is `gated` and this node may not answer. */
+  get chunksReady(): boolean {
+    return !this.closed && this.#streams.lane.isReady(this.#backlog.bytes)
+  }
+
+  /** Some of those chunks may leave only while this node may answer. */
+  get chunksGated(): boolean {
+    return this.#streams.lane.isGated
+  }
+
+  /** This node may answer again. */
+  release(): void {
+    this.#streams.lane.release()
+  }
+
   poll(): MuxOutput | undefined {
     return this.#outputs.take()
   }
@@ -171,6 +140,12 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
         if (this.closed) break
         this.#callee.answer(input.call, input.body, input.failure)
         this.#closeIfIdle()
+        break
+      case 'open':
+        if (!this.closed) this.#callee.open(input.call)
+        break
+      case 'chunks':
+        this.#chunks(input.mayAnswer)
         break
       case 'flush':
         this.#flush(now)
@@ -208,6 +183,13 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
     if (bytes === 0) return
     this.#write()
     this.#queued(this.#backlog.bytes + bytes, now)
+  }
+
+  #chunks(mayAnswer: boolean): void {
+    if (this.closed) return
+    const { lane } = this.#streams
+    lane.fill(this.#outbox, this.#backlog.bytes, mayAnswer)
+    this.#closeIfIdle()
   }
 
   #write(): void {
@@ -256,6 +238,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
       if (violation !== undefined) this.#violate(violation, violations[violation])
       if (this.closed) return
     }
+    this.#streams.acknowledge()
     if (reader.broken === 'version') {
       this.#goaway('version', 'the peer speaks another version of shoal RPC')
     } else if (reader.broken !== undefined) this.#violate(reader.broken, violations[reader.broken])
@@ -277,6 +260,12 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
         return this.#callee.learn(reader)
       case frameType.goaway:
         return this.#heard()
+      case frameType.data:
+      case frameType.end:
+      case frameType.credit:
+      case frameType.stop:
+      case frameType.received:
+        return this.#streams.frame(type, reader)
       case frameType.ping:
         return this.#callee.ping(reader)
       case frameType.hello:
@@ -315,6 +304,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
     const { frameBytesMax } = this.#config.limits
     this.#reader.frameBytesMax = frameBytesMax
     this.#outbox.frameBytesMax = Math.min(frameBytesMax, peer.frameBytesMax)
+    this.#streams.opened(peer.streamWindowBytes)
     this.#outputs.push({ type: 'open', name: peer.name, boot: peer.boot })
   }
 

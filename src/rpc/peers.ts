@@ -8,10 +8,11 @@ import type { CallHandle, CallRequest, CallSink, IncomingCall } from './call.ts'
 import type { RpcConfig, RpcLimits } from './config.ts'
 import { disconnected } from './failure.ts'
 import { Link, type LinkOwner } from './link.ts'
-import { Mux, type Violation } from './mux.ts'
+import { Mux } from './mux.ts'
 import { OutgoingCall } from './outgoing.ts'
 import { Peer, type PeerOwner } from './peer.ts'
 import { newCounters, type RpcCounters } from './stats.ts'
+import type { Violation } from './violation.ts'
 
 /** Who can be called, and where. */
 export interface PeerInfo {
@@ -59,6 +60,10 @@ export interface RpcStats {
   readonly callsWaiting: number
   /** Calls of peers that run here. */
   readonly callsRunning: number
+  /** Streams of calls that go on, both ways. */
+  readonly streams: number
+  /** Bytes of streams that arrived and were not taken; each chunk counts 64 more. */
+  readonly streamBytesHeld: number
   /** Peers whose breaker is open: calls to them fail at once. */
   readonly breakersOpen: readonly string[]
   /** Timers that are set. */
@@ -101,10 +106,14 @@ export class Peers {
     let callsInFlight = 0
     let callsRunning = 0
     let callsWaiting = 0
+    let streams = 0
+    let streamBytesHeld = 0
     for (const link of this.#links) {
       if (link.open) connections += 1
       callsInFlight += link.mux.inFlight
       callsRunning += link.mux.running
+      streams += link.mux.openStreams
+      streamBytesHeld += link.mux.heldBytes
     }
     const breakersOpen: string[] = []
     for (const { name, waiting, breaker } of this.#peers.values()) {
@@ -117,6 +126,8 @@ export class Peers {
       callsInFlight,
       callsWaiting,
       callsRunning,
+      streams,
+      streamBytesHeld,
       breakersOpen,
       timers: this.#alarms.armed,
     }

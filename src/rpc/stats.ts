@@ -11,6 +11,13 @@ export interface RpcCounters {
   lateReplies: number
   /** Replies that were too long or came when the queue to the peer was full: it got an error instead. */
   repliesDropped: number
+  /** Streams in either direction of calls, ours and the peers'. */
+  streamsOpened: number
+  /** Bytes of their chunks. */
+  streamBytesIn: number
+  streamBytesOut: number
+  /** Frames of streams whose call was over here already. */
+  streamFramesLate: number
   /** How often a breaker opened. */
   breakersOpened: number
   /** Calls of ours that an open breaker failed at once. */
@@ -40,6 +47,10 @@ export function newCounters(): RpcCounters {
     callsShed: 0,
     lateReplies: 0,
     repliesDropped: 0,
+    streamsOpened: 0,
+    streamBytesIn: 0,
+    streamBytesOut: 0,
+    streamFramesLate: 0,
     breakersOpened: 0,
     callsBroken: 0,
     bytesIn: 0,

@@ -25,8 +25,8 @@ export class DeadlineWheel {
   }
 
   add(call: OutgoingCall): void {
-    // `Infinity` would be no slot at all.
-    const deadline = Math.min(call.request.deadline, Number.MAX_SAFE_INTEGER)
+    const { deadline } = call.request
+    if (deadline === Infinity) return
     const tick = Math.max(0, Math.ceil(deadline / tickMs))
     if (tick < this.#nextTick) this.#nextTick = tick
     const slot = tick % slots

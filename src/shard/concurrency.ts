@@ -33,12 +33,12 @@ const latencyMsMin: Millis = 1
 /** A method that takes so long on a quiet node waits; it does no work that a limit could speed up. */
 const patientMs: Millis = 1_000
 /** A node that runs so few calls is quiet. */
-const quiet = 4
+const quiet = 8
 /** A share of calls given up by their callers that means trouble. */
 const abandonedShare = 0.05
 /** How much of the difference a base takes up, per window. */
 const baseFalls = 0.2
-const baseRises = 0.05
+const baseRises = 0.002
 
 /** What is known of one method's handlers. Latencies are natural logarithms of milliseconds. */
 export class MethodLatency {
@@ -77,7 +77,8 @@ export class MethodLatency {
     if (this.samples === 0) return
     const mean = this.sum / this.samples
     // What a quiet node does is the base, up or down; anything else only shows that it is lower, or slowly changes.
-    if (this.#quiet >= this.samples / 2) this.#approach(this.#sumQuiet / this.#quiet, 2 * baseFalls)
+    if (this.#quiet >= this.samples / 2 || (this.base === undefined && this.#quiet > 0))
+      this.#approach(this.#sumQuiet / this.#quiet, 2 * baseFalls)
     else if (this.base === undefined || mean < this.base) this.#approach(mean, baseFalls)
     else if (rises) this.#approach(mean, baseRises)
     this.sum = 0

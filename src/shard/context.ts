@@ -1,18 +1,23 @@
 /** A call that runs on this node, as its handler sees it, and as the calls that the handler makes for it see it. */
 import type { Clock, Millis } from '../env.ts'
 import { ShoalError } from '../errors.ts'
-import type { CallRequest } from '../rpc/call.ts'
+import type { CallFailure, CallRequest } from '../rpc/call.ts'
+import type { ChunkReader } from '../rpc/stream.ts'
 import { type Dependent, runInScope, type Scope } from '../scope.ts'
+import type { Body } from '../wire/body.ts'
 import type { TraceContext } from '../wire/trace.ts'
+import { Chunks, type ChunksOwner } from './chunks.ts'
 import type { Deadlines, Expiring } from './deadlines.ts'
 
 /** What has been started and can be given up. */
 export interface Cancellable {
   cancel(): void
+  /** False while it has certainly reached no handler. */
+  readonly sent?: boolean
 }
 
 /** What a handler knows about the call it answers. */
-export interface CallContext {
+export interface CallContext<Chunk = unknown> {
   readonly method: string
   /** The key the call was routed by; `undefined` for a call to a named node. */
   readonly key: string | undefined
@@ -32,6 +37,12 @@ export interface CallContext {
    * 10 ms late). The reason is an `ERR_SHOAL_TIMEOUT`. Made at first use; never aborts after the handler has answered.
    */
   readonly signal: AbortSignal
+  /**
+   * What the caller sends as `input`, to be read once; without one it ends at once. Leaving the loop early closes the
+   * caller's source, and the call goes on. When nobody waits for the reply any more it throws what `signal` has as its
+   * reason.
+   */
+  readonly input: AsyncIterable<Chunk>
 }
 
 /** What the running calls of a node share. */
@@ -39,9 +50,11 @@ export interface RunningPorts {
   readonly clock: Clock
   /** Watches those whose handler asked for `signal`. */
   readonly deadlines: Deadlines
+  /** Reads a chunk. */
+  decode(body: Body): unknown
 }
 
-export class Running implements CallContext, Cancellable, Scope, Expiring {
+export class Running implements CallContext, Cancellable, Scope, Expiring, ChunksOwner {
   readonly #request: CallRequest
   readonly #ports: RunningPorts
   readonly caller: string
@@ -51,15 +64,27 @@ export class Running implements CallContext, Cancellable, Scope, Expiring {
   #dependents: Set<Dependent> | undefined
   #watched = false
   #finished = false
+  readonly #inputStream: ChunkReader | undefined
+  #input: Chunks | undefined
+  /** The stream of its reply, once there is one. */
+  output: Cancellable | undefined
+  /** Runs what the stream of the reply does where the handler ran. */
+  enter: (<Result>(fn: () => Result) => Result) | undefined
   /** Read from the frame when somebody asks, and then kept: what is inherited is known by its identity. */
   #trace: TraceContext | undefined
   #tracestate: string | undefined
 
-  constructor(request: CallRequest, caller: string, ports: RunningPorts) {
+  constructor(
+    request: CallRequest,
+    caller: string,
+    ports: RunningPorts,
+    inputStream: ChunkReader | undefined,
+  ) {
     this.#request = request
     this.#ports = ports
     this.caller = caller
     this.#tracestate = request.tracestate
+    this.#inputStream = inputStream
   }
 
   /** Its caller gave up. */
@@ -112,6 +137,30 @@ export class Running implements CallContext, Cancellable, Scope, Expiring {
     return this.#controller.signal
   }
 
+  get input(): AsyncIterable<unknown> {
+    if (this.#input === undefined) {
+      this.#input = new Chunks(this)
+      if (this.#abandoned !== undefined) this.#input.fail(this.#abandoned)
+      else if (this.#inputStream === undefined) this.#input.finish(undefined)
+      else this.#input.attach(this.#inputStream)
+    }
+    return this.#input
+  }
+
+  decode(chunk: Body): unknown {
+    return this.#ports.decode(chunk)
+  }
+
+  reason(_failure: CallFailure): unknown {
+    return this.#abandoned ?? this.#noLonger()
+  }
+
+  stopped(): void {}
+
+  ended(): void {}
+
+  waits(): void {}
+
   /** What happens next belongs to this span. */
   enterSpan({ trace, tracestate }: Pick<Scope, 'trace' | 'tracestate'>): void {
     this.#trace = trace
@@ -132,11 +181,7 @@ export class Running implements CallContext, Cancellable, Scope, Expiring {
   cancel(): void {
     if (this.#abandoned !== undefined) return
     // The handler has started: whoever hears this must not take it for a call that never ran.
-    const reason = new ShoalError(
-      'ERR_SHOAL_TIMEOUT',
-      `the caller of ${this.method} no longer waits for the reply`,
-      { mayHaveRun: true },
-    )
+    const reason = this.#noLonger()
     this.#abandoned = reason
     this.#unwatch()
     // Listeners of the signal belong to this call, whoever's timer or connection brought the news.
@@ -144,6 +189,8 @@ export class Running implements CallContext, Cancellable, Scope, Expiring {
     const dependents = this.#dependents
     this.#dependents = undefined
     for (const call of dependents ?? []) call.abandon(reason)
+    this.#input?.fail(reason)
+    this.output?.cancel()
   }
 
   expire(): void {
@@ -155,6 +202,11 @@ export class Running implements CallContext, Cancellable, Scope, Expiring {
   finish(): void {
     this.#finished = true
     this.#unwatch()
+  }
+
+  #noLonger(): ShoalError {
+    const message = `the caller of ${this.method} no longer waits for the reply`
+    return new ShoalError('ERR_SHOAL_TIMEOUT', message, { mayHaveRun: true })
   }
 
   #unwatch(): void {

@@ -9,20 +9,21 @@ export interface Expiring {
   expire(): void
 }
 
-const tickMs: Millis = 10
-
 export class Deadlines {
   readonly #clock: Clock
+  readonly #tickMs: Millis
   readonly #buckets = new Map<number, Set<Expiring>>()
   #timer: Timer | undefined
   #timerTick = Infinity
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, tickMs: Millis = 10) {
     this.#clock = clock
+    this.#tickMs = tickMs
   }
 
   add(call: Expiring): void {
-    const tick = tickOf(call)
+    if (call.deadline === Infinity) return
+    const tick = this.#tickOf(call)
     const bucket = this.#buckets.get(tick)
     if (bucket === undefined) this.#buckets.set(tick, new Set([call]))
     else bucket.add(call)
@@ -30,7 +31,7 @@ export class Deadlines {
   }
 
   remove(call: Expiring): void {
-    const tick = tickOf(call)
+    const tick = this.#tickOf(call)
     const bucket = this.#buckets.get(tick)
     if (bucket?.delete(call) && bucket.size === 0) this.#buckets.delete(tick)
     if (this.#buckets.size === 0) this.#disarm()
@@ -39,7 +40,7 @@ export class Deadlines {
   #arm(tick: number): void {
     this.#timer?.cancel()
     this.#timerTick = tick
-    const delayMs = Math.max(0, tick * tickMs - this.#clock.now())
+    const delayMs = Math.max(0, tick * this.#tickMs - this.#clock.now())
     this.#timer = this.#clock.setTimer(delayMs, () => this.#expire())
   }
 
@@ -51,7 +52,7 @@ export class Deadlines {
 
   #expire(): void {
     this.#disarm()
-    const now = Math.floor(this.#clock.now() / tickMs)
+    const now = Math.floor(this.#clock.now() / this.#tickMs)
     for (const [tick, bucket] of [...this.#buckets]) {
       if (tick > now) continue
       this.#buckets.delete(tick)
@@ -61,8 +62,8 @@ export class Deadlines {
     for (const tick of this.#buckets.keys()) next = Math.min(next, tick)
     if (next < this.#timerTick) this.#arm(next)
   }
-}
 
-function tickOf(call: Expiring): number {
-  return Math.ceil(call.deadline / tickMs)
+  #tickOf(call: Expiring): number {
+    return Math.ceil(call.deadline / this.#tickMs)
+  }
 }

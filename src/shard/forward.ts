@@ -4,10 +4,12 @@
  */
 import { type ForwardMessage, forwardEnded, forwardStarted } from '../diagnostics.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
 import type { TraceContext } from '../wire/trace.ts'
 import { CarriedCall } from './carried.ts'
 import { failure } from './methods.ts'
+import { Relay } from './relay.ts'
 import type { RouterPorts } from './router.ts'
 
 /** The same call one hop further, its outcome handed back as it is. */
@@ -16,6 +18,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   readonly partition: number
   readonly digest: number
   readonly #incoming: IncomingCall
+  #cancel: (() => void) | undefined
   /** Whom it tells of itself, if anybody listens. */
   #message: ForwardMessage | undefined
 
@@ -38,6 +41,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   start(ports: Pick<RouterPorts, 'self' | 'send'>, owner: string): void {
     this.#message = forwardStarted(ports.self, this.#incoming.peer, owner, this)
     const handle = ports.send(owner, this, this)
+    this.#cancel = () => handle.cancel()
     this.#incoming.onCancel = () => {
       handle.cancel()
       // Nobody hears this; it frees the place that the call has among those that run here.
@@ -48,6 +52,25 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   replied(body: Body): void {
     if (this.#message !== undefined) forwardEnded(this.#message)
     this.#incoming.reply(body)
+  }
+
+  /** The stream is read no faster than the owner takes it. */
+  writable(writer: ChunkWriter): void {
+    const { inputStream } = this.#incoming
+    // Should the caller be gone, `onCancel` ends the call.
+    if (inputStream !== undefined) new Relay(inputStream, writer, (error) => this.#giveUp(error))
+  }
+
+  streams(body: Body, reader: ChunkReader): void {
+    const writer = this.#incoming.open(body)
+    if (writer === undefined) this.#cancel?.()
+    else new Relay(reader, writer, (error) => this.#giveUp(error))
+  }
+
+  /** One of the streams cannot go on, and so both ends of the call must know. */
+  #giveUp(error: CallFailure): void {
+    this.#cancel?.()
+    this.failed(error)
   }
 
   failed(error: CallFailure): void {

@@ -74,12 +74,12 @@ export class HeldCalls {
     this.#deadlines.remove(call)
   }
 
-  /** Takes all that wait; nobody watches their deadlines any more. */
-  takeAll(): IncomingCall[] {
+  /** Takes all that wait, to fail or to run; nobody watches their deadlines any more. */
+  takeAll(failure?: CallFailure): IncomingCall[] {
     const calls = [...this.#calls]
     for (const call of calls) {
       this.remove(call)
-      call.ended()
+      call.ended(failure)
     }
     return calls.map(({ incoming }) => incoming)
   }

@@ -6,19 +6,26 @@
 import { handlersAreWatched, watchHandler } from '../diagnostics.ts'
 import type { Clock } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
-import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
-import { runInScope } from '../scope.ts'
+import type { CallFailure, CallRequest } from '../rpc/call.ts'
+import { rememberScope, runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
 import type { Admission } from './admission.ts'
+import type { AnswerSink } from './answer.ts'
 import { type CallContext, type Cancellable, Running, type RunningPorts } from './context.ts'
 import { Deadlines } from './deadlines.ts'
+import { StreamedReply } from './output.ts'
 import { checkRate, RateLimit, type RateOptions } from './rate.ts'
+import { isAsyncIterable } from './source.ts'
 
 /**
  * Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. A
- * `Uint8Array` that is returned must not change afterwards: it is sent from where it lies.
+ * `Uint8Array` that is returned must not change afterwards: it is sent from where it lies. An `AsyncIterable` that is
+ * returned (an async generator, a Node stream) is the stream of the reply; it is closed when its reader stops.
  */
-export type Handler<Body, Reply> = (body: Body, context: CallContext) => Reply | Promise<Reply>
+export type Handler<Body, Reply, Input = unknown> = (
+  body: Body,
+  context: CallContext<Input>,
+) => Reply | Promise<Reply>
 
 export interface MethodOptions {
   /** Running it twice does what running it once does: such calls are repeated by themselves. Default false. */
@@ -36,15 +43,17 @@ export interface MethodOptions {
 }
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
-export interface Method<Body, Reply> {
+export interface Method<Body, Reply, Input = unknown> {
   readonly name: string
   readonly idempotent: boolean
   /** Carries the types; never set. */
-  readonly types?: { readonly body: Body; readonly reply: Reply }
+  readonly types?: { readonly body: Body; readonly reply: Reply; readonly input: Input }
 }
 
 export interface BodyCodec {
   encode(value: unknown): Body
+  /** A chunk of a stream; never without bytes of a value. */
+  encodeChunk(value: unknown): Body
   decode(body: Body): unknown
   /** The same body in memory of its own. */
   copy(body: Body): Body
@@ -75,7 +84,7 @@ export class Methods {
   constructor(self: string, codec: BodyCodec, clock: Clock, admission?: Admission) {
     this.#self = self
     this.#codec = codec
-    this.#ports = { clock, deadlines: new Deadlines(clock) }
+    this.#ports = { clock, deadlines: new Deadlines(clock), decode: codec.decode }
     this.#admission = admission
   }
 
@@ -131,8 +140,8 @@ export class Methods {
   }
 
   /** Runs the handler and settles `sink` once with its outcome. */
-  run(request: CallRequest, caller: string, sink: CallSink): Cancellable {
-    const running = new Running(request, caller, this.#ports)
+  run(request: CallRequest, caller: string, sink: AnswerSink): Cancellable {
+    const running = new Running(request, caller, this.#ports, sink.inputStream)
     const entry = this.#entries.get(request.method)
     if (entry === undefined) {
       sink.failed(
@@ -162,7 +171,7 @@ export class Methods {
     try {
       reply = handlersAreWatched()
         ? this.#runWatched(entry, body, request, running)
-        : runInScope(running, entry.handler, body, running)
+        : runInScope(running, answer, entry.handler, body, running)
       // A thenable of another kind may call back twice, or at once: a promise around it does not.
       if (isThenable(reply)) reply = Promise.resolve(reply)
     } catch (error) {
@@ -191,12 +200,20 @@ export class Methods {
   #runWatched(entry: Entry, body: unknown, request: CallRequest, running: Running): unknown {
     return watchHandler(this.#self, running.caller, request, (span) => {
       running.enterSpan(span)
-      const reply = runInScope(running, entry.handler, body, running)
+      const reply = runInScope(running, answer, entry.handler, body, running)
       return isThenable(reply) ? Promise.resolve(reply) : reply
     })
   }
 
-  #finish(request: CallRequest, running: Running, sink: CallSink, value: unknown): void {
+  #finish(request: CallRequest, running: Running, sink: AnswerSink, value: unknown): void {
+    if (isAsyncIterable(value)) {
+      const reply = new StreamedReply(request.method, running, this.#codec, sink, value, () => {
+        this.#done(running)
+      })
+      running.output = reply
+      reply.start()
+      return
+    }
     let body: Body
     try {
       body = this.#codec.encode(value)
@@ -209,7 +226,7 @@ export class Methods {
     sink.replied(body)
   }
 
-  #threw(request: CallRequest, running: Running, sink: CallSink, error: unknown): void {
+  #threw(request: CallRequest, running: Running, sink: AnswerSink, error: unknown): void {
     this.#done(running)
     // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
     sink.failed(
@@ -227,6 +244,13 @@ export class Methods {
     this.#idle = []
     for (const fn of idle) fn()
   }
+}
+
+/** Runs a handler, and remembers where it ran if it goes on after it has returned. */
+function answer(handler: Handler<unknown, unknown>, body: unknown, running: Running): unknown {
+  const reply = handler(body, running)
+  if (isAsyncIterable(reply)) running.enter = rememberScope()
+  return reply
 }
 
 /** The longest method name, in characters and, as it travels, in UTF-8 bytes (`methodBytesMax` of frame.ts). */
@@ -247,7 +271,7 @@ export function failure(code: CallFailure['code'], message: string, mayHaveRun: 
 }
 
 /** Anything can be thrown; some of it cannot even be turned into text. */
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   try {
     return String(error instanceof Error ? error.message : error)
   } catch {

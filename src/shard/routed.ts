@@ -4,27 +4,34 @@
  */
 import type { Millis, Timer } from '../env.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
+import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
+import type { AnswerSink } from './answer.ts'
 import { CarriedCall } from './carried.ts'
 import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
 import { failure } from './methods.ts'
 import { pauseMs, refusalsMax, repeatOf } from './policy.ts'
-import { QueuedOwn } from './queued.ts'
-import type { Route, Router } from './router.ts'
+import { givenUp, QueuedOwn } from './queued.ts'
+import type { Route, Router, RouteSink } from './router.ts'
 
 /** How many hints of other nodes are followed without a pause. */
 const hintsMax = 2
+/** A call without a deadline looks around now and then. */
+const pauseMsMax: Millis = 3_600_000
 
-export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Cancellable, Expiring {
+export class RoutedCall
+  extends CarriedCall
+  implements CallRequest, CallSink, AnswerSink, Cancellable, Expiring
+{
   readonly hops = 0
   partition: number
   digest = 0
   readonly #router: Router
   readonly #route: Route
-  readonly #sink: CallSink
+  readonly #sink: RouteSink
   #target = ''
-  /** Sent, held back or run here. */
+  /** How often it was sent, or admitted here. */
   attempts = 0
   #hint: string | undefined
   #hints = 0
@@ -42,8 +49,10 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
   /** What came of it here, while this node may not tell. */
   #kept: Body | CallFailure | undefined
   #settled = false
+  /** The call was answered by a stream, which goes on. */
+  #streams = false
 
-  constructor(router: Router, route: Route, sink: CallSink) {
+  constructor(router: Router, route: Route, sink: RouteSink) {
     super(route)
     this.#router = router
     this.#route = route
@@ -82,16 +91,18 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     }
     if (this.#target === '') this.#router.budgets.of(owner).earn()
     this.#target = owner
-    this.attempts++
     if (owner === ports.self) {
-      if (this.key === undefined || ports.mayRun()) this.#admit(admitted)
-      else {
+      if (this.key === undefined || ports.mayRun()) {
+        if (!admitted) this.attempts++
+        this.#admit(admitted)
+      } else {
         this.#router.counters.gated++
         this.#wait(unsure(owner), Infinity)
       }
     } else if (this.key !== undefined && ports.stuck().has(owner)) {
       this.#holdBack(owner)
     } else {
+      this.attempts++
       this.#handle = ports.send(owner, this, this)
     }
   }
@@ -108,6 +119,16 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     this.attempt()
   }
 
+  /** Whether it went to another node last. */
+  get isRemote(): boolean {
+    return this.#target !== '' && this.#target !== this.#router.ports.self
+  }
+
+  /** The node whose answer it waits for; `undefined` while it waits for an owner, runs here, or is settled. */
+  get awaited(): string | undefined {
+    return this.#settled || this.#timer !== undefined || !this.isRemote ? undefined : this.#target
+  }
+
   replied(body: Body): void {
     if (this.#settled || this.#isKept(body)) return
     this.#settled = true
@@ -115,8 +136,45 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     this.#sink.replied(body)
   }
 
+  get inputStream(): ChunkReader | undefined {
+    return this.input ? this.#sink.inputHere?.() : undefined
+  }
+
+  writable(writer: ChunkWriter): void {
+    if (!this.#settled) this.#sink.writable?.(writer)
+  }
+
+  streams(body: Body, reader: ChunkReader): void {
+    if (this.#settled) return
+    const sink = this.#sink
+    this.#settled = true
+    if (sink.streams !== undefined) {
+      this.#streams = true
+      sink.streams(body, reader)
+      return
+    }
+    reader.stop()
+    this.#handle?.cancel()
+    sink.failed(notRead(this.method))
+  }
+
+  /** A handler in this process answers with a stream. */
+  open(body: Body): ChunkWriter | undefined {
+    if (this.#settled) return undefined
+    const sink = this.#sink
+    this.#settled = true
+    this.#leaveHere()
+    if (sink.openHere === undefined) {
+      sink.failed(notRead(this.method))
+      return undefined
+    }
+    this.#streams = true
+    return sink.openHere(body, () => this.#mayPass())
+  }
+
   /** This node may tell what came of its calls. */
   release(): void {
+    if (this.#streams) this.#sink.passHere?.()
     const kept = this.#kept
     this.#kept = undefined
     if (kept === undefined) return
@@ -138,6 +196,7 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
 
   /** One attempt failed. `final`: no other will be made. */
   failed(error: CallFailure, final = false): void {
+    if (this.#streams) this.#sink.failHere?.(error)
     if (this.#settled || (!final && error.mayHaveRun && this.#isKept(error))) return
     this.#leaveHere()
     this.#mayHaveRun ||= error.mayHaveRun
@@ -149,9 +208,21 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     this.#wait(error)
   }
 
-  cancel(): void {
+  /** Its caller waits no longer: it fails with what it waits for, or else with this. */
+  giveUp(error: CallFailure): void {
     if (this.#settled) return
+    const isParked = this.#timer !== undefined
+    const mayHaveRun = this.#queued === undefined && this.#handle?.sent !== false
+    this.#stopWaiting()
+    this.#handle?.cancel()
+    this.failed(isParked && this.#last !== undefined ? this.#last : { ...error, mayHaveRun }, true)
+  }
+
+  cancel(): void {
+    if (this.#settled && !this.#streams) return
     this.#settled = true
+    if (this.#streams) this.#router.unkeep(this)
+    this.#streams = false
     this.#stopWaiting()
     this.#leaveHere()
     this.#handle?.cancel()
@@ -202,13 +273,21 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     return true
   }
 
+  /** Whether a stream of what ran here may be told; if not, `release` says when. */
+  #mayPass(): boolean {
+    const router = this.#router
+    if (this.key === undefined || router.ports.mayRun()) return true
+    if (!router.keep(this)) this.#sink.failHere?.(untold(router))
+    return false
+  }
+
   #leaveHere(): void {
     if (this.#kept !== undefined) {
       this.#kept = undefined
       this.#router.unkeep(this)
     }
     if (this.#queued !== undefined) {
-      this.#router.admission.leave(this.#queued)
+      if (this.#router.admission.leave(this.#queued)) this.#queued.left(givenUp)
       this.#queued = undefined
     }
     if (!this.#runsHere) return
@@ -218,7 +297,7 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
 
   #mayRepeat(error: CallFailure): boolean {
     const router = this.#router
-    if (router.closed || this.#route.to !== undefined) return false
+    if (router.closed || this.#route.to !== undefined || this.#sink.begun) return false
     const repeat = repeatOf(error, this.idempotent)
     if (repeat === 'never' || repeat === 'free') return repeat === 'free'
     if (repeat === 'refused') {
@@ -261,7 +340,7 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
     }
     this.#last = error
     const pause = forMs ?? pauseMs(error, this.#pauses++, remaining, random)
-    this.#timer = clock.setTimer(Math.min(pause, remaining), () => this.#retry())
+    this.#timer = clock.setTimer(Math.min(pause, remaining, pauseMsMax), () => this.#retry())
   }
 
   #retry(): void {
@@ -288,6 +367,12 @@ export class RoutedCall extends CarriedCall implements CallRequest, CallSink, Ca
       this.#mayHaveRun === error.mayHaveRun ? error : { ...error, mayHaveRun: this.#mayHaveRun },
     )
   }
+}
+
+/** The reply is a stream, and the caller asked for none. */
+function notRead(method: string): CallFailure {
+  const message = `${method} streams its reply: call it with stream() instead of request()`
+  return failure('ERR_SHOAL_REMOTE', message, true)
 }
 
 /** What a call says that ran, and whose outcome must not be told and finds no room to wait. */

@@ -3,17 +3,20 @@
  * it, pass it on once, or answer NOT_OWNER with the owner it believes in. So a call takes two hops at most and
  * never circles. policy.ts says which failure is repeated, and how.
  */
-import type { Clock, Millis, Random } from '../env.ts'
+import type { Clock, Random } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
 import type { CallContents, CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
+import type { Body } from '../wire/body.ts'
 import type { Admission } from './admission.ts'
+import { Answer, type AnswerSink } from './answer.ts'
 import { RetryBudgets } from './budget.ts'
 import type { Cancellable } from './context.ts'
 import { Deadlines } from './deadlines.ts'
 import { ForwardedCall } from './forward.ts'
 import { HeldCalls } from './held.ts'
 import { failure } from './methods.ts'
-import { QueuedIncoming } from './queued.ts'
+import { givenUp, QueuedIncoming } from './queued.ts'
 import { RoutedCall, unsure } from './routed.ts'
 
 export interface RouterLimits {
@@ -44,6 +47,10 @@ export interface RouterCounters {
   retried: number
   /** This node's calls that failed because the retry budget of their peer was spent. */
   outOfBudget: number
+  /** Second attempts of hedged calls. */
+  hedged: number
+  /** Of those, which replied first. */
+  hedgesWon: number
   /** How often a keyed call had to wait, or wait on, because this process had paused. */
   gated: number
   /** This node's calls that were not sent because their owner's event loop is stuck. */
@@ -65,7 +72,7 @@ export interface RouterPorts {
   /** Why a call may not run here now, its rate being what it is; asked once, just before it would. */
   refuses(method: string, caller: string): CallFailure | undefined
   /** Runs the handler in this process. */
-  run(request: CallRequest, caller: string, sink: CallSink): Cancellable
+  run(request: CallRequest, caller: string, sink: AnswerSink): Cancellable
 }
 
 /** What a caller asks for: a key to be routed by, or the name of a node. */
@@ -73,6 +80,20 @@ export interface Route extends CallContents {
   readonly to: string | undefined
   /** Wait for an owner whose event loop is stuck, rather than fail. */
   readonly waits: boolean
+}
+
+/** Hears of a call of this node. What concerns streams is there only if the call may have them. */
+export interface RouteSink extends CallSink {
+  /** Something of its input is gone: the call cannot be made once more. */
+  readonly begun?: boolean
+  /** The call runs in this process: its input, for the handler. */
+  inputHere?(): ChunkReader
+  /** The call runs in this process, and its reply has a stream. `mayPass` is asked before each chunk of it is told. */
+  openHere?(body: Body, mayPass: () => boolean): ChunkWriter
+  /** What `mayPass` kept back may be told. */
+  passHere?(): void
+  /** Such a stream has failed. */
+  failHere?(failure: CallFailure): void
 }
 
 /** How often a call may be passed on by nodes that do not own its key. */
@@ -100,6 +121,8 @@ export class Router {
     notOwner: 0,
     retried: 0,
     outOfBudget: 0,
+    hedged: 0,
+    hedgesWon: 0,
     gated: 0,
     heldBack: 0,
   }
@@ -124,7 +147,7 @@ export class Router {
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
-  route(route: Route, sink: CallSink): RoutedCall {
+  route(route: Route, sink: RouteSink): RoutedCall {
     this.counters.routed++
     const call = new RoutedCall(this, route, sink)
     call.attempt()
@@ -141,9 +164,6 @@ export class Router {
   resume(incoming: IncomingCall): void {
     this.#route(incoming, true)
   }
-
-  /** A call that had to wait runs, unless this node may not run it any more. The place for whoever watches waits. */
-  dequeued(_call: CallRequest, _waitedMs: Millis): void {}
 
   #route(incoming: IncomingCall, admitted: boolean): void {
     if (incoming.key === undefined) {
@@ -190,7 +210,7 @@ export class Router {
     const error = failure('ERR_SHOAL_DISCONNECTED', message, false)
     this.admission.close(error)
     for (const call of [...this.#waiting]) call.failed(error, true)
-    for (const incoming of this.#held.takeAll()) incoming.fail(error)
+    for (const incoming of this.#held.takeAll(error)) incoming.fail(error)
     for (const call of [...this.#answers]) call.failed({ ...error, mayHaveRun: true }, true)
   }
 
@@ -232,7 +252,7 @@ export class Router {
   #admit(incoming: IncomingCall, admitted: boolean): void {
     // Its cancel came in the same chunk.
     if (incoming.cancelled) {
-      incoming.fail(failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', false))
+      incoming.fail(givenUp)
       return
     }
     const refusal = admitted ? undefined : this.ports.refuses(incoming.method, incoming.peer)
@@ -244,10 +264,7 @@ export class Router {
   #run(incoming: IncomingCall): void {
     this.counters.ranHere++
     incoming.ranHere = incoming.key !== undefined
-    const handle = this.ports.run(incoming, incoming.peer, {
-      replied: (body) => incoming.reply(body),
-      failed: (error) => incoming.fail(error),
-    })
+    const handle = this.ports.run(incoming, incoming.peer, new Answer(incoming))
     incoming.onCancel = () => handle.cancel()
   }
 }

@@ -82,6 +82,7 @@ class Dial {
   #connected(target: Host): void {
     const stream = this.#stream
     const loop = this.#loop
+    stream.connection = ++this.#world.connections
     const pipe = new Pipe(this.#world, this.#host, target, this.#place.port, stream, (item) => {
       const listener = item === 'open' ? target.listeners.find(this.#scope, this.#place.port) : undefined
       if (listener !== undefined) listener.connected(stream, this.#from)

@@ -23,4 +23,5 @@ export {
   type SimulationOptions,
 } from './simulation.ts'
 export type { TearHandle, TearOptions } from './tears.ts'
+export type { Wire, WireListener } from './wire.ts'
 export type { WorldCounters } from './world.ts'

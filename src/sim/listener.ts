@@ -55,6 +55,7 @@ export class SimListener implements Listener {
   connected(dialler: SimStream, from: Address): void {
     const stream = new SimStream(this.#world, this.#host, this.loop, from)
     const { host } = dialler
+    stream.connection = dialler.connection
     const pipe = new Pipe(this.#world, this.#host, host, this.#port, stream, (item) => dialler.receive(item))
     stream.established(pipe)
     stream.peer = dialler

@@ -10,6 +10,7 @@ import { SimEvent } from './scheduler.ts'
 import type { SimStream } from './stream.ts'
 import type { Direction, Tear } from './tears.ts'
 import { toTicks } from './time.ts'
+import type { Wire } from './wire.ts'
 import { loopbackMs, type World } from './world.ts'
 
 /** What both kernels together hold of one direction before the writer has to wait. */
@@ -26,12 +27,13 @@ const mergeChance = 1 / 8
 /** What travels: bytes, the opening of the connection, the end of what the writer says. */
 export type Item = Uint8Array | 'open' | 'fin'
 
-export class Pipe implements Direction {
+export class Pipe implements Direction, Wire {
   readonly world: World
   readonly from: Host
   readonly to: Host
   /** Where the connection was made to, on either machine. */
   readonly port: number
+  readonly connection: number
   readonly #writer: SimStream
   readonly #arrive: (item: Item) => void
   /** `undefined` within one machine. */
@@ -62,6 +64,7 @@ export class Pipe implements Direction {
     arrive: (item: Item) => void,
   ) {
     this.port = port
+    this.connection = writer.connection
     this.world = world
     this.from = from
     this.to = to
@@ -83,6 +86,7 @@ export class Pipe implements Direction {
 
   send(item: Item): void {
     if (this.#isHeard) return
+    if (typeof item !== 'string') for (const listener of this.world.taps) listener(this, item)
     if (typeof item !== 'string' && !this.#isTorn) {
       const passing = this.#passing(item)
       if (passing !== undefined) {

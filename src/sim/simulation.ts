@@ -12,6 +12,7 @@ import { SeededRandom, seedFrom } from './random.ts'
 import { type Runner, releaseReality, watchReality } from './reality.ts'
 import { checkTear, Tear, type TearHandle, type TearOptions } from './tears.ts'
 import { isTime, toTicks } from './time.ts'
+import type { WireListener } from './wire.ts'
 import { World, type WorldCounters } from './world.ts'
 
 export interface SimulationOptions {
@@ -221,6 +222,22 @@ export class Simulation implements AsyncDisposable {
   onEvent(check: () => void): void {
     checkFunction('check', check)
     this.#world.turns.checks.add(check)
+  }
+
+  /**
+   * Calls `listener` with what machines send to each other over connections, before it travels. It must neither keep nor
+   * change the bytes; what it throws ends the run.
+   */
+  onWire(listener: WireListener): void {
+    checkFunction('listener', listener)
+    const { taps, turns } = this.#world
+    taps.add((wire, bytes) => {
+      try {
+        listener(wire, bytes)
+      } catch (error) {
+        turns.threw(error)
+      }
+    })
   }
 
   /** Ends all processes and the run. Nothing of the simulation is left behind. Idempotent. */

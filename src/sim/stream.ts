@@ -33,6 +33,8 @@ export class SimStream implements ByteStream {
   readonly remote: Address
   readonly host: Host
   readonly loop: Loop
+  /** Tells connections apart; both ends have the same. */
+  connection = 0
   /** The other end, once its kernel knows of the connection. */
   peer: SimStream | undefined
   /** The user was told that it is connected, or was given it by a listener. */

@@ -8,6 +8,7 @@ import { Scheduler } from './scheduler.ts'
 import { Tears } from './tears.ts'
 import { Trace } from './trace.ts'
 import { Turns } from './turns.ts'
+import type { WireListener } from './wire.ts'
 
 /** How long anything takes from a machine to itself. */
 export const loopbackMs: Millis = 1 / 32
@@ -28,6 +29,9 @@ export class World implements LoopWorld {
   readonly links: Links
   readonly turns: Turns
   readonly tears: Tears = new Tears()
+  readonly taps: Set<WireListener> = new Set()
+  /** Made so far. */
+  connections = 0
   /** For what the wire decides about streams: where their bytes are cut. */
   readonly random: SeededRandom
   readonly streamTimeoutMs: Millis

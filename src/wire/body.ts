@@ -86,6 +86,14 @@ export function encodeBody(value: unknown): Body {
   }
 }
 
+/** `undefined` in MessagePack; a chunk of a stream is never nothing. */
+const undefinedBytes = Uint8Array.of(0xd4, 0, 0)
+
+/** Encodes a chunk of a stream, as `encodeBody` does. */
+export function encodeChunk(value: unknown): Body {
+  return value === undefined ? new Body('value', undefinedBytes, 0, 3) : encodeBody(value)
+}
+
 /**
  * Decodes what `encodeBody` made, from whoever sent it. Bytes come as a `Uint8Array` that nobody else writes
  * to. Throws `BodyError` when the body is malformed or nested too deeply.
@@ -115,6 +123,14 @@ export function copyBody(body: Body): Body {
   const bytes = new Uint8Array(body.bytes)
   return new Body('bytes', bytes, 0, bytes.length)
 }
+
+/** How bodies and chunks are written and read. */
+export const bodyCodec: {
+  encode(value: unknown): Body
+  encodeChunk(value: unknown): Body
+  decode(body: Body): unknown
+  copy(body: Body): Body
+} = { encode: encodeBody, encodeChunk, decode: decodeBody, copy: copyBody }
 
 function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)

@@ -16,6 +16,7 @@ import {
   nonceBytes,
   prefaceBytes,
   proofBytes,
+  streamWindowBytesMin,
   tracestateBytesMax,
   versionAt,
 } from './frame.ts'
@@ -203,6 +204,14 @@ export class FrameReader {
     return true
   }
 
+  /** Fills `credit`. */
+  readReceived(): boolean {
+    if (this.flags !== 0) return this.#bad('flags')
+    if (this.#at + 4 !== this.frameEnd) return this.#bad('fields')
+    this.credit = u32(this.source, this.#at)
+    return true
+  }
+
   readError(): boolean {
     if ((this.flags & ~errorFlags) !== 0) return this.#bad('flags')
     if (!this.#readId()) return false
@@ -267,17 +276,19 @@ export class FrameReader {
   /** Later fields are skipped, so that hello can grow. */
   readHello(): HelloFrame | undefined {
     const at = this.#at
-    if (at + 8 + nonceBytes > this.frameEnd) return this.#nothing()
+    if (at + 12 + nonceBytes > this.frameEnd) return this.#nothing()
     const features = u32(this.source, at)
     const frameBytesMax = u32(this.source, at + 4)
-    const nonce = this.source.slice(at + 8, at + 8 + nonceBytes)
-    this.#at = at + 8 + nonceBytes
+    const streamWindowBytes = u32(this.source, at + 8)
+    const nonce = this.source.slice(at + 12, at + 12 + nonceBytes)
+    this.#at = at + 12 + nonceBytes
     const name = this.#shortText()
     const boot = this.#shortText()
     const cluster = this.#shortText()
     if (!name || boot === undefined || cluster === undefined) return this.#nothing()
-    if (frameBytesMax < helloFrameBytesMax) return this.#nothing()
-    return { name, boot, cluster, nonce, features, frameBytesMax, proves: (this.flags & flag.proves) !== 0 }
+    if (frameBytesMax < helloFrameBytesMax || streamWindowBytes < streamWindowBytesMin) return this.#nothing()
+    const proves = (this.flags & flag.proves) !== 0
+    return { name, boot, cluster, nonce, features, frameBytesMax, streamWindowBytes, proves }
   }
 
   readProof(): Uint8Array | undefined {

@@ -11,7 +11,7 @@ import type { TraceContext } from './trace.ts'
 export const prefaceBytes: Uint8Array = Uint8Array.of(0x53, 0x48, 0x4f, 0x41, 0x4c, 1, 0, 0)
 export const versionAt = 5
 
-/** 0 is never sent; 14 to 31 are kept. */
+/** 0 is never sent; 15 to 31 are kept. */
 export const frameType: {
   readonly hello: 1
   readonly proof: 2
@@ -31,6 +31,8 @@ export const frameType: {
   readonly credit: 12
   /** The reader of a stream wants no more of it; the call goes on. */
   readonly stop: 13
+  /** So many bytes of data frames have arrived, whoever reads them: more may be under way. */
+  readonly received: 14
 } = {
   hello: 1,
   proof: 2,
@@ -45,6 +47,7 @@ export const frameType: {
   end: 11,
   credit: 12,
   stop: 13,
+  received: 14,
 }
 
 /**
@@ -120,6 +123,8 @@ export interface HelloFrame {
   readonly features: number
   /** The longest frame this side accepts. */
   readonly frameBytesMax: number
+  /** Bytes this side lets each stream hold before any of them was read. */
+  readonly streamWindowBytes: number
   /** This side has a key: it will prove it and wants proof. */
   readonly proves: boolean
 }
@@ -149,7 +154,11 @@ export const methodsMax = 1_024
 export const methodBytesMax = 255
 /** UTF-8 bytes of a `tracestate`; W3C asks for at least 512. */
 export const tracestateBytesMax = 512
+/** So many milliseconds remain, or any number. */
+export const remainingMsMax = 0xffff_fffe
 export const nonceBytes = 32
 export const proofBytes = 32
 /** Before hello a peer may make us hold this much and no more. */
 export const helloFrameBytesMax = 4_096
+/** The least that a stream may be allowed to hold. */
+export const streamWindowBytesMin = 4_096

@@ -74,6 +74,7 @@ export class Outbox {
     const start = this.#open(frameType.hello, hello.proves ? flag.proves : 0, 64 + 3 * shortTextRoom)
     this.#u32(hello.features)
     this.#u32(hello.frameBytesMax)
+    this.#u32(hello.streamWindowBytes)
     this.#buffer.set(hello.nonce, this.#at)
     this.#at += hello.nonce.length
     this.#shortText(hello.name)
@@ -185,6 +186,13 @@ export class Outbox {
   credit(id: number, ofCaller: boolean, bytes: number): void {
     const start = this.#open(frameType.credit, ofCaller ? flag.ofCaller : 0, 8)
     this.#u32(id)
+    this.#u32(bytes)
+    this.#close(start)
+  }
+
+  /** So many bytes of data frames have arrived. */
+  received(bytes: number): void {
+    const start = this.#open(frameType.received, 0, 4)
     this.#u32(bytes)
     this.#close(start)
   }

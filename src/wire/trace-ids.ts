@@ -3,7 +3,7 @@
  * generator is sfc32 (Chris Doty-Humphrey, PractRand): 128 bits of state, a few additions and shifts per word. Ids of
  * traces are names, not secrets.
  */
-import { TraceContext } from './trace.ts'
+import { TraceContext, undecidedFlag } from './trace.ts'
 
 /** Rounds after which every bit of the seed has reached every bit of the state. */
 const mixingRounds = 15
@@ -24,7 +24,7 @@ export class TraceIds {
     for (let i = 0; i < mixingRounds; i++) this.#word()
   }
 
-  /** A trace of its own that nobody records: flags 0. */
+  /** A trace of its own, which is not recorded unless a tracer begins to. */
   next(): TraceContext {
     // The lowest bit keeps both ids from being zero, which W3C reserves.
     return new TraceContext(
@@ -34,7 +34,7 @@ export class TraceIds {
       this.#word() | 1,
       this.#word(),
       this.#word() | 1,
-      0,
+      undecidedFlag,
     )
   }
 

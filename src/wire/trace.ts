@@ -9,6 +9,11 @@ import { tracestateBytesMax } from './frame.ts'
 export const traceBytes = 25
 
 const sampledFlag = 1
+/**
+ * Ours, and never in a header: shoal made the trace up for a call that came with none, and nobody has decided whether to
+ * record it. Without it, nodes that record would take such a call for one whose caller decided against.
+ */
+export const undecidedFlag = 0x80
 const form = /^([\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(-.*)?$/
 
 /** The identity of a trace and of one span in it. Immutable. */
@@ -48,9 +53,15 @@ export class TraceContext {
     return (this.flags & sampledFlag) !== 0
   }
 
+  /** No tracer knows of this trace yet: whoever records begins one of its own. */
+  get undecided(): boolean {
+    return (this.flags & undecidedFlag) !== 0
+  }
+
   /** The `traceparent` header. */
   toString(): string {
-    return `00-${this.traceId}-${this.spanId}-${this.flags.toString(16).padStart(2, '0')}`
+    const flags = this.flags & ~undecidedFlag
+    return `00-${this.traceId}-${this.spanId}-${flags.toString(16).padStart(2, '0')}`
   }
 }
 
@@ -67,7 +78,7 @@ export function parseTrace(text: string): TraceContext | undefined {
     word(trace, 3),
     word(span, 0),
     word(span, 1),
-    Number.parseInt(flags, 16),
+    Number.parseInt(flags, 16) & ~undecidedFlag,
   )
   return isValid(context) ? context : undefined
 }

@@ -30,6 +30,7 @@ function hello(box: Outbox): void {
     nonce: new Uint8Array(32),
     features: 0,
     frameBytesMax: rpcLimits.frameBytesMax,
+    streamWindowBytes: rpcLimits.streamWindowBytes,
     proves: false,
   })
 }

@@ -43,6 +43,7 @@ function stage() {
       nonce: new Uint8Array(32),
       features: 0,
       frameBytesMax: rpcLimits.frameBytesMax,
+      streamWindowBytes: rpcLimits.streamWindowBytes,
       proves: false,
     })
   }

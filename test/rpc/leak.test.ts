@@ -43,7 +43,15 @@ test('after 10,000 calls, cancels, timeouts and torn connections nothing is left
   assert.ok(calls.some(({ request }) => request.code === 'DISCONNECTED'))
   for (const node of nodes) {
     const { connections, breakersOpen: _, ...rest } = node.peers.stats
-    assert.deepEqual(rest, { halfOpen: 0, callsInFlight: 0, callsWaiting: 0, callsRunning: 0, timers: 0 })
+    assert.deepEqual(rest, {
+      halfOpen: 0,
+      callsInFlight: 0,
+      callsWaiting: 0,
+      callsRunning: 0,
+      streams: 0,
+      streamBytesHeld: 0,
+      timers: 0,
+    })
     assert.ok(connections <= 2)
     assert.equal(Object.keys(node.peers.counters.violations).length, 0)
     node.peers.close()

@@ -155,7 +155,7 @@ test('what breaks with a life of a peer that membership has not told of yet is n
 })
 
 test('dials that fail are spaced by a growing, jittered wait, and a waiting call fails with the next of them', () => {
-  const { world, ann, bob } = pair({ limits: { backoffMinMs: 100, backoffMaxMs: 400 } })
+  const { world, ann, bob } = pair({ limits: { backoffMinMs: 100, backoffMaxMs: 400, breakerFailures: 100 } })
   world.shut(bob.address)
   const dialled: number[] = []
   for (let i = 0; i < 8; i++) {
@@ -335,7 +335,7 @@ test('calls in flight are bounded on both sides', () => {
 })
 
 test('a peer that reads nothing fills no more than queuedBytesMax here', () => {
-  const { world, ann, bob } = pair({ limits: { queuedBytesMax: 100_000 } })
+  const { world, ann, bob } = pair({ limits: { queuedBytesMax: 100_000, breakerFailures: 1_000 } })
   call(world, ann, 'bob')
   world.run()
   for (const stream of bob.streams) stream.stalled = true

@@ -4,13 +4,17 @@ import type { ShoalError } from '../../src/errors.ts'
 import type { CallFailure, CallRequest } from '../../src/rpc/call.ts'
 import { type Handler, Methods } from '../../src/shard/methods.ts'
 import { PendingReply } from '../../src/shard/reply.ts'
-import { type Body, copyBody, decodeBody, encodeBody, noBody } from '../../src/wire/body.ts'
+import { type Body, copyBody, decodeBody, encodeBody, encodeChunk, noBody } from '../../src/wire/body.ts'
 import { HandClock } from '../support/clock.ts'
 
 const clock = new HandClock()
 
 function methodsOf(handler: Handler<unknown, unknown>): Methods {
-  const methods = new Methods('self', { encode: encodeBody, decode: decodeBody, copy: copyBody }, clock)
+  const methods = new Methods(
+    'self',
+    { encode: encodeBody, encodeChunk, decode: decodeBody, copy: copyBody },
+    clock,
+  )
   methods.register('m', handler, {})
   return methods
 }
@@ -98,7 +102,10 @@ test('a Buffer is copied like any other bytes', async () => {
     kept.push(body as Uint8Array)
     return Buffer.from(body as Uint8Array)
   })
-  methods.run(requestOf(encodeBody(sent)), 'self', { replied() {}, failed: ({ message }) => assert.fail(message) })
+  methods.run(requestOf(encodeBody(sent)), 'self', {
+    replied() {},
+    failed: ({ message }) => assert.fail(message),
+  })
   kept[0]?.fill(9)
   assert.ok(sent.every((byte) => byte === 1))
   assert.equal(kept[0]?.constructor, Uint8Array, 'as it would be from another node')
@@ -138,6 +145,7 @@ test('a handler that was given up aborts its own calls with an error that admits
     return new Promise(() => {})
   })
   methods.run(requestOf(), 'other', { replied() {}, failed() {} }).cancel()
-  const { code, mayHaveRun } = signals[0]?.reason as ShoalError
+  const [{ reason }] = signals as [AbortSignal]
+  const { code, mayHaveRun } = reason as ShoalError
   assert.deepEqual([code, mayHaveRun], ['ERR_SHOAL_TIMEOUT', true])
 })

@@ -6,9 +6,10 @@ import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../../src
 import { Admission, type AdmissionLimits } from '../../src/shard/admission.ts'
 import type { CallContext, Cancellable } from '../../src/shard/context.ts'
 import { failure, Methods } from '../../src/shard/methods.ts'
+import type { RateOptions } from '../../src/shard/rate.ts'
 import { Router, type RouterLimits } from '../../src/shard/router.ts'
 import { SeededRandom } from '../../src/sim/random.ts'
-import { type Body, copyBody, decodeBody, encodeBody } from '../../src/wire/body.ts'
+import { type Body, bodyCodec, decodeBody, encodeBody } from '../../src/wire/body.ts'
 import type { TraceContext } from '../../src/wire/trace.ts'
 import { HandClock } from '../support/clock.ts'
 
@@ -26,6 +27,9 @@ interface CallOptions {
   readonly waits?: boolean
   readonly timeoutMs?: number
   readonly method?: string
+  readonly bulk?: boolean
+  /** The turn goes on: what follows waits for its end. */
+  readonly more?: boolean
   /** The node to call, instead of the owner of a key. */
   readonly to?: string
 }
@@ -41,6 +45,11 @@ export class Routers {
   readonly clock: HandClock = new HandClock()
   /** Every call that went from one router to another, in order. */
   readonly sent: Sent[] = []
+  /** Which of them their callers gave up, in the same order. */
+  get cancelled(): boolean[] {
+    return this.#incoming.map(({ cancelled }) => cancelled)
+  }
+
   /** Where each method ran, in order. */
   readonly ran: string[] = []
   readonly tables: Map<string, RingTable> = new Map()
@@ -52,19 +61,22 @@ export class Routers {
   whileItRuns: () => void = () => {}
   readonly #routers = new Map<string, Router>()
   readonly notices: string[] = []
+  readonly #incoming: Incoming[] = []
   /** Calls that a router took and has not answered, cancelled ones included: each holds a place there. */
   unanswered = 0
   /** Peers that answer nothing, or fail every call with this. */
   readonly broken: Map<string, CallFailure | 'silent'> = new Map()
 
+  /** `rates`: of methods, on every node. */
   constructor(
     names: readonly string[],
     table: RingTable,
     limits: Partial<RouterLimits & AdmissionLimits> = {},
+    rates: { readonly where?: RateOptions } = {},
   ) {
     for (const name of names) {
       this.tables.set(name, table)
-      this.#routers.set(name, this.#make(name, limits))
+      this.#routers.set(name, this.#make(name, limits, rates.where))
     }
   }
 
@@ -98,18 +110,22 @@ export class Routers {
         trace: undefined,
         tracestate: undefined,
         input: false,
-        bulk: false,
+        bulk: options.bulk ?? false,
       },
       {
         replied: (body) => outcomes.push({ reply: decodeBody(body) }),
         failed: ({ code, mayHaveRun }) => outcomes.push({ code, mayHaveRun }),
       },
     )
-    this.clock.settle()
+    if (options.more !== true) this.clock.settle()
     return { outcomes, handle }
   }
 
-  #make(name: string, partial: Partial<RouterLimits & AdmissionLimits>): Router {
+  #make(
+    name: string,
+    partial: Partial<RouterLimits & AdmissionLimits>,
+    rate: RateOptions | undefined,
+  ): Router {
     const random = new SeededRandom(1)
     const limits = { ...checkLimits({}), waitingCallsMax: 100, retryReserve: 10, ...partial }
     const admission = new Admission(limits, true, {
@@ -118,9 +134,8 @@ export class Routers {
       random,
       notice: (_level, code) => this.notices.push(`${name} ${code}`),
     })
-    const codec = { encode: encodeBody, decode: decodeBody, copy: copyBody }
-    const methods = new Methods(name, codec, this.clock, admission)
-    methods.register('where', () => this.#note(name), {})
+    const methods = new Methods(name, bodyCodec, this.clock, admission)
+    methods.register('where', () => this.#note(name), rate === undefined ? {} : { rate })
     methods.register(
       'throws',
       () => {
@@ -167,6 +182,7 @@ export class Routers {
     this.sent.push({ from, to, request, sink })
     const broken = this.broken.get(to)
     const incoming = new Incoming(from, request, this.clock, sink, () => this.unanswered--)
+    this.#incoming.push(incoming)
     if (broken === 'silent') return incoming
     if (broken !== undefined || !this.#routers.has(to)) {
       const error = broken ?? failure('ERR_SHOAL_DISCONNECTED', `no connection to ${to}`, false)
@@ -193,6 +209,7 @@ class Incoming implements IncomingCall {
   readonly bulk: boolean
   readonly body: Body
   readonly peer: string
+  readonly inputStream: undefined
   cancelled = false
   ranHere = false
   onCancel: (() => void) | undefined
@@ -229,6 +246,8 @@ class Incoming implements IncomingCall {
     this.#answer()
     if (!this.cancelled) this.#clock.defer(() => this.#sink.replied(body))
   }
+
+  open(): undefined {}
 
   fail(error: CallFailure): void {
     this.#answer()

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Cluster } from '../../src/cluster.ts'
+import { Gate } from '../../src/gate.ts'
 import { OwnerTable } from '../../src/ring/table.ts'
 import { Methods } from '../../src/shard/methods.ts'
 import { PendingReply } from '../../src/shard/reply.ts'
@@ -9,6 +10,7 @@ import { RingView } from '../../src/shard/view.ts'
 import { Facts } from '../../src/swim/facts.ts'
 import { Members } from '../../src/swim/members.ts'
 import { Swim } from '../../src/swim/swim.ts'
+import { Outbox } from '../../src/wire/outbox.ts'
 import { loadProfiles, runOnce } from './runs.ts'
 
 const profiles = await loadProfiles()
@@ -182,4 +184,35 @@ test('nodes that agree and do not answer are found', async () => {
       },
   )
   assert.match(violation, /agreement: after \d+ ms without faults to n\d, n\d is joining/)
+})
+
+test('a call that is forwarded once too often is found on the wire', async () => {
+  const violation = await violationWith(
+    whole,
+    Outbox.prototype,
+    'request',
+    (real) =>
+      function (this: Outbox, id, remainingMs, request) {
+        const further = {
+          get: (target: typeof request, name: keyof typeof request) =>
+            name === 'hops' ? target.hops + 2 : target[name],
+        } as ProxyHandler<typeof request>
+        return real.call(this, id, remainingMs, new Proxy(request, further))
+      },
+  )
+  assert.match(violation, /hops: n\d sent n\d a call for key "key-\d+" that had been forwarded 2 times/)
+})
+
+test('a node that runs keyed calls while it is not sure of its view is found', async () => {
+  const violation = await violationWith(
+    { ...whole, seed: 3 },
+    Gate.prototype,
+    'pass',
+    (real) =>
+      function (this: Gate) {
+        real.call(this)
+        return true
+      },
+  )
+  assert.match(violation, /gate: n\d ran \w+ for key "key-\d+"; it said at \d+\.\d+ ms that it had paused/)
 })

@@ -42,12 +42,7 @@ function serve(watched: WatchedNode, random: SeededRandom): void {
 }
 
 /** Answers that are not of their call throw. */
-function load(
-  watched: WatchedNode,
-  random: SeededRandom,
-  everyMs: number,
-  goesOn: () => boolean,
-): void {
+function load(watched: WatchedNode, random: SeededRandom, everyMs: number, goesOn: () => boolean): void {
   const { clock } = watched.node
   const next = (): void => {
     if (!goesOn()) return

@@ -143,7 +143,11 @@ export async function runNodes(
   await simulation.run(service.callMsMax)
   await disturbed?.calm(lasting, simulation.now)
   const timeoutMs = 2 * forMs
-  await answered(simulation, () => answers(service, lasting, timeoutMs), answerKeys.length * (timeoutMs + 1_000))
+  await answered(
+    simulation,
+    () => answers(service, lasting, timeoutMs),
+    answerKeys.length * (timeoutMs + 1_000),
+  )
   await note(
     simulation,
     checks,

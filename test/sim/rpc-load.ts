@@ -4,7 +4,7 @@
  */
 import type { CallContext, RequestOptions } from '../../src/index.ts'
 import type { WatchedNode } from '../../src/sim/checkers/cluster.ts'
-import type { SeededRandom } from '../../src/sim/random.ts'
+import { SeededRandom } from '../../src/sim/random.ts'
 import type { Service } from './load.ts'
 
 interface Ask {
@@ -29,18 +29,19 @@ const sizes = [0, 0, 10, 100, 100, 100, 1_000, 10_000, 70_000, 300_000] as const
 const timeouts = [1, 5, 20, 100, 400, 1_000, timeoutMsMax, timeoutMsMax] as const
 const workMs = [1, 5, 50, 400] as const
 
-/** Bytes that only this token has. */
+/** Noise without a period, of which each token has its own part. */
+const noise: Buffer = Buffer.from(new SeededRandom(1).bytes(2 ** 20))
+const noiseParts = noise.length - Math.max(...sizes)
+
+/** Bytes that hardly another token has. */
 function patternOf(token: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length)
-  for (let i = 0; i < length; i += 1) bytes[i] = (token >>> ((i & 3) * 8)) ^ (i * 31)
-  return bytes
+  const from = token % noiseParts
+  return new Uint8Array(noise.subarray(from, from + length))
 }
 
 function isPattern(bytes: Uint8Array, token: number, length: number): boolean {
-  if (bytes.length !== length) return false
-  for (let i = 0; i < length; i += 1)
-    if (bytes[i] !== (((token >>> ((i & 3) * 8)) ^ (i * 31)) & 0xff)) return false
-  return true
+  const from = token % noiseParts
+  return bytes.length === length && noise.compare(bytes, 0, length, from, from + length) === 0
 }
 
 /** What is wrong ends the run: it is thrown where nobody catches it. */
@@ -54,7 +55,8 @@ function serve(watched: WatchedNode, random: SeededRandom): void {
   const { node } = watched
   const { clock } = node
   const checked = ({ token, bytes, load }: Ask): Answer => {
-    if (!isPattern(load, token, load.length)) broken(watched, `a call of token ${token} came with other bytes`)
+    if (!isPattern(load, token, load.length))
+      broken(watched, `a call of token ${token} came with other bytes`)
     return { token, by: node.name, load: patternOf(token, bytes) }
   }
   const after = (ms: number, ask: Ask): Promise<Answer> =>
@@ -96,12 +98,7 @@ function request(
 }
 
 /** Sometimes many at once. */
-function load(
-  watched: WatchedNode,
-  random: SeededRandom,
-  everyMs: number,
-  goesOn: () => boolean,
-): void {
+function load(watched: WatchedNode, random: SeededRandom, everyMs: number, goesOn: () => boolean): void {
   const { clock } = watched.node
   const next = (): void => {
     if (!goesOn()) return
@@ -116,7 +113,18 @@ function one(watched: WatchedNode, random: SeededRandom): void {
   const { clock, name, members } = watched.node
   const token = random.u32()
   const bytes = random.pick(sizes)
-  const method = random.pick(['read', 'read', 'write', 'write', 'work', 'seek', 'fail', 'hang', 'nest', 'none'])
+  const method = random.pick([
+    'read',
+    'read',
+    'write',
+    'write',
+    'work',
+    'seek',
+    'fail',
+    'hang',
+    'nest',
+    'none',
+  ])
   const { key, ...rest } = request(token, patternOf(token, random.pick(sizes)), bytes, keyOf(random), method)
   const to = random.chance(0.2) ? (random.pick(members).name ?? name) : undefined
   const aborts = random.chance(0.1) ? new AbortController() : undefined
@@ -135,8 +143,10 @@ function one(watched: WatchedNode, random: SeededRandom): void {
   }
   watched.request<Ask, Answer>(options).then(
     (answer) => {
-      if (answer.token !== token) broken(watched, `a call got the answer of another: token ${answer.token}, not ${token}`)
-      else if (!isPattern(answer.load, token, bytes)) broken(watched, `the answer of token ${token} has other bytes`)
+      if (answer.token !== token)
+        broken(watched, `a call got the answer of another: token ${answer.token}, not ${token}`)
+      else if (!isPattern(answer.load, token, bytes))
+        broken(watched, `the answer of token ${token} has other bytes`)
     },
     () => {},
   )

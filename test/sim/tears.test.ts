@@ -139,3 +139,24 @@ test('what a tear does not know is refused by name', async () => {
   await sim.close()
   assert.ok(sim instanceof Simulation)
 })
+
+test('whoever listens to the wire hears all that is sent, by connection and direction, and may end the run', async () => {
+  const { sim, a, b } = await pair()
+  const heard: string[] = []
+  sim.onWire(({ from, to, port, connection }, sent) => {
+    const text = new TextDecoder().decode(sent)
+    heard.push(`${from.name}>${to.name}:${port} #${connection} ${text}`)
+    if (text === 'z') throw new Error('enough')
+  })
+  const { dialled, accepted } = await connection(sim, a, b)
+  const second = new Ear(sim, a.env.network.dial(`${b.host}:80`))
+  await sim.run(10)
+  dialled.stream.write(bytes('x'))
+  accepted.stream.write(bytes('y'))
+  second.stream.write(bytes('w'))
+  assert.deepEqual(heard, ['a>b:80 #1 x', 'b>a:80 #1 y', 'a>b:80 #2 w'])
+  await sim.run(10)
+  dialled.stream.write(bytes('z'))
+  await assert.rejects(sim.run(10), /enough/)
+  await sim.close()
+})

@@ -22,11 +22,12 @@ const ends: readonly Pick<Required<TearOptions>, 'how' | 'heardBy'>[] = [
   { how: 'reset', heardBy: 'nobody' },
 ]
 
-const pieces: readonly string[] = pieceNames
-
 /** The rare states of tears: each kind of frame torn in its head, behind it, and cut off cleanly. */
 export const tearStates: readonly string[] = [
-  ...pieces.flatMap((piece) => places.map((place) => stateOf(piece, place))),
+  ...pieceNames.flatMap((piece) =>
+    // A preface is all head.
+    places.filter((place) => piece !== 'preface' || place !== 'rest').map((place) => stateOf(piece, place)),
+  ),
   'a connection torn, and one end never hears of it',
   'a connection torn, and nobody hears of it',
 ]
@@ -89,14 +90,14 @@ export class TornConnections {
   #watch(heardBy: TearOptions['heardBy']): FrameWatch {
     const { random, sometimes } = this.#options
     const aim: Aim = {
-      piece: random.pick(pieces),
+      piece: random.pick(pieceNames),
       place: random.pick(places),
       skip: random.chance(0.5) ? 0 : random.below(30),
       share: random.fraction(),
       bytesMax: random.chance(0.5) ? Number.POSITIVE_INFINITY : Math.floor(bytesMax ** random.fraction()),
     }
     return new FrameWatch(aim, (piece, place) => {
-      if (pieces.includes(piece)) sometimes.reach(stateOf(piece, place))
+      if (pieceNames.includes(piece)) sometimes.reach(stateOf(piece, place))
       if (heardBy === 'nobody') sometimes.reach('a connection torn, and nobody hears of it')
       else if (heardBy !== 'both') sometimes.reach('a connection torn, and one end never hears of it')
     })

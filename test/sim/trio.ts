@@ -1,6 +1,12 @@
 /** Three simulated nodes that know each other, with handlers of the test's own: for calls within calls. */
 import assert from 'node:assert/strict'
-import { type CallContext, createNode, type RequestOptions, type ShoalNode } from '../../src/index.ts'
+import {
+  type CallContext,
+  createNode,
+  type NodeOptions,
+  type RequestOptions,
+  type ShoalNode,
+} from '../../src/index.ts'
 import { type SimProcess, Simulation } from '../../src/sim/index.ts'
 import { settled } from './nodes.ts'
 
@@ -19,11 +25,11 @@ export class Trio implements AsyncDisposable {
   }
 
   /** Nodes n1, n2 and n3, on one ring, each with all the handlers. */
-  static async start(deeds: Deeds, seed = 1): Promise<Trio> {
+  static async start(deeds: Deeds, seed = 1, options: NodeOptions = {}): Promise<Trio> {
     const sim = new Simulation({ seed })
     const processes = ['n1', 'n2', 'n3'].map((name) =>
       sim.spawn(name, async ({ host, env }) => {
-        const node = createNode({ name, host, env, join: ['n1:7946', 'n2:7946'] })
+        const node = createNode({ name, host, env, join: ['n1:7946', 'n2:7946'], ...options })
         for (const [method, deed] of Object.entries(deeds)) {
           node.handle(method, (body: unknown, context) => deed(node, context, body))
         }

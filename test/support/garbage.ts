@@ -61,6 +61,7 @@ export class Garbage {
       nonce,
       features: 0,
       frameBytesMax: 65_536,
+      streamWindowBytes: 65_536,
       proves: false,
     })
     this.#hello = Buffer.concat(outbox.take())

@@ -7,6 +7,7 @@ import type { Env, Millis } from '../../env.ts'
 import type { NodeLimits } from '../../limits.ts'
 import type { ShoalNode } from '../../node.ts'
 import { checkOptions } from '../../options.ts'
+import type { CallContext } from '../../shard/context.ts'
 import type { Handler, Method, MethodOptions } from '../../shard/methods.ts'
 import { SimulationError } from '../error.ts'
 import { checkNamed } from '../options.ts'
@@ -16,6 +17,8 @@ import { isTime } from '../time.ts'
 import { disagreement } from './agreement.ts'
 import { Calls } from './calls.ts'
 import type { Checker, Subject } from './checker.ts'
+import { GateOfNodes } from './gate.ts'
+import { Hops } from './hops.ts'
 import { Incarnations } from './incarnations.ts'
 import { LimitsOfNodes } from './node-limits.ts'
 import { Tables } from './tables.ts'
@@ -48,7 +51,14 @@ export class ClusterChecks {
     const { limits = {}, checkers = [] } = options
     const now = (): Millis => simulation.now
     this.#simulation = simulation
-    this.#checkers = [viewRules(now), new LimitsOfNodes(checkOptions({ limits }).limits, now), ...checkers]
+    const own = [
+      viewRules(now),
+      new GateOfNodes(now),
+      new LimitsOfNodes(checkOptions({ limits }).limits, now),
+    ]
+    this.#checkers = [...own, ...checkers]
+    const hops = new Hops(now)
+    simulation.onWire((wire, bytes) => hops.sent(wire, bytes))
     this.calls = new Calls(
       now,
       (violation) => this.#report(violation),
@@ -72,6 +82,15 @@ export class ClusterChecks {
     })
     node.on('ownership', () => this.#touch(subject))
     return subject
+  }
+
+  /** A handler of a watched node begins to run. */
+  ran(subject: WatchedNode, call: CallContext): void {
+    try {
+      for (const checker of this.#checkers) checker.ran?.(subject, call)
+    } catch (error) {
+      this.#report(error as Violation)
+    }
   }
 
   /** The watched nodes whose process runs. */
@@ -155,6 +174,7 @@ export class WatchedNode implements Subject {
       method,
       (body, context) => {
         calls.ran(this, context)
+        this.#checks.ran(this, context)
         return handler(body, context)
       },
       options,

@@ -43,7 +43,7 @@ export class LimitsOfNodes implements Checker {
   }
 
   /** Throws a `Violation`. The limits of one connection or peer are held against the sum over all. */
-  check(name: string, { router, rpc }: NodeStats): void {
+  check(name: string, { router, rpc, admission }: NodeStats): void {
     const limits = this.#limits
     const { connections, halfOpen, callsInFlight, callsRunning } = rpc
     checkLimits(
@@ -54,6 +54,8 @@ export class LimitsOfNodes implements Checker {
         halfOpenMax: halfOpen,
         callsInFlightMax: callsInFlight / Math.max(1, connections),
         callsRunningMax: callsRunning / Math.max(1, connections),
+        callsQueuedMax: admission.waiting,
+        callsQueuedBytesMax: admission.waitingBytes,
       },
       { ...limits },
       this.#now(),

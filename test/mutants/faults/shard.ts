@@ -121,8 +121,8 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/cancel-stops-at-the-forwarder',
     file: 'src/shard/forward.ts',
-    find: 'handle.cancel();',
-    replace: '',
+    find: 'this.#incoming.onCancel = () => { handle.cancel();',
+    replace: 'this.#incoming.onCancel = () => {',
     why: 'cancelling a forwarded call cancels it at the owner',
     tests: ['shard/router'],
   },

@@ -1,0 +1,182 @@
+/**
+ * A stream between a caller and a handler in one process: no connection, but the same bounds, and no memory that both
+ * see.
+ */
+import type { Clock } from '../env.ts'
+import { Body, copyBody } from '../wire/body.ts'
+import type { CallFailure } from './call.ts'
+import type { RpcLimits } from './config.ts'
+import {
+  type ChunkListener,
+  type ChunkReader,
+  type ChunkWriter,
+  chunkCost,
+  chunkOverheadBytes,
+} from './stream.ts'
+
+export class LocalStream {
+  readonly reader: ChunkReader
+  readonly writer: ChunkWriter
+  readonly #state: Shared
+
+  /** `mayPass`: asked before a chunk, or how the stream ended, is told; if it says no, `pass` says when to ask again. */
+  constructor(clock: Clock, limits: RpcLimits, mayPass?: () => boolean) {
+    const state = new Shared(clock, limits, mayPass)
+    this.#state = state
+    this.reader = new LocalReader(state)
+    this.writer = new LocalWriter(state)
+  }
+
+  pass(): void {
+    this.#state.tellReader()
+  }
+
+  /** The call is over: the writer's side is closed, the reader hears why behind what was written. */
+  fail(failure: CallFailure): void {
+    this.#state.end ??= failure
+    this.#state.stop()
+    this.#state.tellReader()
+  }
+}
+
+/** What both ends know. */
+class Shared {
+  readonly windowBytes: number
+  readonly pieceBytes: number
+  credit: number
+  chunks: Body[] = []
+  end: CallFailure | 'ended' | undefined
+  stopped = false
+  reader: ChunkListener | undefined
+  writer: ChunkListener | undefined
+  readonly #clock: Clock
+  readonly mayPass: (() => boolean) | undefined
+  #readerDue = false
+  #writerDue = false
+
+  constructor(clock: Clock, limits: RpcLimits, mayPass: (() => boolean) | undefined) {
+    this.#clock = clock
+    this.windowBytes = this.credit = limits.streamWindowBytes
+    this.pieceBytes = limits.streamChunkBytes
+    this.mayPass = mayPass
+  }
+
+  tellReader(): void {
+    if (this.#readerDue) return
+    this.#readerDue = true
+    this.#clock.defer(() => {
+      this.#readerDue = false
+      this.reader?.moved()
+    })
+  }
+
+  tellWriter(): void {
+    if (this.#writerDue) return
+    this.#writerDue = true
+    this.#clock.defer(() => {
+      this.#writerDue = false
+      this.writer?.moved()
+    })
+  }
+
+  stop(): void {
+    if (this.stopped) return
+    this.stopped = true
+    this.tellWriter()
+  }
+}
+
+class LocalReader implements ChunkReader {
+  readonly #state: Shared
+
+  constructor(state: Shared) {
+    this.#state = state
+  }
+
+  get listener(): ChunkListener | undefined {
+    return this.#state.reader
+  }
+
+  set listener(listener: ChunkListener | undefined) {
+    this.#state.reader = listener
+  }
+
+  get over(): CallFailure | 'ended' | undefined {
+    const { chunks, end, mayPass } = this.#state
+    if (chunks.length > 0 || end === undefined) return undefined
+    return mayPass === undefined || mayPass() ? end : undefined
+  }
+
+  take(): Body | undefined {
+    const state = this.#state
+    if (state.chunks.length === 0) return undefined
+    if (state.mayPass !== undefined && !state.mayPass()) return undefined
+    const chunk = state.chunks.shift()
+    if (chunk !== undefined) {
+      state.credit += chunkCost(chunk)
+      state.tellWriter()
+    }
+    return chunk
+  }
+
+  stop(): void {
+    this.#state.chunks = []
+    this.#state.stop()
+  }
+}
+
+class LocalWriter implements ChunkWriter {
+  readonly valueBytesMax: number
+  readonly #state: Shared
+
+  constructor(state: Shared) {
+    this.#state = state
+    this.valueBytesMax = Math.floor(state.windowBytes / 2) - chunkOverheadBytes
+  }
+
+  get listener(): ChunkListener | undefined {
+    return this.#state.writer
+  }
+
+  set listener(listener: ChunkListener | undefined) {
+    this.#state.writer = listener
+  }
+
+  get closed(): boolean {
+    return this.#state.stopped
+  }
+
+  get ready(): boolean {
+    const state = this.#state
+    return !state.stopped && state.end === undefined && state.credit >= state.windowBytes / 2
+  }
+
+  write(chunk: Body): Body | undefined {
+    const state = this.#state
+    let { start } = chunk
+    const { kind, source, end } = chunk
+    const pieceBytes = Math.min(state.pieceBytes, this.valueBytesMax)
+    while (!state.stopped && state.end === undefined) {
+      const bytes = kind === 'bytes' ? Math.min(end - start, pieceBytes) : end - start
+      if (bytes === 0 && kind === 'bytes') return undefined
+      const piece = new Body(kind, source, start, start + bytes)
+      if (chunkCost(piece) > state.credit) return new Body(kind, source, start, end)
+      state.credit -= chunkCost(piece)
+      state.chunks.push(copyBody(piece))
+      state.tellReader()
+      start += bytes
+      if (kind !== 'bytes') return undefined
+    }
+    return undefined
+  }
+
+  end(): void {
+    this.#state.end ??= 'ended'
+    this.#state.tellReader()
+  }
+
+  fail(failure: CallFailure): void {
+    this.#state.end ??= failure
+    this.#state.tellReader()
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Chunks on their way to the connection. Calls and their answers are written at once, chunks of streams behind them and
+ * in turns: one of each stream after the other. They are written only while few bytes are under way, so that a short call
+ * never waits behind more than `streamFlightBytes`. How many are under way is known from the receiver, which says what
+ * has arrived (`received`), read by its user or not.
+ */
+import type { Body } from '../wire/body.ts'
+import type { Outbox } from '../wire/outbox.ts'
+import type { CallFailure } from './call.ts'
+import type { RpcCounters } from './stats.ts'
+import type { StreamWriter } from './stream-writer.ts'
+import type { Violation } from './violation.ts'
+
+/** Bytes of a data frame around its chunk. */
+export const dataHeadBytes = 10
+
+export class StreamLane {
+  readonly #flightBytes: number
+  readonly #counters: RpcCounters
+  readonly #ended: (writer: StreamWriter, end: CallFailure | 'ended') => void
+  /** Writers with something to send, in the order in which they are served. */
+  readonly #free = new Set<StreamWriter>()
+  /** Those that may send only while this node may answer. */
+  readonly #gated = new Set<StreamWriter>()
+  #gateShut = false
+  /** Bytes of data frames that were written and have not arrived, as far as is known. */
+  #underWay = 0
+
+  constructor(
+    flightBytes: number,
+    counters: RpcCounters,
+    ended: (writer: StreamWriter, end: CallFailure | 'ended') => void,
+  ) {
+    this.#flightBytes = flightBytes
+    this.#counters = counters
+    this.#ended = ended
+  }
+
+  /** Whether `fill` would write something when so many bytes wait before it. */
+  isReady(queuedBytes: number): boolean {
+    if (this.#free.size === 0 && (this.#gateShut || this.#gated.size === 0)) return false
+    return this.#underWay < this.#flightBytes && queuedBytes < this.#flightBytes
+  }
+
+  /** Some of what it would send may leave only while this node may answer. */
+  get isGated(): boolean {
+    return this.#gated.size > 0
+  }
+
+  /** This node may answer again. */
+  release(): void {
+    this.#gateShut = false
+  }
+
+  add(writer: StreamWriter): void {
+    if (writer.gated) this.#gated.add(writer)
+    else this.#free.add(writer)
+  }
+
+  drop(writer: StreamWriter): void {
+    this.#free.delete(writer)
+    this.#gated.delete(writer)
+  }
+
+  /** Writes what may be under way. */
+  fill(outbox: Outbox, queuedBytes: number, mayAnswer: boolean): void {
+    this.#gateShut = !mayAnswer
+    while (this.isReady(queuedBytes)) {
+      for (const writer of [...this.#free, ...(mayAnswer ? this.#gated : [])]) {
+        if (!this.isReady(queuedBytes)) return
+        this.#serve(writer, outbox)
+      }
+    }
+  }
+
+  /** The peer says that so many bytes of data frames have arrived. */
+  arrived(bytes: number): Violation | undefined {
+    if (bytes > this.#underWay) return 'credit'
+    this.#underWay -= bytes
+    return undefined
+  }
+
+  /** One chunk of it, and its end if that is next; then it goes to the end of the row. */
+  #serve(writer: StreamWriter, outbox: Outbox): void {
+    this.drop(writer)
+    const chunk: Body | undefined = writer.next()
+    if (chunk !== undefined) {
+      const bytes = chunk.end - chunk.start
+      this.#underWay += bytes + dataHeadBytes
+      this.#counters.streamBytesOut += bytes
+      outbox.data(writer.call.id, writer.ofCaller, chunk)
+    }
+    const end = writer.takeEnd()
+    if (end !== undefined) this.#ended(writer, end)
+    else if (writer.busy) this.add(writer)
+  }
+}
