@@ -20,10 +20,10 @@ import {
   tracestateBytesMax,
   versionAt,
 } from './frame.ts'
+import { readText, u16, u32 } from './frame-fields.ts'
 import { traceBytes } from './trace.ts'
 
 const headBytes = 6
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class FrameReader {
   /** Longest frame accepted, header included. Raise it once the peer has said hello. */
@@ -374,38 +374,6 @@ export class FrameReader {
 
   #nothing(): undefined {
     this.broken ??= 'fields'
-    return undefined
-  }
-}
-
-function u16(source: Uint8Array, at: number): number {
-  return (source[at]! << 8) | source[at + 1]!
-}
-
-function u32(source: Uint8Array, at: number): number {
-  return ((source[at]! << 24) | (source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!) >>> 0
-}
-
-/** Texts up to this many bytes are read by hand: TextDecoder costs 200 ns before it has read a byte. */
-const shortTextBytes = 32
-const codes: number[] = []
-
-/** UTF-8, strictly: undefined when it is not. */
-function readText(source: Uint8Array, at: number, end: number): string | undefined {
-  const bytes = end - at
-  if (bytes <= shortTextBytes) {
-    codes.length = bytes
-    let all = 0
-    for (let i = 0; i < bytes; i++) {
-      const code = source[at + i]!
-      all |= code
-      codes[i] = code
-    }
-    if (all < 0x80) return String.fromCharCode.apply(null, codes)
-  }
-  try {
-    return utf8.decode(source.subarray(at, end))
-  } catch {
     return undefined
   }
 }

@@ -3,7 +3,14 @@ import { test } from 'node:test'
 import { asked, seedsDefault, UsageError } from './arguments.ts'
 
 test('arguments of npm run sim are read, and have defaults', () => {
-  const plain = { isHelp: false, bails: false, seed: undefined, seeds: seedsDefault, from: 1, nodes: undefined }
+  const plain = {
+    isHelp: false,
+    bails: false,
+    seed: undefined,
+    seeds: seedsDefault,
+    from: 1,
+    nodes: undefined,
+  }
   assert.deepEqual(asked([]), { ...plain, profile: undefined })
   assert.equal(asked(['--help']).isHelp, true)
   assert.equal(asked(['--bail']).bails, true)

@@ -99,6 +99,8 @@ if (isHelp) console.log(usage)
 else {
   const profiles = chosen(await loadProfiles(), profile)
   const isGood =
-    seed === undefined ? await runMany(profiles, from, seeds, nodes, bails) : await replay(profiles, seed, nodes)
+    seed === undefined
+      ? await runMany(profiles, from, seeds, nodes, bails)
+      : await replay(profiles, seed, nodes)
   process.exitCode = isGood ? 0 : 1
 }
