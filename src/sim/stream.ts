@@ -97,6 +97,12 @@ export class SimStream implements ByteStream {
     return !waits
   }
 
+  writeAll(parts: readonly Uint8Array[]): boolean {
+    let more = true
+    for (const bytes of parts) more = this.write(bytes)
+    return more
+  }
+
   pause(paused: boolean): void {
     if (this.#isPaused === paused) return
     this.#isPaused = paused
@@ -180,8 +186,6 @@ export class SimStream implements ByteStream {
       const { length } = bytes
       this.#world.trace.bytes(bytes)
       this.#handlers?.data(bytes)
-      // The array was the reader's until it returned; whoever kept it reads zeros.
-      bytes.fill(0)
       this.peer?.readBy(length)
       if (this.#unreadBytes === 0 && this.#brokenBy !== undefined) this.#close('reset', this.#brokenBy)
       else this.#readLater()

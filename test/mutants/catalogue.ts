@@ -1,7 +1,9 @@
 /** All faults, and the changes that turned out to be none. */
 import { beliefFaults } from './faults/beliefs.ts'
 import { nodeFaults } from './faults/node.ts'
+import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
+import { retryFaults } from './faults/retry.ts'
 import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
 import { shardFaults } from './faults/shard.ts'
@@ -20,7 +22,9 @@ export const catalogue: readonly Mutant[] = [
   ...ringFaults,
   ...rpcFaults,
   ...shardFaults,
+  ...retryFaults,
   ...nodeFaults,
+  ...overloadFaults,
   ...stallFaults,
   ...simFaults,
   ...traceFaults,
