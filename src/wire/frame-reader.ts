@@ -4,7 +4,6 @@
  * arrived; only one that came in pieces is put together, in an array of its own. Neither is ever written again, so
  * bodies may be kept without a copy.
  */
-import { asciiBytesMax, readAscii } from './ascii.ts'
 import {
   errorFlags,
   extension,
@@ -21,10 +20,10 @@ import {
   tracestateBytesMax,
   versionAt,
 } from './frame.ts'
+import { readText, u16, u32 } from './frame-fields.ts'
 import { traceBytes } from './trace.ts'
 
 const headBytes = 6
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class FrameReader {
   /** Longest frame accepted, header included. Raise it once the peer has said hello. */
@@ -375,25 +374,6 @@ export class FrameReader {
 
   #nothing(): undefined {
     this.broken ??= 'fields'
-    return undefined
-  }
-}
-
-function u16(source: Uint8Array, at: number): number {
-  return (source[at]! << 8) | source[at + 1]!
-}
-
-function u32(source: Uint8Array, at: number): number {
-  return ((source[at]! << 24) | (source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!) >>> 0
-}
-
-/** UTF-8, strictly: undefined when it is not. */
-function readText(source: Uint8Array, at: number, end: number): string | undefined {
-  const ascii = end - at <= asciiBytesMax ? readAscii(source, at, end) : undefined
-  if (ascii !== undefined) return ascii
-  try {
-    return utf8.decode(source.subarray(at, end))
-  } catch {
     return undefined
   }
 }

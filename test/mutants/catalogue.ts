@@ -1,7 +1,9 @@
 /** All faults, and the changes that turned out to be none. */
 import { beliefFaults } from './faults/beliefs.ts'
 import { nodeFaults } from './faults/node.ts'
+import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
+import { retryFaults } from './faults/retry.ts'
 import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
 import { shardFaults } from './faults/shard.ts'
@@ -9,6 +11,7 @@ import { simFaults } from './faults/sim.ts'
 import { speedFaults } from './faults/speed.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
+import { traceFaults } from './faults/trace.ts'
 import { wireFaults } from './faults/wire.ts'
 import type { Equivalent, Mutant } from './mutant.ts'
 
@@ -21,9 +24,12 @@ export const catalogue: readonly Mutant[] = [
   ...ringFaults,
   ...rpcFaults,
   ...shardFaults,
+  ...retryFaults,
   ...nodeFaults,
+  ...overloadFaults,
   ...stallFaults,
   ...simFaults,
+  ...traceFaults,
 ]
 
 export const equivalent: readonly Equivalent[] = [

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { currentScope, runInScope, type Scope } from '../../src/scope.ts'
 import { parseTrace } from '../../src/wire/trace.ts'
 import { introduce, type NodeOptions, TestCall, TestNode, World } from './world.ts'
 
@@ -30,6 +31,19 @@ test('calls go both ways over one connection, which the first of them dials', ()
   assert.equal(none.heard, 1)
   assert.equal(world.dials, 1)
   assert.equal(ann.peers.stats.connections, 1)
+})
+
+test('a connection that a handler is the first to need does not belong to its call', () => {
+  const { world, ann } = pair()
+  const scopes: unknown[] = []
+  const dial = world.dial.bind(world)
+  world.dial = (to) => {
+    scopes.push(currentScope())
+    return dial(to)
+  }
+  runInScope({ method: 'm' } as Scope, () => call(world, ann, 'bob'))
+  world.run()
+  assert.deepEqual(scopes, [undefined])
 })
 
 test('everything a keyed call carries arrives, and a deadline arrives as what remains', () => {

@@ -153,6 +153,16 @@ export class MemoryStream implements ByteStream {
     }
   }
 
+  /** The other side takes so many bytes, whether it is stalled or not. */
+  take(bytes: number): void {
+    const first = this.#queue.shift()
+    if (first === undefined) return
+    const chunk = first.slice(0, bytes)
+    if (bytes < first.length) this.#queue.unshift(first.subarray(bytes))
+    this.#queued -= chunk.length
+    this.other?.handlers?.data(chunk)
+  }
+
   pause(paused: boolean): void {
     this.paused = paused
     if (!paused) this.world.later(() => this.other?.deliver())

@@ -73,12 +73,4 @@ export const speedFaults: readonly Mutant[] = [
     why: 'a frame takes no more memory than twice what came of it, whatever length it announces',
     tests: ['wire/frame'],
   },
-  {
-    id: 'speed/corked-for-ever',
-    file: 'src/host/network.ts',
-    find: 'socket.uncork();',
-    replace: '',
-    why: 'what is written together leaves',
-    tests: ['host/network'],
-  },
 ]
