@@ -8,6 +8,7 @@ import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
 import { shardFaults } from './faults/shard.ts'
 import { simFaults } from './faults/sim.ts'
+import { speedFaults } from './faults/speed.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
 import { traceFaults } from './faults/trace.ts'
@@ -19,6 +20,7 @@ export const catalogue: readonly Mutant[] = [
   ...probingFaults,
   ...spreadingFaults,
   ...wireFaults,
+  ...speedFaults,
   ...ringFaults,
   ...rpcFaults,
   ...shardFaults,
