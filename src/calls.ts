@@ -23,8 +23,8 @@ export class Calls {
   readonly #methods: Methods
   readonly #router: Router
   readonly #traceIds: TraceIds
-  readonly #streams: StreamPorts
   readonly #hedges: Hedges
+  readonly #streams: StreamPorts
 
   constructor(config: NodeConfig, clock: Clock, methods: Methods, router: Router, traceIds: TraceIds) {
     this.#config = config
@@ -115,7 +115,7 @@ export class Calls {
       const hedge = options.hedge === undefined ? undefined : checkHedge(options.hedge, route.idempotent)
       const call =
         hedge === undefined ? this.#router.route(route, reply) : this.#hedges.route(route, hedge, reply)
-      watched?.onItsWay(call)
+      watched?.onItsWay(call, route.trace)
       if (signal !== undefined) reply.cancelBy(signal, call)
       if (waitsFor !== undefined) reply.belongTo(waitsFor, call)
     })
@@ -158,9 +158,12 @@ export class Calls {
         outcome,
       )
       const route = this.#route(options, method, leftMs, inherited, watched)
-      const made = this.#router.route(route, call)
-      watched?.onItsWay(made)
-      call.began(made)
+      if (options.hedge !== undefined && options.hedge !== false) {
+        throw new ShoalError('ERR_SHOAL_OPTION', 'request: hedge: not for calls with streams')
+      }
+      const routed = this.#router.route(route, call)
+      watched?.onItsWay(routed, route.trace)
+      call.began(routed)
       return call
     } catch (error) {
       if (input !== undefined) closeSource(input)
@@ -179,7 +182,6 @@ export class Calls {
     const declared = typeof method === 'string' ? this.#methods.isIdempotent(method) : method.idempotent
     const known = watched === undefined ? traceOf(options, scope) : watched.trace
     const trace = known ?? this.#traceIds.next()
-    if (watched !== undefined) watched.trace = trace
     return {
       method: name,
       key,

@@ -169,7 +169,8 @@ export class WatchedCall implements CallMessage {
     return this.#attempts?.attempts ?? 0
   }
 
-  onItsWay(attempts: Attempts): void {
+  onItsWay(attempts: Attempts, trace: TraceContext | undefined): void {
+    this.trace = trace
     this.#attempts = attempts
   }
 }

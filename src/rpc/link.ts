@@ -223,7 +223,7 @@ export class Link implements Answerer, CallHolder {
           if (output.call.writer !== undefined) output.call.sink.writable?.(output.call.writer)
           break
         case 'write':
-          this.stream.write(output.bytes)
+          this.stream.writeAll(output.parts)
           break
         case 'cancelled':
           if (this.#answers.drop(output.call)) this.#answerNow(output.call, undefined, answerShed)

@@ -195,11 +195,10 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
 
   #write(): void {
     this.#callee.hasAnsweredPing = false
+    if (this.pendingBytes === 0) return
     this.#counters.bytesOut += this.pendingBytes
-    for (const bytes of this.#outbox.take()) {
-      this.#counters.writes += 1
-      this.#outputs.push({ type: 'write', bytes })
-    }
+    this.#counters.writes += 1
+    this.#outputs.push({ type: 'write', parts: this.#outbox.take() })
   }
 
   #queued(bytes: number, now: Millis): void {

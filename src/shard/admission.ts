@@ -81,7 +81,7 @@ export interface AdmissionPorts {
 const tickMs: Millis = 25
 /** A slice lasts up to so many times longer when the loop was busy with other things for longer. */
 const stretch = 4
-/** While calls are shorter than this, the clock is read once in so many of them. */
+/** While so many calls together take less than this, the clock is read once for them. */
 const readMs: Millis = 0.25
 const readsMax = 16
 
@@ -162,7 +162,7 @@ export class Admission {
       return
     }
     if (this.#lanes.size === 0 && now < this.#sliceEnd && this.#hasRoom(call, peer)) {
-      call.start(0)
+      call.start()
       return
     }
     const victim = this.#lanes.victim(call, peer)
@@ -173,7 +173,6 @@ export class Admission {
     }
     this.#counters.queued += 1
     this.#lanes.push(call, peer, now)
-    call.queued()
     // The turn that is under way ends its slice by itself.
     if (!this.#sliced) this.#endSliceLater()
   }
@@ -182,7 +181,6 @@ export class Admission {
   leave(call: QueuedCall): boolean {
     if (!this.#lanes.remove(call, this.#readAt)) return false
     this.#counters.cancelled += 1
-    call.left()
     return true
   }
 
@@ -211,7 +209,8 @@ export class Admission {
 
   #beginSlice(now: Millis): void {
     this.#readAt = now
-    this.#unread = this.#stride
+    this.#unread = 1
+    this.#stride = 1
     this.#sliceEnd = now + this.#limits.sliceMs
     if (this.#lanes.size === 0) this.#sliceEndedAt = now
     this.#isIdle = false
@@ -224,11 +223,12 @@ export class Admission {
     this.#ports.clock.afterIo(this.#drain)
   }
 
-  /** The time, and how soon it must be read again: slow calls are looked at one by one. */
+  /** The time, and how soon it must be read again: at every call while they are slow, else at every other, fourth, … */
   #read(): Millis {
     const now = this.#ports.clock.now()
-    const each = (now - this.#readAt) / Math.max(1, this.#stride - this.#unread)
-    this.#stride = each * readsMax <= readMs ? readsMax : Math.max(1, Math.floor(readMs / each))
+    if (now >= this.#sliceEnd) return now
+    const each = (now - this.#readAt) / this.#stride
+    this.#stride = Math.min(readsMax, 2 * this.#stride, Math.ceil(readMs / each))
     this.#unread = this.#stride
     this.#readAt = now
     return now
@@ -246,13 +246,16 @@ export class Admission {
     // What reads and refuses calls must not leave those who run them without time.
     const elsewhereMs = Math.min(now - this.#sliceEndedAt, stretch * this.#limits.sliceMs)
     const end = now + Math.max(this.#limits.sliceMs, elsewhereMs)
+    let ran = 0
     do {
       const call = this.#lanes.next(now, this.#concurrency.limit, this.#mayStart)
       if (call === undefined) break
       if (!this.#sliced) this.#endSliceLater()
       this.#sliceEnd = end
       now = this.#run(call, now)
+      ran += 1
     } while (now < end && !this.#closed)
+    if (ran > 0) this.#watch.ran(ran, now - this.#sliceEndedAt)
     this.#sliceEndedAt = now
   }
 
@@ -260,8 +263,7 @@ export class Admission {
   #run(call: QueuedCall, now: Millis): Millis {
     this.#waitMs = now - call.since
     this.#counters.queuedMs += this.#waitMs
-    this.#watch.ran()
-    call.start(this.#waitMs)
+    call.start()
     const after = this.#ports.clock.now()
     this.#lanes.charge(call.peer, after - now)
     return after

@@ -22,9 +22,11 @@ export interface ConcurrencyLimits {
 
 /** Calls may take so many times as long as on a quiet node. */
 const tolerance = 2
-/** A window has so many calls at least, and lasts so long. */
+/** A window has so many calls at least, and lasts so long; with fewer calls it lasts longer. */
 const samplesMin = 64
 const windowMs: Millis = 100
+const fewSamplesMin = 16
+const longWindowMs: Millis = 1_000
 /** Without trouble a limit is lifted in windows of so long, however few calls there are. */
 const idleWindowMs: Millis = 500
 const lift = 1.5
@@ -33,12 +35,12 @@ const latencyMsMin: Millis = 1
 /** A method that takes so long on a quiet node waits; it does no work that a limit could speed up. */
 const patientMs: Millis = 1_000
 /** A node that runs so few calls is quiet. */
-const quiet = 4
+const quiet = 8
 /** A share of calls given up by their callers that means trouble. */
 const abandonedShare = 0.05
 /** How much of the difference a base takes up, per window. */
 const baseFalls = 0.2
-const baseRises = 0.05
+const baseRises = 0.002
 
 /** What is known of one method's handlers. Latencies are natural logarithms of milliseconds. */
 export class MethodLatency {
@@ -77,7 +79,8 @@ export class MethodLatency {
     if (this.samples === 0) return
     const mean = this.sum / this.samples
     // What a quiet node does is the base, up or down; anything else only shows that it is lower, or slowly changes.
-    if (this.#quiet >= this.samples / 2) this.#approach(this.#sumQuiet / this.#quiet, 2 * baseFalls)
+    if (this.#quiet >= this.samples / 2 || (this.base === undefined && this.#quiet > 0))
+      this.#approach(this.#sumQuiet / this.#quiet, 2 * baseFalls)
     else if (this.base === undefined || mean < this.base) this.#approach(mean, baseFalls)
     else if (rises) this.#approach(mean, baseRises)
     this.sum = 0
@@ -107,6 +110,11 @@ export interface Slot {
   readonly counted: boolean
 }
 
+interface Cut {
+  readonly running: number
+  readonly slower: number
+}
+
 export class Concurrency {
   readonly #limits: ConcurrencyLimits
   readonly #methods = new Map<string, MethodLatency>()
@@ -121,7 +129,7 @@ export class Concurrency {
   /** Calls that began before are of the limit before. */
   #cutAt: Millis = Number.NEGATIVE_INFINITY
   /** What the last cut was made for: logarithms of how many ran and of how much slower they were. */
-  #cut: { readonly running: number; readonly slower: number } | undefined
+  #cut: Cut | undefined
 
   constructor(limits: ConcurrencyLimits) {
     this.#limits = limits
@@ -187,7 +195,7 @@ export class Concurrency {
     const ageMs = now - this.#windowAt
     const troubled = this.#troubled || this.#abandoned > abandonedShare * this.#ended
     if (ageMs < windowMs) return
-    if (this.#samples < samplesMin) {
+    if (this.#samples < (ageMs < longWindowMs ? samplesMin : fewSamplesMin)) {
       if (troubled || this.#blocked || ageMs < idleWindowMs) return
       this.#limit = Math.min(concurrencyMax, this.#limit * lift)
     } else this.#adapt(troubled, now)
@@ -203,7 +211,8 @@ export class Concurrency {
     const { concurrencyMin, concurrencyMax } = this.#limits
     const { running, slower } = this.#measure()
     const isCut = troubled && slower > Math.log(tolerance)
-    if (isCut && this.#wasInVain(running, slower)) {
+    if (isCut && this.#cut !== undefined && wasInVain(this.#cut, running, slower)) {
+      this.#limit = tolerance * Math.exp(this.#cut.running)
       this.#cut = undefined
       this.#raiseBases(slower)
     } else if (isCut && this.#limit <= concurrencyMin) {
@@ -234,13 +243,13 @@ export class Concurrency {
     return { running: running / this.#samples, slower: slower / this.#samples }
   }
 
-  /** Half as many run as before the last cut, and are as slow. */
-  #wasInVain(running: number, slower: number): boolean {
-    if (this.#cut === undefined || running > this.#cut.running - Math.log(2)) return false
-    return slower - this.#cut.slower > 0.3 * (running - this.#cut.running)
-  }
-
   #raiseBases(by: number): void {
     for (const latency of this.#methods.values()) if (latency.samples > 0) latency.raise(by)
   }
+}
+
+/** Half as many run as before the cut, and are as slow. */
+function wasInVain(cut: Cut, running: number, slower: number): boolean {
+  if (running > cut.running - Math.log(2)) return false
+  return slower - cut.slower > 0.3 * (running - cut.running)
 }

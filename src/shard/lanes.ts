@@ -37,12 +37,8 @@ export abstract class QueuedCall {
     this.bytes = bytes
   }
 
-  /** It waits from now on. */
-  queued(): void {}
-  /** Its caller gave it up while it waited. */
-  left(): void {}
-  /** It is its turn, after so long: it looks at the gate and the ring again and runs. */
-  abstract start(waitedMs: Millis): void
+  /** It is its turn: it looks at the gate and the ring again and runs. */
+  abstract start(): void
   /** It is not run. */
   abstract refuse(failure: CallFailure): void
 }

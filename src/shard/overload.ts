@@ -12,6 +12,8 @@ const calmMs: Millis = 5_000
 const noticeIntervalMs: Millis = 10_000
 /** Rates are means over about so long. */
 const rateMs: Millis = 1_000
+/** What a call takes before one has waited and run. */
+const unknownMs: Millis = 1
 const retryMsMin: Millis = 20
 const retryMsMax: Millis = 2_000
 
@@ -22,8 +24,9 @@ export class OverloadWatch {
   #toldAt: Millis = Number.NEGATIVE_INFINITY
   #isTold = false
   #refused = 0
-  /** Decaying counts of calls that waited and ran, and that were refused. */
-  #ranLately = 0
+  /** Calls that waited and ran, the time that took, and calls that were refused; the older, the less they count. */
+  #ran = 0
+  #ranMs: Millis = 0
   #refusedLately = 0
   #tickedAt: Millis = 0
 
@@ -35,9 +38,10 @@ export class OverloadWatch {
     return this.#since !== undefined
   }
 
-  /** A call that had waited runs. */
-  ran(): void {
-    this.#ranLately += 1
+  /** So many of those that waited have run within so long. */
+  ran(calls: number, ms: Millis): void {
+    this.#ran += calls
+    this.#ranMs += ms
   }
 
   /** A call is refused; says when its caller may try again. */
@@ -46,15 +50,16 @@ export class OverloadWatch {
     this.#refused += 1
     this.#refusedLately += 1
     if (this.#since === undefined) this.#begin(why, waiting, limit, now)
-    const perMs = Math.max(1, this.#ranLately) / rateMs
-    const ms = Math.min(retryMsMax, Math.max(retryMsMin, (waiting + this.#refusedLately) / perMs))
+    const each = this.#ranMs > 0 ? this.#ranMs / Math.max(1, this.#ran) : unknownMs
+    const ms = Math.min(retryMsMax, Math.max(retryMsMin, (waiting + this.#refusedLately) * each))
     return Math.round(ms * (0.5 + this.#ports.random.u32() / 2 ** 32))
   }
 
   tick(now: Millis, lagMs: Millis): void {
     const kept = Math.exp((this.#tickedAt - now) / rateMs)
     this.#tickedAt = now
-    this.#ranLately *= kept
+    this.#ran *= kept
+    this.#ranMs *= kept
     this.#refusedLately *= kept
     if (this.#since === undefined || now - this.#refusedAt < calmMs) return
     const ms = Math.round(this.#refusedAt - this.#since)

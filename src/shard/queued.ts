@@ -1,90 +1,68 @@
 /** Calls that wait to run here: a peer's, and one of this node's own. */
 import { type QueueMessage, queueEnded, queueStarted } from '../diagnostics.ts'
-import type { CallFailure, CallRequest, IncomingCall } from '../rpc/call.ts'
+import type { CallFailure, IncomingCall } from '../rpc/call.ts'
 import { QueuedCall } from './lanes.ts'
 import { failure } from './methods.ts'
 import type { RoutedCall } from './routed.ts'
 import type { Router } from './router.ts'
 
-/** What both have in common: they tell tracers of their wait, if anybody listens. */
-abstract class ToldCall extends QueuedCall {
-  readonly #self: string
-  readonly #caller: string
-  readonly #request: CallRequest
-  #message: QueueMessage | undefined
+/** Whom nobody waits for. */
+export const givenUp: CallFailure = failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', false)
 
-  constructor(self: string, caller: string, request: CallRequest) {
-    const { method, deadline, bulk, body } = request
-    super(method, deadline, bulk, body.end - body.start)
-    this.#self = self
-    this.#caller = caller
-    this.#request = request
-  }
-
-  override queued(): void {
-    this.#message = queueStarted(this.#self, this.#caller, this.#request, 'load')
-  }
-
-  override left(): void {
-    if (this.#message !== undefined) this.ended(failure('ERR_SHOAL_TIMEOUT', noLongerWaits, false))
-  }
-
-  protected ended(error?: CallFailure): void {
-    const message = this.#message
-    this.#message = undefined
-    if (message !== undefined) queueEnded(message, error)
-  }
-}
-
-const noLongerWaits = 'the caller no longer waits'
-
-export class QueuedIncoming extends ToldCall {
+export class QueuedIncoming extends QueuedCall {
   readonly #router: Router
   readonly #incoming: IncomingCall
+  readonly #message: QueueMessage | undefined
 
   constructor(router: Router, incoming: IncomingCall) {
-    super(router.ports.self, incoming.peer, incoming)
+    const { method, deadline, bulk, body } = incoming
+    super(method, deadline, bulk, body.end - body.start)
     this.#router = router
     this.#incoming = incoming
+    this.#message = queueStarted(router.ports.self, incoming.peer, incoming, 'load')
     incoming.onCancel = () => {
       if (!router.admission.leave(this)) return
       // Nobody hears this; it frees the place that the call has among those that run here.
-      incoming.fail(failure('ERR_SHOAL_TIMEOUT', noLongerWaits, false))
+      this.refuse(givenUp)
     }
   }
 
-  override start(waitedMs: number): void {
-    this.ended()
+  override start(): void {
     this.#incoming.onCancel = undefined
-    this.#router.dequeued(this.#incoming, waitedMs)
+    if (this.#message !== undefined) queueEnded(this.#message)
     this.#router.resume(this.#incoming)
   }
 
   override refuse(error: CallFailure): void {
-    this.ended(error)
     this.#incoming.onCancel = undefined
+    if (this.#message !== undefined) queueEnded(this.#message, error)
     this.#incoming.fail(error)
   }
 }
 
-export class QueuedOwn extends ToldCall {
-  readonly #router: Router
+export class QueuedOwn extends QueuedCall {
   readonly #call: RoutedCall
+  readonly #message: QueueMessage | undefined
 
   constructor(router: Router, call: RoutedCall) {
-    super(router.ports.self, router.ports.self, call)
-    this.#router = router
+    const { method, deadline, bulk, body } = call
+    super(method, deadline, bulk, body.end - body.start)
     this.#call = call
+    this.#message = queueStarted(router.ports.self, router.ports.self, call, 'load')
   }
 
-  override start(waitedMs: number): void {
-    this.ended()
-    this.#router.dequeued(this.#call, waitedMs)
+  override start(): void {
+    if (this.#message !== undefined) queueEnded(this.#message)
     this.#call.resume()
   }
 
   override refuse(error: CallFailure): void {
-    this.ended(error)
+    this.left(error)
     this.#call.failed(error)
+  }
+
+  /** Its caller gave up, or its deadline passed. */
+  left(error: CallFailure): void {
+    if (this.#message !== undefined) queueEnded(this.#message, error)
   }
 }

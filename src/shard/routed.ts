@@ -12,7 +12,7 @@ import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
 import { failure } from './methods.ts'
 import { pauseMs, refusalsMax, repeatOf } from './policy.ts'
-import { QueuedOwn } from './queued.ts'
+import { givenUp, QueuedOwn } from './queued.ts'
 import type { Route, Router, RouteSink } from './router.ts'
 
 /** How many hints of other nodes are followed without a pause. */
@@ -287,7 +287,7 @@ export class RoutedCall
       this.#router.unkeep(this)
     }
     if (this.#queued !== undefined) {
-      this.#router.admission.leave(this.#queued)
+      if (this.#router.admission.leave(this.#queued)) this.#queued.left(givenUp)
       this.#queued = undefined
     }
     if (!this.#runsHere) return

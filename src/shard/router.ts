@@ -3,7 +3,7 @@
  * it, pass it on once, or answer NOT_OWNER with the owner it believes in. So a call takes two hops at most and
  * never circles. policy.ts says which failure is repeated, and how.
  */
-import type { Clock, Millis, Random } from '../env.ts'
+import type { Clock, Random } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
 import type { CallContents, CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
@@ -16,7 +16,7 @@ import { Deadlines } from './deadlines.ts'
 import { ForwardedCall } from './forward.ts'
 import { HeldCalls } from './held.ts'
 import { failure } from './methods.ts'
-import { QueuedIncoming } from './queued.ts'
+import { givenUp, QueuedIncoming } from './queued.ts'
 import { RoutedCall, unsure } from './routed.ts'
 
 export interface RouterLimits {
@@ -165,9 +165,6 @@ export class Router {
     this.#route(incoming, true)
   }
 
-  /** A call that had to wait runs, unless this node may not run it any more. The place for whoever watches waits. */
-  dequeued(_call: CallRequest, _waitedMs: Millis): void {}
-
   #route(incoming: IncomingCall, admitted: boolean): void {
     if (incoming.key === undefined) {
       this.#admit(incoming, admitted)
@@ -255,7 +252,7 @@ export class Router {
   #admit(incoming: IncomingCall, admitted: boolean): void {
     // Its cancel came in the same chunk.
     if (incoming.cancelled) {
-      incoming.fail(failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', false))
+      incoming.fail(givenUp)
       return
     }
     const refusal = admitted ? undefined : this.ports.refuses(incoming.method, incoming.peer)

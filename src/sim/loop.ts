@@ -75,6 +75,20 @@ class Callback extends Turn {
   }
 }
 
+/** The end of a turn's work. */
+class WorkDone extends SimEvent {
+  readonly #done: () => void
+
+  constructor(done: () => void) {
+    super()
+    this.#done = done
+  }
+
+  override run(): void {
+    this.#done()
+  }
+}
+
 class LoopTimer extends Turn implements Timer {
   #fn: (() => void) | undefined
 
@@ -114,10 +128,16 @@ export class Loop {
   readonly #timers = new Set<LoopTimer>()
   #blocks = 0
   #late = 0
+  /** How far this turn has come beyond the moment at which it began, by work that takes time. */
+  #worked: Millis = 0
   #heldInput: Turn[] = []
   #heldYields: Turn[] = []
   #heldTimers: Turn[] = []
   #heldDeferred: (() => void)[] = []
+  readonly #workDone = new WorkDone(() => {
+    this.#worked = 0
+    this.unblock()
+  })
 
   constructor(world: LoopWorld, name: string, number: number, random: SeededRandom, wallTime: () => Millis) {
     this.world = world
@@ -235,6 +255,18 @@ export class Loop {
     for (const turn of timers) scheduler.add(turn, scheduler.now)
   }
 
+  /**
+   * The turn under way computes for so long. Its clock goes on at once; nothing else of this loop runs until the rest of
+   * the world has come that far, nor does anything leave that waits for the end of the turn.
+   */
+  work(ms: Millis): void {
+    const { scheduler } = this.world
+    if (ms === 0) return
+    if (this.#worked === 0) this.block()
+    this.#worked += toTicks(ms)
+    scheduler.add(this.#workDone, scheduler.now + this.#worked)
+  }
+
   forget(timer: LoopTimer): void {
     this.#timers.delete(timer)
     this.world.scheduler.remove(timer)
@@ -254,8 +286,8 @@ export class Loop {
   #makeClock(): Clock {
     const { scheduler, turns } = this.world
     return {
-      now: () => scheduler.now - this.#origin,
-      wallTime: () => Math.floor(this.#wallTime()),
+      now: () => scheduler.now + this.#worked - this.#origin,
+      wallTime: () => Math.floor(this.#wallTime() + this.#worked),
       setTimer: (delayMs, fn) => this.#setTimer(delayMs, fn),
       defer: (fn) => turns.defer(this.#runDeferred, fn),
       afterIo: (fn) => this.afterIo(fn),
@@ -269,7 +301,7 @@ export class Loop {
     // NaN counts as the shortest, as in Node.
     const delay = delayMs >= timerMsMin ? Math.min(delayMs, timerMsMax) : timerMsMin
     this.#timers.add(timer)
-    scheduler.add(timer, scheduler.now + toTicks(delay))
+    scheduler.add(timer, scheduler.now + toTicks(this.#worked + delay))
     return timer
   }
 

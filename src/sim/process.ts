@@ -243,6 +243,16 @@ export class SimProcess<T = unknown> {
     scheduler.at(scheduler.now + toTicks(ms), () => loop.unblock())
   }
 
+  /**
+   * Computes for so long, as a synchronous handler does; called by the process's own code. Its clocks go on at once, and
+   * what it does afterwards in this turn happens that much later; nothing else of its main event loop runs meanwhile.
+   */
+  work(ms: Millis): void {
+    this.#mustLive('work in')
+    if (!isTime(ms)) throw this.#error(`"${this.name}" cannot work for ${shown(ms)} ms`)
+    this.#current.loop.work(ms)
+  }
+
   /** Steps the wall clock, forward or back. The monotonic clock does not notice. Lasts over restarts. */
   jumpClock(ms: Millis): void {
     if (typeof ms !== 'number' || !isTime(Math.abs(ms)))

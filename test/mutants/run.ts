@@ -1,5 +1,5 @@
 /**
- * Mutation check: `npm run mutants [-- [--check] [--quick] [--simulator] [WORD …]]`, opt-in, some minutes. Puts small
+ * Mutation check: `npm run mutants [-- [--check] [--quick] [--simulator [--profile=NAME --seeds=N]] [WORD …]]`, opt-in, some minutes. Puts small
  * faults into copies of the built program, one at a time, and runs tests until one fails. A fault that no test notices
  * is a promise that nobody watches over. A word selects the mutants whose id holds it; `--quick` runs only the tests
  * that a mutant names, `--simulator` only a sample of random runs; `--check` only says whether all mutants still
@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path'
 import { catalogue, equivalent } from './catalogue.ts'
 import { ProgramCopy } from './copy.ts'
 import { compiledFile, type Mutant, mutate } from './mutant.ts'
-import { type Step, Suite, simulator } from './suite.ts'
+import { type Step, Suite, simulator, simulatorOf } from './suite.ts'
 import { endAll, tryOut } from './trial.ts'
 
 const caughtShareMin = 0.95
@@ -30,6 +30,9 @@ const root = resolve(import.meta.dirname, '../../..')
 const options = process.argv.slice(2)
 const isQuick = options.includes('--quick')
 const isSimulated = options.includes('--simulator')
+/** Which runs, where they are not the usual sample. */
+const runs = options.filter((option) => /^--(profile|seeds|from)=/.test(option))
+const sample = runs.length > 0 ? simulatorOf(runs) : simulator
 const words = options.filter((option) => !option.startsWith('--'))
 const chosen = catalogue.filter(({ id }) => words.length === 0 || words.some((word) => id.includes(word)))
 
@@ -74,7 +77,7 @@ async function share<T>(
 
 /** What this mutant is tried against, in order. */
 function stepsFor(mutant: Mutant, took: ReadonlyMap<string, number> = new Map()): readonly Step[] {
-  if (isSimulated) return [simulator]
+  if (isSimulated) return [sample]
   return isQuick ? suite.named(mutant) : [...suite.named(mutant), ...suite.others(mutant, took)]
 }
 

@@ -21,7 +21,12 @@ export interface Step {
 }
 
 /** A sample of random whole-cluster runs. */
-export const simulator: Step = { name: 'npm run sim', args: ['dist/test/sim/main.js', '--seeds', '24'] }
+export const simulator: Step = simulatorOf(['--seeds', '24'])
+
+/** A sample of other random runs: arguments of `npm run sim`. */
+export function simulatorOf(args: readonly string[]): Step {
+  return { name: 'npm run sim', args: ['dist/test/sim/main.js', '--bail', ...args] }
+}
 
 export class Suite {
   /** Every step there is. */

@@ -44,6 +44,7 @@ test('behind a shut gate neither calls of peers nor own ones run; when it opens 
   assert.deepEqual(routers.ran, ['b', 'b'])
   assert.deepEqual([routers.router('b').held, routers.router('b').waiting], [0, 0])
   assert.equal(routers.router('b').counters.gated, 2)
+  routers.clock.advance(100)
   assert.equal(routers.clock.timers, 0)
 })
 

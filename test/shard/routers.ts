@@ -27,6 +27,9 @@ interface CallOptions {
   readonly waits?: boolean
   readonly timeoutMs?: number
   readonly method?: string
+  readonly bulk?: boolean
+  /** The turn goes on: what follows waits for its end. */
+  readonly more?: boolean
   /** The node to call, instead of the owner of a key. */
   readonly to?: string
 }
@@ -107,14 +110,14 @@ export class Routers {
         trace: undefined,
         tracestate: undefined,
         input: false,
-        bulk: false,
+        bulk: options.bulk ?? false,
       },
       {
         replied: (body) => outcomes.push({ reply: decodeBody(body) }),
         failed: ({ code, mayHaveRun }) => outcomes.push({ code, mayHaveRun }),
       },
     )
-    this.clock.settle()
+    if (options.more !== true) this.clock.settle()
     return { outcomes, handle }
   }
 

@@ -3,9 +3,17 @@ import { test } from 'node:test'
 import { asked, seedsDefault, UsageError } from './arguments.ts'
 
 test('arguments of npm run sim are read, and have defaults', () => {
-  const plain = { isHelp: false, seed: undefined, seeds: seedsDefault, from: 1, nodes: undefined }
+  const plain = {
+    isHelp: false,
+    bails: false,
+    seed: undefined,
+    seeds: seedsDefault,
+    from: 1,
+    nodes: undefined,
+  }
   assert.deepEqual(asked([]), { ...plain, profile: undefined })
   assert.equal(asked(['--help']).isHelp, true)
+  assert.equal(asked(['--bail']).bails, true)
   const { seed, profile, nodes } = asked(['--profile', 'route', '--seed', '28', '--nodes', '4'])
   assert.deepEqual([seed, profile, nodes], [28, 'route', { min: 4, max: 4 }])
   const { seeds, from } = asked(['--seeds', '500', '--from', '7'])

@@ -12,6 +12,7 @@ export const usage: string = `npm run sim -- [options]: random whole-cluster run
   --seed S         one run again, which prints its trace hash; not with --seeds or --from
   --profile NAME   this profile alone. Without it, --seed S runs the one that --seeds gives S
   --nodes 3-12     how many nodes a run begins with (default ${nodesDefault.min}-${nodesDefault.max}, rpc 2-5); another range is another run
+  --bail           ends at the first violation
   --help           this text
 
 The last line is a summary in JSON. Exit code 1: a rule was broken, or 1,000 seeds or more missed a rare state; 2: wrong
@@ -22,6 +23,8 @@ export class UsageError extends Error {}
 
 export interface Asked {
   readonly isHelp: boolean
+  /** End at the first violation. */
+  readonly bails: boolean
   /** One run again. */
   readonly seed: number | undefined
   readonly seeds: number
@@ -40,6 +43,7 @@ export function asked(args: readonly string[]): Asked {
     throw new UsageError(`--seed runs one seed again; leave out --${other}`)
   return {
     isHelp: values.help === true,
+    bails: values.bail === true,
     seed,
     seeds: values.seeds === undefined ? seedsDefault : numberOf('seeds', values.seeds),
     from: values.from === undefined ? 1 : numberOf('from', values.from),
@@ -48,13 +52,17 @@ export function asked(args: readonly string[]): Asked {
   }
 }
 
-type Values = Partial<Record<'seeds' | 'from' | 'nodes' | 'profile' | 'seed', string>> & { help?: boolean }
+type Values = Partial<Record<'seeds' | 'from' | 'nodes' | 'profile' | 'seed', string>> & {
+  help?: boolean
+  bail?: boolean
+}
 
 function parsed(args: readonly string[]): Values {
   const text = { type: 'string' } as const
   const options = {
     ...{ seeds: text, from: text, nodes: text, profile: text, seed: text },
     help: { type: 'boolean', short: 'h' },
+    bail: { type: 'boolean' },
   } as const
   try {
     return parseArgs({ args: [...args], options }).values

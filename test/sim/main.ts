@@ -38,8 +38,9 @@ function* tasksOf(
   from: number,
   seeds: number,
   nodes: NodeRange | undefined,
+  goesOn: () => boolean,
 ): Generator<Task> {
-  for (let seed = from; seed < from + seeds; seed += 1) {
+  for (let seed = from; seed < from + seeds && goesOn(); seed += 1) {
     const profile = names[seed % names.length]
     if (profile !== undefined) yield { profile, seed, nodes }
   }
@@ -67,12 +68,13 @@ async function runMany(
   from: number,
   seeds: number,
   nodes: NodeRange | undefined,
+  bails: boolean,
 ): Promise<boolean> {
   const summary = new Summary(profiles, seeds)
   const startedAt = performance.now()
   let toldAt = startedAt
   await runAll(
-    tasksOf([...profiles.keys()], from, seeds, nodes),
+    tasksOf([...profiles.keys()], from, seeds, nodes, () => !bails || summary.violations.length === 0),
     { cores: availableParallelism() },
     (outcome) => {
       summary.add(outcome)
@@ -87,16 +89,18 @@ async function runMany(
   )
   if (summary.isLong && summary.missing.length > 0)
     console.log(`never reached: ${summary.missing.join('; ')}`)
-  if (summary.seeds < seeds) console.log(`only ${summary.seeds} of ${seeds} seeds were run`)
+  if (summary.seeds < seeds && !bails) console.log(`only ${summary.seeds} of ${seeds} seeds were run`)
   console.log(JSON.stringify(summary.toJson(performance.now() - startedAt)))
   return !summary.hasFailed
 }
 
-const { isHelp, seed, seeds, from, nodes, profile } = read()
+const { isHelp, bails, seed, seeds, from, nodes, profile } = read()
 if (isHelp) console.log(usage)
 else {
   const profiles = chosen(await loadProfiles(), profile)
   const isGood =
-    seed === undefined ? await runMany(profiles, from, seeds, nodes) : await replay(profiles, seed, nodes)
+    seed === undefined
+      ? await runMany(profiles, from, seeds, nodes, bails)
+      : await replay(profiles, seed, nodes)
   process.exitCode = isGood ? 0 : 1
 }

@@ -156,6 +156,12 @@ function keyOf(random: SeededRandom): string {
   return `key-${random.below(keyCount)}`
 }
 
+/** A small call to a named node. */
+export function askNode(watched: WatchedNode, to: string, timeoutMs: number): Promise<unknown> {
+  const body: Ask = { token: 1, bytes: 10, load: patternOf(1, 10) }
+  return watched.request({ method: 'read', to, body, timeoutMs })
+}
+
 export const rpcService: Service = {
   serve,
   load,

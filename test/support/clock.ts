@@ -51,14 +51,18 @@ export class HandClock implements Clock {
 
   /** Ends this turn and takes those that follow from it by themselves. */
   settle(): void {
+    do this.turn()
+    while (this.#yielded.length > 0)
+  }
+
+  /** Ends this turn, and runs what waited for I/O to be handled. */
+  turn(): void {
     this.endTurn()
-    while (this.#yielded.length > 0) {
-      const due = this.#yielded
-      this.#yielded = []
-      for (const fn of due) {
-        fn()
-        this.endTurn()
-      }
+    const due = this.#yielded
+    this.#yielded = []
+    for (const fn of due) {
+      fn()
+      this.endTurn()
     }
   }
 

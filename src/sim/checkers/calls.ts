@@ -11,8 +11,10 @@ import type { RequestOptions } from '../../api.ts'
 import type { Millis, Timer } from '../../env.ts'
 import { ShoalError } from '../../errors.ts'
 import type { CallContext } from '../../shard/context.ts'
+import type { CallStream, StreamChunk } from '../../stream.ts'
 import type { Subject } from './checker.ts'
 import { Violation } from './violation.ts'
+import { WatchedStream } from './watched-stream.ts'
 
 /** A tick of the deadline wheel (10 ms), and the shortest timer there is. */
 const slackMs: Millis = 11.5
@@ -64,23 +66,15 @@ export class Calls {
   }
 
   /** Makes a call and watches it. One with a `traceparent` of its own is held to its deadline alone. */
-  request<Body, Reply>(
+  request<Body, Reply, Input>(
     caller: Subject,
-    options: RequestOptions<Body, Reply>,
+    options: RequestOptions<Body, Reply, Input>,
     idempotent: boolean,
     timeoutMs: Millis,
   ): Promise<Reply> {
-    this.counts.made += 1
-    const trace = traceOf(this.counts.made)
-    const name = typeof options.method === 'string' ? options.method : options.method.name
-    const where = options.key === undefined ? `to ${options.to}` : `for key "${options.key}"`
-    const what = `call ${this.counts.made} of ${caller.node.name} (${name} ${where})`
-    const call: Call = { trace, what, idempotent, caller, runs: 0, settled: 'no', timer: undefined }
-    this.#calls.set(trace, call)
-    const promise = caller.node.request<Body, Reply>({
-      ...options,
-      traceparent: options.traceparent ?? trace,
-    })
+    const call = this.#made(caller, options, idempotent)
+    const traceparent = options.traceparent ?? call.trace
+    const promise = caller.node.request<Body, Reply, Input>({ ...options, traceparent })
     // On the caller's own clock: it stands still where the call does, and fires after the call's own timers.
     call.timer = caller.env.clock.setTimer(timeoutMs + slackMs, () => this.#late(call, timeoutMs))
     promise.then(
@@ -88,6 +82,24 @@ export class Calls {
       (error: unknown) => this.#failed(call, error),
     )
     return promise
+  }
+
+  /** Makes a call whose reply is a stream, and watches it as others. */
+  stream<Body, Reply, Input>(
+    caller: Subject,
+    options: RequestOptions<Body, Reply, Input>,
+    idempotent: boolean,
+    timeoutMs: Millis,
+  ): CallStream<StreamChunk<Reply>> {
+    const call = this.#made(caller, options, idempotent)
+    const traceparent = options.traceparent ?? call.trace
+    const stream = caller.node.stream<Body, Reply, Input>({ ...options, traceparent })
+    return new WatchedStream(stream, caller.env.clock, timeoutMs, slackMs, {
+      ended: () => this.#replied(call, options.traceparent === undefined),
+      failed: (error) => this.#failed(call, error),
+      left: () => this.#settle(call, 'failed'),
+      late: () => this.#late(call, timeoutMs),
+    })
   }
 
   /** A handler begins to run on that node. */
@@ -107,6 +119,21 @@ export class Calls {
         `${node.name} ran ${method} for key "${key}"; with the same table ${other.node.name} says ${believes}`,
       )
     }
+  }
+
+  #made<Body, Reply, Input>(
+    caller: Subject,
+    { method, key, to }: RequestOptions<Body, Reply, Input>,
+    idempotent: boolean,
+  ): Call {
+    this.counts.made += 1
+    const trace = traceOf(this.counts.made)
+    const name = typeof method === 'string' ? method : method.name
+    const where = key === undefined ? `to ${to}` : `for key "${key}"`
+    const what = `call ${this.counts.made} of ${caller.node.name} (${name} ${where})`
+    const call: Call = { trace, what, idempotent, caller, runs: 0, settled: 'no', timer: undefined }
+    this.#calls.set(trace, call)
+    return call
   }
 
   #ranAgain(call: Call, where: string): void {

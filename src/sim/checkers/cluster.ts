@@ -9,6 +9,7 @@ import type { ShoalNode } from '../../node.ts'
 import { checkOptions } from '../../options.ts'
 import type { CallContext } from '../../shard/context.ts'
 import type { Handler, Method, MethodOptions } from '../../shard/methods.ts'
+import type { CallStream, StreamChunk } from '../../stream.ts'
 import { SimulationError } from '../error.ts'
 import { checkNamed } from '../options.ts'
 import type { SimProcess } from '../process.ts'
@@ -17,6 +18,8 @@ import { isTime } from '../time.ts'
 import { disagreement } from './agreement.ts'
 import { Calls } from './calls.ts'
 import type { Checker, Subject } from './checker.ts'
+import { Credit } from './credit.ts'
+import { Frames } from './frames.ts'
 import { GateOfNodes } from './gate.ts'
 import { Hops } from './hops.ts'
 import { Incarnations } from './incarnations.ts'
@@ -57,8 +60,8 @@ export class ClusterChecks {
       new LimitsOfNodes(checkOptions({ limits }).limits, now),
     ]
     this.#checkers = [...own, ...checkers]
-    const hops = new Hops(now)
-    simulation.onWire((wire, bytes) => hops.sent(wire, bytes))
+    const frames = new Frames([new Hops(now), new Credit(now)])
+    simulation.onWire((wire, bytes) => frames.sent(wire, bytes))
     this.calls = new Calls(
       now,
       (violation) => this.#report(violation),
@@ -163,14 +166,14 @@ export class WatchedNode implements Subject {
   }
 
   /** As `node.handle`; each run is checked. */
-  handle<Body = undefined, Reply = unknown>(
+  handle<Body = undefined, Reply = unknown, Input = unknown>(
     method: string,
-    handler: Handler<Body, Reply>,
+    handler: Handler<Body, Reply, Input>,
     options: MethodOptions = {},
-  ): Method<Body, Reply> {
+  ): Method<Body, Reply, Input> {
     const { calls } = this.#checks
     this.#idempotent.set(method, options.idempotent ?? false)
-    return this.node.handle<Body, Reply>(
+    return this.node.handle<Body, Reply, Input>(
       method,
       (body, context) => {
         calls.ran(this, context)
@@ -182,11 +185,24 @@ export class WatchedNode implements Subject {
   }
 
   /** As `node.request`; the call is checked. `timeoutMs` counts as 5 s where it is not given. */
-  request<Body = unknown, Reply = unknown>(options: RequestOptions<Body, Reply>): Promise<Reply> {
-    const { method, timeoutMs = 5_000 } = options
+  request<Body = unknown, Reply = unknown, Input = unknown>(
+    options: RequestOptions<Body, Reply, Input>,
+  ): Promise<Reply> {
+    const { timeoutMs = 5_000 } = options
+    return this.#checks.calls.request(this, { ...options, timeoutMs }, this.#mayRepeat(options), timeoutMs)
+  }
+
+  /** As `node.stream`; the call is checked. `timeoutMs` counts as 5 s where it is not given. */
+  stream<Body = unknown, Reply = unknown, Input = unknown>(
+    options: RequestOptions<Body, Reply, Input>,
+  ): CallStream<StreamChunk<Reply>> {
+    const { timeoutMs = 5_000 } = options
+    return this.#checks.calls.stream(this, { ...options, timeoutMs }, this.#mayRepeat(options), timeoutMs)
+  }
+
+  #mayRepeat<Body, Reply, Input>({ method, idempotent }: RequestOptions<Body, Reply, Input>): boolean {
     const declared = typeof method === 'string' ? this.#idempotent.get(method) : method.idempotent
-    const idempotent = options.idempotent ?? declared ?? false
-    return this.#checks.calls.request(this, { ...options, timeoutMs }, idempotent, timeoutMs)
+    return idempotent ?? declared ?? false
   }
 }
 

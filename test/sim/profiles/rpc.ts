@@ -4,7 +4,7 @@ import { type FaultKind, faultStates } from '../faults.ts'
 import { nodeStates, runNodes, type Timing } from '../node-run.ts'
 import type { Profile } from '../profile.ts'
 import { calm } from '../rpc-calm.ts'
-import { rpcService } from '../rpc-load.ts'
+import { askNode, rpcService } from '../rpc-load.ts'
 import { TornConnections, tearStates } from '../torn.ts'
 
 /** Most are of processes and paths that are slow or silent for a moment: what tears connections comes on top. */
@@ -63,7 +63,6 @@ export const profile: Profile = {
       limits,
       smallLimits,
       service: rpcService,
-      streamTimeoutMs: 10_000,
       node: (random) => ({ rpcPort, ...(random.chance(0.3) ? { keys: [new Uint8Array(32).fill(7)] } : {}) }),
       disturb: ({ simulation, stage, random, sometimes }) => {
         const torn = new TornConnections({
@@ -74,7 +73,7 @@ export const profile: Profile = {
           chance: random.pick([0.1, 0.5, 0.8, 1]),
           names: () => stage.names,
         })
-        return { mend: () => torn.end(), calm: (lasting) => calm(simulation, lasting) }
+        return { mend: () => torn.end(), calm: (lasting) => calm(simulation, lasting, askNode) }
       },
     }),
 }
