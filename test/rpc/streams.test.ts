@@ -239,18 +239,18 @@ test('output of keyed calls leaves only while the node may answer; others are no
   )
   bob.mayAnswer = false
   for (const { served } of [keyed, plain]) {
-    served.writing?.writer.write(encodeBody(3))
+    for (const value of [3, 4, 5]) served.writing?.writer.write(encodeBody(value))
     served.writing?.writer.end()
   }
   world.run()
-  assert.deepEqual(plain.request.reading?.values, [1, 2, 3])
+  assert.deepEqual(plain.request.reading?.values, [1, 2, 3, 4, 5])
   assert.equal(plain.request.reading?.over, 'ended')
   assert.deepEqual(keyed.request.reading?.values, [1, 2])
   assert.equal(keyed.request.reading?.over, undefined)
   bob.mayAnswer = true
   bob.peers.released()
   world.run()
-  assert.deepEqual(keyed.request.reading?.values, [1, 2, 3])
+  assert.deepEqual(keyed.request.reading?.values, [1, 2, 3, 4, 5])
   it.settled()
 })
 

@@ -54,7 +54,7 @@ export const streamFaults: readonly Mutant[] = [
     find: 'if (late) this.#lateCredit += reader.credit;',
     replace: '',
     why: 'chunks that crossed the end of their call are no violation',
-    tests: ['rpc/torn', 'rpc/streams'],
+    tests: ['rpc/hostile'],
   },
   {
     id: 'streams/source-not-closed-at-the-answer',
