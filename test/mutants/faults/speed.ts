@@ -33,8 +33,8 @@ export const speedFaults: readonly Mutant[] = [
   {
     id: 'speed/nested-without-end',
     file: read,
-    find: 'length > this.#end - this.#at || depth === plainDepthMax)',
-    replace: 'length > this.#end - this.#at)',
+    find: '(length < 0 || length > this.#end - this.#at || depth === plainDepthMax)',
+    replace: '(length < 0 || length > this.#end - this.#at)',
     why: 'depth is bounded',
     tests: ['wire/plain'],
   },
