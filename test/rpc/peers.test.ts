@@ -72,6 +72,19 @@ test('everything a keyed call carries arrives, and a deadline arrives as what re
   assert.equal(deadline, world.clock.now() + 750)
 })
 
+test('a tracestate that could break out of a header does not arrive, and the call does', () => {
+  const { world, ann, bob } = pair()
+  bob.hold = true
+  const trace = parseTrace('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')
+  for (const tracestate of ['a=1', 'a=1\r\nset-cookie: b'])
+    call(world, ann, 'bob', 'b', { trace, tracestate })
+  world.run()
+  assert.deepEqual(
+    bob.held.map(({ tracestate }) => tracestate),
+    ['a=1', undefined],
+  )
+})
+
 test('replies come back in any order, and each call hears its own', () => {
   const { world, ann, bob } = pair()
   bob.hold = true
