@@ -192,5 +192,8 @@ test('lengths that lie, truncation and bytes left over are not plain, at no cost
   assert.equal(read(Uint8Array.of(1, 2)), notPlain)
   assert.equal(read(Uint8Array.of(0xa2, 0xc3, 0x28)), notPlain)
   assert.equal(read(Uint8Array.of(0x81, 1, 2)), notPlain)
-  assert.equal(read(Uint8Array.from({ length: plainDepthMax + 2 }, () => 0x91)), notPlain)
+  const deep = Uint8Array.from({ length: plainDepthMax + 2 }, () => 0x91)
+  deep[plainDepthMax + 1] = 1
+  assert.equal(read(deep), notPlain)
+  assert.notEqual(read(deep.subarray(1)), notPlain)
 })

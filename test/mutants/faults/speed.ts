@@ -31,13 +31,11 @@ export const speedFaults: readonly Mutant[] = [
     tests: ['wire/plain', 'wire/body'],
   },
   {
-    id: 'speed/text-beyond-the-body',
+    id: 'speed/nested-without-end',
     file: read,
-    find: `        const from = this.#at;
-        if (length < 0 || from + length > this.#end)
-            return notPlain;`,
-    replace: '        const from = this.#at;',
-    why: 'a length is not believed beyond the end of the body: what follows it is another call',
+    find: '(length < 0 || length > this.#end - this.#at || depth === plainDepthMax)',
+    replace: '(length < 0 || length > this.#end - this.#at)',
+    why: 'depth is bounded',
     tests: ['wire/plain'],
   },
   {
