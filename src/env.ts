@@ -63,7 +63,7 @@ export interface Listener {
 export interface StreamHandlers {
   /** Dialled streams only: the connection is up. */
   connected(): void
-  /** Bytes arrived. The array is the receiver's to keep until it returns; copy what must live longer. */
+  /** Bytes arrived. The array is the receiver's from now on: nobody else writes to it. */
   data(bytes: Uint8Array): void
   /** The write queue fell empty after `write` returned false. */
   drained(): void
@@ -86,6 +86,8 @@ export interface ByteStream {
   listen(handlers: StreamHandlers): void
   /** Queues bytes; the array belongs to the stream from now on. False: wait for `drained` before writing much more. */
   write(bytes: Uint8Array): boolean
+  /** The same for several arrays, which leave in this order and, where the system can, at once. */
+  writeAll(parts: readonly Uint8Array[]): boolean
   /** Stops reading from the peer (true) or goes on (false). */
   pause(paused: boolean): void
   /** Closes in good order once queued bytes are out. */

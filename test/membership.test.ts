@@ -23,6 +23,10 @@ class Stranger implements ByteStream {
     return true
   }
 
+  writeAll(): boolean {
+    return this.write()
+  }
+
   pause(): void {}
 
   end(): void {

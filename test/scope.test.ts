@@ -1,7 +1,8 @@
 /** What the calls of a handler inherit, on whole nodes in virtual time. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ShoalError, type ShoalErrorCode } from '../src/index.ts'
+import { systemEnv } from '../src/host/env.ts'
+import { createNode, ShoalError, type ShoalErrorCode } from '../src/index.ts'
 import { currentScope, runInScope, runOutside, type Scope } from '../src/scope.ts'
 import { sleep, Trio } from './sim/trio.ts'
 
@@ -40,6 +41,28 @@ test('what begins outside stays outside', async () => {
     runOutside(() => new Promise((resolve) => setImmediate(() => resolve(currentScope())))),
   )
   assert.equal(await later, undefined)
+})
+
+test('a listener of events works for nobody, though a handler brought the news', async () => {
+  let skewMs = 0
+  const { clock: real } = systemEnv
+  const clock = { ...real, now: () => real.now() + skewMs, wallTime: () => real.wallTime() + skewMs }
+  const env = { clock, random: systemEnv.random, network: systemEnv.network }
+  const node = createNode({ name: 'n', port: 0, profile: 'local', env })
+  const heard: { code: string; scope: Scope | undefined }[] = []
+  node.on('notice', ({ code }) => heard.push({ code, scope: currentScope() }))
+  node.handle('later', () => {})
+  node.handle('wakes', () => {
+    const before = heard.length
+    skewMs += 5_000
+    // The first keyed call after the jump finds out that this process did not run.
+    void node.request({ method: 'later', key: 'k' }).catch(() => {})
+    return heard.length - before
+  })
+  await node.start()
+  const told = await node.request({ method: 'wakes', to: 'n', timeoutMs: 60_000 }).finally(() => node.close())
+  assert.ok((told as number) > 0)
+  for (const { code, scope: itsScope } of heard) assert.equal(itsScope, undefined, code)
 })
 
 test('a call within a call has what remains of it at most, however deep, and its own timeout where that is less', async () => {

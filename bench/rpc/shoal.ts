@@ -8,11 +8,6 @@ import { createNode, type NodeOptions, type ShoalNode } from '../../src/index.ts
 import { closedLoop, keys } from './load.ts'
 import type { Echo, Load, Side, Told } from './side.ts'
 
-const traces = Array.from({ length: 256 }, (_, i) => {
-  const digits = (i + 1).toString(16)
-  return `00-${digits.padStart(32, '0')}-${digits.padStart(16, '0')}-01`
-})
-
 function make(options: NodeOptions): ShoalNode {
   const node = createNode({ port: 0, profile: 'local', ...options })
   node.handle('echo', (body: unknown) => body)
@@ -28,15 +23,14 @@ async function serve(options: NodeOptions): Promise<ShoalNode> {
 /** An observer, so that every call crosses the connection. */
 async function callFrom(options: NodeOptions, routed: readonly string[]): Promise<Load> {
   const node = await serve({ name: 'client', observer: true, ...options })
-  let calls = 0
-  const echo: Echo = (key, body) =>
-    node.request({ method: 'echo', key, body, traceparent: traces[calls++ & 255] as string })
+  const echo: Echo = (key, body) => node.request({ method: 'echo', key, body })
   return closedLoop(echo, routed)
 }
 
 export const shoal: Side = {
   name: 'shoal',
-  settings: 'two whole nodes, keyed calls with deadline, ownership check and a `traceparent` on every call',
+  settings:
+    'two whole nodes, keyed calls with deadline, ownership check and a W3C trace context in every request',
   packages: [],
   servers: [async () => ({ gossip: (await serve({ name: 'server' })).addresses.gossip })],
   connect: ([server]) => callFrom({ join: [server?.['gossip'] as string] }, keys),

@@ -95,6 +95,18 @@ class TcpStream implements ByteStream {
     return this.#socket.write(bytes)
   }
 
+  /** A corked socket hands all it has to one `writev` when it is uncorked. */
+  writeAll(parts: readonly Uint8Array[]): boolean {
+    if (this.#destroyed || this.#socket.writableEnded) return false
+    const socket = this.#socket
+    if (parts.length === 1) return socket.write(parts[0] as Uint8Array)
+    let more = true
+    socket.cork()
+    for (const bytes of parts) more = socket.write(bytes)
+    socket.uncork()
+    return more
+  }
+
   pause(paused: boolean): void {
     if (paused) this.#socket.pause()
     else this.#socket.resume()

@@ -24,6 +24,8 @@ export type BreakerInput =
   /** So many calls timed out since anything came from the peer. */
   | { readonly type: 'timedOut'; readonly calls: number }
   | { readonly type: 'dialFailed'; readonly why: string }
+  /** Less waits to be sent than before: the ping may be behind the rest of it, and somebody takes it. */
+  | { readonly type: 'drained' }
   /** Bytes of the peer, a hello among them; or membership has seen it run again. */
   | { readonly type: 'heard' }
 
@@ -81,6 +83,9 @@ export class Breaker implements Machine<BreakerInput, BreakerOutput> {
     switch (input.type) {
       case 'heard':
         this.#close(now)
+        break
+      case 'drained':
+        if (this.#state === 'checking') this.#since = now
         break
       case 'timedOut':
         if (this.#state === 'checking') this.#isSilent(now)

@@ -179,7 +179,10 @@ export class Link implements Answerer, CallHolder {
     this.#answerAll()
     const { mux } = this
     if (mux.chunksReady) {
-      mux.handle({ type: 'chunks', mayAnswer: !mux.chunksGated || this.#owner.mayAnswer() }, 0)
+      mux.handle(
+        { type: 'chunks', mayAnswer: !mux.chunksGated || this.#owner.mayAnswer() },
+        this.#owner.clock.now(),
+      )
     }
     mux.handle({ type: 'flush' }, this.#owner.clock.now())
     this.#pump()
@@ -225,7 +228,7 @@ export class Link implements Answerer, CallHolder {
           if (output.call.writer !== undefined) output.call.sink.writable?.(output.call.writer)
           break
         case 'write':
-          this.stream.write(output.bytes)
+          this.stream.writeAll(output.parts)
           break
         case 'cancelled':
           if (this.#answers.drop(output.call)) this.#answerNow(output.call, undefined, answerShed)

@@ -11,7 +11,7 @@ import type { Violation } from './violation.ts'
 export type MuxInput =
   /** Dialled streams: the connection is up. */
   | { readonly type: 'connected' }
-  /** The array may be reused afterwards. */
+  /** Nobody may write to the array any more. */
   | { readonly type: 'received'; readonly bytes: Uint8Array }
   | { readonly type: 'call'; readonly call: OutgoingCall }
   | { readonly type: 'cancel'; readonly call: OutgoingCall }
@@ -38,7 +38,8 @@ export type MuxInput =
   | { readonly type: 'tick' }
 
 export type MuxOutput =
-  | { readonly type: 'write'; readonly bytes: Uint8Array }
+  /** In this order, and together if the stream can. */
+  | { readonly type: 'write'; readonly parts: readonly Uint8Array[] }
   /** The peer said who it is, and proved it where keys are set. */
   | { readonly type: 'open'; readonly name: string; readonly boot: string }
   | OutgoingCall

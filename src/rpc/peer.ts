@@ -54,6 +54,8 @@ export class Peer {
   readonly #owner: PeerOwner
   readonly #alarm: Alarm
   #dialing: Link | undefined
+  /** Bytes that waited to be sent when the breaker was last asked or pinged. */
+  #queuedBytes = 0
   #dialledBoot: string | undefined
   #failures = 0
   /** Failures before the last connection that said hello: being refused after it is one more of them. */
@@ -139,6 +141,7 @@ export class Peer {
 
   /** Calls on a connection to it timed out, and nothing came since. */
   silent(link: Link): void {
+    this.#lookAtQueue()
     this.breaker.handle({ type: 'timedOut', calls: link.mux.timeouts }, this.#owner.clock.now())
     this.#obeyBreaker()
   }
@@ -248,6 +251,7 @@ export class Peer {
   /** Asks the breaker; a call that it does not admit is given its failure. */
   #isBroken(call: OutgoingCall): boolean {
     const now = this.#owner.clock.now()
+    this.#lookAtQueue()
     const admitted = this.breaker.admits(this.active !== undefined, now)
     this.#obeyBreaker()
     if (admitted) return false
@@ -275,6 +279,14 @@ export class Peer {
       }
     }
     for (const link of this.links) link.watched = !breaker.isClosed
+  }
+
+  /** A slow path is no silent peer: as long as what was written leaves, the ping is on its way. */
+  #lookAtQueue(): void {
+    const queuedBytes = this.active?.stream.queuedBytes ?? 0
+    const hasDrained = queuedBytes < this.#queuedBytes
+    this.#queuedBytes = queuedBytes
+    if (hasDrained) this.breaker.handle({ type: 'drained' }, this.#owner.clock.now())
   }
 
   /** Whatever connection there is; one that has been silent for too long is given up. */

@@ -228,7 +228,7 @@ export class Admission {
     const now = this.#ports.clock.now()
     if (now >= this.#sliceEnd) return now
     const each = (now - this.#readAt) / this.#stride
-    this.#stride = each > readMs ? 1 : Math.min(readsMax, 2 * this.#stride, Math.ceil(readMs / each))
+    this.#stride = Math.min(readsMax, 2 * this.#stride, Math.ceil(readMs / each))
     this.#unread = this.#stride
     this.#readAt = now
     return now

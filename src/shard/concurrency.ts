@@ -22,9 +22,11 @@ export interface ConcurrencyLimits {
 
 /** Calls may take so many times as long as on a quiet node. */
 const tolerance = 2
-/** A window has so many calls at least, and lasts so long. */
+/** A window has so many calls at least, and lasts so long; with fewer calls it lasts longer. */
 const samplesMin = 64
 const windowMs: Millis = 100
+const fewSamplesMin = 16
+const longWindowMs: Millis = 1_000
 /** Without trouble a limit is lifted in windows of so long, however few calls there are. */
 const idleWindowMs: Millis = 500
 const lift = 1.5
@@ -108,6 +110,11 @@ export interface Slot {
   readonly counted: boolean
 }
 
+interface Cut {
+  readonly running: number
+  readonly slower: number
+}
+
 export class Concurrency {
   readonly #limits: ConcurrencyLimits
   readonly #methods = new Map<string, MethodLatency>()
@@ -122,7 +129,7 @@ export class Concurrency {
   /** Calls that began before are of the limit before. */
   #cutAt: Millis = Number.NEGATIVE_INFINITY
   /** What the last cut was made for: logarithms of how many ran and of how much slower they were. */
-  #cut: { readonly running: number; readonly slower: number } | undefined
+  #cut: Cut | undefined
 
   constructor(limits: ConcurrencyLimits) {
     this.#limits = limits
@@ -188,7 +195,7 @@ export class Concurrency {
     const ageMs = now - this.#windowAt
     const troubled = this.#troubled || this.#abandoned > abandonedShare * this.#ended
     if (ageMs < windowMs) return
-    if (this.#samples < samplesMin) {
+    if (this.#samples < (ageMs < longWindowMs ? samplesMin : fewSamplesMin)) {
       if (troubled || this.#blocked || ageMs < idleWindowMs) return
       this.#limit = Math.min(concurrencyMax, this.#limit * lift)
     } else this.#adapt(troubled, now)
@@ -204,7 +211,8 @@ export class Concurrency {
     const { concurrencyMin, concurrencyMax } = this.#limits
     const { running, slower } = this.#measure()
     const isCut = troubled && slower > Math.log(tolerance)
-    if (isCut && this.#wasInVain(running, slower)) {
+    if (isCut && this.#cut !== undefined && wasInVain(this.#cut, running, slower)) {
+      this.#limit = tolerance * Math.exp(this.#cut.running)
       this.#cut = undefined
       this.#raiseBases(slower)
     } else if (isCut && this.#limit <= concurrencyMin) {
@@ -235,13 +243,13 @@ export class Concurrency {
     return { running: running / this.#samples, slower: slower / this.#samples }
   }
 
-  /** Half as many run as before the last cut, and are as slow. */
-  #wasInVain(running: number, slower: number): boolean {
-    if (this.#cut === undefined || running > this.#cut.running - Math.log(2)) return false
-    return slower - this.#cut.slower > 0.3 * (running - this.#cut.running)
-  }
-
   #raiseBases(by: number): void {
     for (const latency of this.#methods.values()) if (latency.samples > 0) latency.raise(by)
   }
+}
+
+/** Half as many run as before the cut, and are as slow. */
+function wasInVain(cut: Cut, running: number, slower: number): boolean {
+  if (running > cut.running - Math.log(2)) return false
+  return slower - cut.slower > 0.3 * (running - cut.running)
 }

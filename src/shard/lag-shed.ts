@@ -41,7 +41,7 @@ export class LagShed {
   observe(lagMs: Millis, now: Millis): void {
     this.#lagMs = lagMs
     if (lagMs >= this.#targetMs) {
-      this.#lateSince ??= now - lagMs
+      this.#lateSince ??= now
       if (now - this.#lateSince >= sustainedMs) this.#share = Math.min(shareMax, this.#share + step)
       return
     }

@@ -86,13 +86,18 @@ export class SimStream implements ByteStream {
   }
 
   write(bytes: Uint8Array): boolean {
+    return this.writeAll([bytes])
+  }
+
+  writeAll(parts: readonly Uint8Array[]): boolean {
     if (this.isGone || this.#isEnding) return false
-    const waits = this.#queued + bytes.length >= highWaterMarkBytes
-    if (waits) this.#needsDrain = true
-    if (bytes.length > 0) {
+    for (const bytes of parts) {
+      if (bytes.length === 0) continue
       this.#queue.push(bytes)
       this.#queued += bytes.length
     }
+    const waits = this.#queued >= highWaterMarkBytes
+    if (waits) this.#needsDrain = true
     this.pull()
     return !waits
   }
@@ -180,8 +185,6 @@ export class SimStream implements ByteStream {
       const { length } = bytes
       this.#world.trace.bytes(bytes)
       this.#handlers?.data(bytes)
-      // The array was the reader's until it returned; whoever kept it reads zeros.
-      bytes.fill(0)
       this.peer?.readBy(length)
       if (this.#unreadBytes === 0 && this.#brokenBy !== undefined) this.#close('reset', this.#brokenBy)
       else this.#readLater()

@@ -1,7 +1,8 @@
 /**
  * Reads RPC frames (layout: frame.ts). A cursor: `next` steps to the next whole frame, the `read…` method of its type
- * puts the frame's fields into the reader's own, so that a frame costs no object here. Every chunk is copied once into
- * a slab that is never written again, which makes frames contiguous and lets bodies be kept without a copy.
+ * puts the frame's fields into the reader's own, so that a frame costs no object here. Frames are read where they
+ * arrived; only one that came in pieces is put together, in an array of its own. Neither is ever written again, so
+ * bodies may be kept without a copy.
  */
 import {
   errorFlags,
@@ -19,12 +20,10 @@ import {
   tracestateBytesMax,
   versionAt,
 } from './frame.ts'
+import { readText, u16, u32 } from './frame-fields.ts'
 import { traceBytes } from './trace.ts'
 
-const slabBytesMin = 8_192
-const slabBytesMax = 65_536
 const headBytes = 6
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class FrameReader {
   /** Longest frame accepted, header included. Raise it once the peer has said hello. */
@@ -57,46 +56,75 @@ export class FrameReader {
   bodyStart = 0
   frameEnd = 0
 
+  /** What of `source` is held and not yet read. */
   #from = 0
   #to = 0
+  /** Up to here `source` is ours and free to take more of what is held. */
+  #roomTo = 0
   #at = 0
+  /** What arrived last, and how much of it was taken. */
+  #chunk: Uint8Array = this.source
+  #chunkAt = 0
   #sawPreface = false
 
   /** Bytes held that are not yet a whole frame. */
   get pendingBytes(): number {
-    return this.#to - this.#from
+    return this.#to - this.#from + this.#chunk.length - this.#chunkAt
   }
 
+  /** Takes bytes that arrived; nobody may write to the array any more. */
   push(chunk: Uint8Array): void {
+    const rest = this.#chunk.length - this.#chunkAt
+    if (rest > 0) this.#gather(rest, 0)
+    this.#chunk = chunk
+    this.#chunkAt = 0
+  }
+
+  /** Brings so many bytes together behind `#from`; false while they have not all come. */
+  #have(bytes: number): boolean {
     const held = this.#to - this.#from
-    if (this.#to + chunk.length > this.source.length) {
-      // Doubling what is held bounds the copies of a long frame and never takes more than was sent.
-      const wanted = held + chunk.length + Math.max(held, chunk.length * 3)
-      const bytes = Math.max(
-        held + chunk.length,
-        held > slabBytesMax ? wanted : Math.min(wanted, slabBytesMax),
-      )
-      const slab = new Uint8Array(Math.max(bytes, slabBytesMin))
-      if (held > 0) slab.set(this.source.subarray(this.#from, this.#to))
-      this.source = slab
+    if (held >= bytes) return true
+    const rest = this.#chunk.length - this.#chunkAt
+    const whole = held + rest >= bytes
+    if (held > 0) this.#gather(whole ? bytes - held : rest, bytes)
+    else if (rest > 0) {
+      this.source = this.#chunk
+      this.#from = this.#chunkAt
+      this.#to = this.#chunkAt = this.#chunk.length
+      this.#roomTo = this.#to
+    }
+    return whole
+  }
+
+  /** Copies so many bytes of the chunk behind what is held. `wanted`: how many there will be, as far as it is known. */
+  #gather(bytes: number, wanted: number): void {
+    if (bytes === 0) return
+    const held = this.#to - this.#from
+    if (this.#to + bytes > this.#roomTo) {
+      // Doubling bounds the copies of a long frame, and never takes more than twice of what was sent.
+      const room = Math.max(held + bytes, Math.min(wanted, 2 * (held + bytes)))
+      const own = new Uint8Array(room)
+      own.set(this.source.subarray(this.#from, this.#to))
+      this.source = own
       this.#from = 0
       this.#to = held
+      this.#roomTo = room
     }
-    this.source.set(chunk, this.#to)
-    this.#to += chunk.length
+    this.source.set(this.#chunk.subarray(this.#chunkAt, this.#chunkAt + bytes), this.#to)
+    this.#to += bytes
+    this.#chunkAt += bytes
   }
 
   /** Steps to the next frame: its type, or 0 when there is none yet (or never, see `broken`). */
   next(): number {
     if (this.broken !== undefined) return 0
     if (!this.#sawPreface && !this.#preface()) return 0
-    const from = this.#from
-    const held = this.#to - from
-    if (held < 4) return 0
-    const { source } = this
-    const length = u32(source, from)
+    if (!this.#have(4)) return 0
+    const length = u32(this.source, this.#from)
     if (length < headBytes - 4 || length > this.frameBytesMax - 4) return this.#break('length')
-    if (held - 4 < length) return 0
+    if (!this.#have(4 + length)) return 0
+    const { source } = this
+    const from = this.#from
     this.#from = this.frameEnd = from + 4 + length
     this.flags = source[from + 5]!
     this.#at = from + headBytes
@@ -269,6 +297,7 @@ export class FrameReader {
   }
 
   #preface(): boolean {
+    this.#have(prefaceBytes.length)
     const held = this.#to - this.#from
     for (let i = 0; i < Math.min(held, prefaceBytes.length); i++) {
       // The last two bytes are for a later version to use; this one neither writes nor minds them.
@@ -345,38 +374,6 @@ export class FrameReader {
 
   #nothing(): undefined {
     this.broken ??= 'fields'
-    return undefined
-  }
-}
-
-function u16(source: Uint8Array, at: number): number {
-  return (source[at]! << 8) | source[at + 1]!
-}
-
-function u32(source: Uint8Array, at: number): number {
-  return ((source[at]! << 24) | (source[at + 1]! << 16) | (source[at + 2]! << 8) | source[at + 3]!) >>> 0
-}
-
-/** Texts up to this many bytes are read by hand: TextDecoder costs 200 ns before it has read a byte. */
-const shortTextBytes = 32
-const codes: number[] = []
-
-/** UTF-8, strictly: undefined when it is not. */
-function readText(source: Uint8Array, at: number, end: number): string | undefined {
-  const bytes = end - at
-  if (bytes <= shortTextBytes) {
-    codes.length = bytes
-    let all = 0
-    for (let i = 0; i < bytes; i++) {
-      const code = source[at + i]!
-      all |= code
-      codes[i] = code
-    }
-    if (all < 0x80) return String.fromCharCode.apply(null, codes)
-  }
-  try {
-    return utf8.decode(source.subarray(at, end))
-  } catch {
     return undefined
   }
 }

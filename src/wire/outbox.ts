@@ -18,8 +18,8 @@ import {
 } from './frame.ts'
 import type { TraceContext } from './trace.ts'
 
-/** Bodies from here on travel by reference; below it a copy is cheaper than a second system call. */
-export const copyBytesMax = 65_536
+/** Bodies from here on travel by reference; below it a copy is cheaper than two more pieces of a write. */
+export const copyBytesMax = 4_096
 
 const slabBytesMin = 4_096
 const slabBytesMax = 65_536

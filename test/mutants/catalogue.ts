@@ -1,14 +1,19 @@
 /** All faults, and the changes that turned out to be none. */
 import { beliefFaults } from './faults/beliefs.ts'
 import { nodeFaults } from './faults/node.ts'
+import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
+import { retryFaults } from './faults/retry.ts'
 import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
 import { shardFaults } from './faults/shard.ts'
 import { simFaults } from './faults/sim.ts'
+import { speedFaults } from './faults/speed.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
+import { streamFaults } from './faults/streams.ts'
 import { tornFaults } from './faults/torn.ts'
+import { traceFaults } from './faults/trace.ts'
 import { wireFaults } from './faults/wire.ts'
 import type { Equivalent, Mutant } from './mutant.ts'
 
@@ -17,13 +22,18 @@ export const catalogue: readonly Mutant[] = [
   ...probingFaults,
   ...spreadingFaults,
   ...wireFaults,
+  ...speedFaults,
   ...ringFaults,
   ...rpcFaults,
   ...shardFaults,
+  ...retryFaults,
   ...nodeFaults,
+  ...overloadFaults,
   ...stallFaults,
+  ...streamFaults,
   ...simFaults,
   ...tornFaults,
+  ...traceFaults,
 ]
 
 export const equivalent: readonly Equivalent[] = [

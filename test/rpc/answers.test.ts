@@ -126,3 +126,25 @@ test('a node that closes in the turn of its answers still sends them', () => {
   world.run()
   assert.deepEqual(request.replies, ['last'])
 })
+
+test('an answer whose caller gives up makes room in the middle of those that wait, and the others leave', () => {
+  const { world, ann, bob } = pair()
+  bob.mayAnswer = false
+  const calls = ['a', 'b', 'c', 'd'].map((body, index) =>
+    call(world, ann, body, { key: 'k', timeoutMs: index < 2 ? 100 + index : 10_000 }),
+  )
+  world.run(200)
+  assert.deepEqual(
+    calls.map(({ code }) => code),
+    ['TIMEOUT', 'TIMEOUT', undefined, undefined],
+  )
+  assert.equal(bob.peers.stats.callsRunning, 2)
+  bob.mayAnswer = true
+  bob.peers.released()
+  world.run()
+  assert.deepEqual(
+    calls.flatMap(({ replies }) => replies),
+    ['c', 'd'],
+  )
+  assert.equal(bob.peers.stats.callsRunning, 0)
+})

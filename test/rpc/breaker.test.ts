@@ -37,6 +37,34 @@ test('whatever is heard before that, the breaker stays closed and counts anew', 
   assert.deepEqual(said(), ['ping'])
 })
 
+test('a path that is slow but takes what is written delays the verdict', () => {
+  const { breaker, said } = breakerWith()
+  breaker.handle({ type: 'timedOut', calls: 3 }, 0)
+  breaker.handle({ type: 'drained' }, 900)
+  assert.equal(breaker.admits(true, 1_899), true)
+  assert.equal(breaker.admits(true, 1_900), false)
+  breaker.handle({ type: 'drained' }, 1_950)
+  assert.equal(breaker.state, 'open', 'once open it takes a byte of the peer')
+  assert.deepEqual(said(), ['ping', 'opened'])
+})
+
+test('a peer that reads slowly what is written to it is not silent', () => {
+  const { world, ann, bob } = pair()
+  freeze(bob, true)
+  const body = new Uint8Array(2_000_000)
+  const long = new TestCall(world, body, { timeoutMs: 60_000 })
+  ann.peers.call('bob', long, long)
+  load(world, ann, 500)
+  for (let i = 0; i < 12; i++) {
+    // A part of what waits is taken, none of it a whole frame.
+    const stream = ann.streams.find(({ other }) => other?.stalled === true)
+    stream?.take(100_000)
+    assert.deepEqual(load(world, ann, 500), [], `${i}`)
+  }
+  load(world, ann, 1_500)
+  assert.deepEqual(ann.peers.stats.breakersOpen, ['bob'], 'now nothing leaves any more')
+})
+
 test('half open comes after pauses that grow up to a limit, one trial at a time', () => {
   const { breaker, said } = breakerWith()
   breaker.handle({ type: 'timedOut', calls: 3 }, 0)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { currentScope, runInScope, type Scope } from '../../src/scope.ts'
 import { parseTrace } from '../../src/wire/trace.ts'
 import { introduce, type NodeOptions, TestCall, TestNode, World } from './world.ts'
 
@@ -32,6 +33,19 @@ test('calls go both ways over one connection, which the first of them dials', ()
   assert.equal(ann.peers.stats.connections, 1)
 })
 
+test('a connection that a handler is the first to need does not belong to its call', () => {
+  const { world, ann } = pair()
+  const scopes: unknown[] = []
+  const dial = world.dial.bind(world)
+  world.dial = (to) => {
+    scopes.push(currentScope())
+    return dial(to)
+  }
+  runInScope({ method: 'm' } as Scope, () => call(world, ann, 'bob'))
+  world.run()
+  assert.deepEqual(scopes, [undefined])
+})
+
 test('everything a keyed call carries arrives, and a deadline arrives as what remains', () => {
   const { world, ann, bob } = pair()
   bob.hold = true
@@ -56,6 +70,19 @@ test('everything a keyed call carries arrives, and a deadline arrives as what re
     },
   )
   assert.equal(deadline, world.clock.now() + 750)
+})
+
+test('a tracestate that could break out of a header does not arrive, and the call does', () => {
+  const { world, ann, bob } = pair()
+  bob.hold = true
+  const trace = parseTrace('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')
+  for (const tracestate of ['a=1', 'a=1\r\nset-cookie: b'])
+    call(world, ann, 'bob', 'b', { trace, tracestate })
+  world.run()
+  assert.deepEqual(
+    bob.held.map(({ tracestate }) => tracestate),
+    ['a=1', undefined],
+  )
 })
 
 test('replies come back in any order, and each call hears its own', () => {

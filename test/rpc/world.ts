@@ -128,6 +128,12 @@ export class MemoryStream implements ByteStream {
     return this.#queued < 65_536
   }
 
+  writeAll(parts: readonly Uint8Array[]): boolean {
+    let more = true
+    for (const bytes of parts) more = this.write(bytes)
+    return more
+  }
+
   /** Hands what is queued to the other side, if it reads, in pieces of any size. */
   deliver(): void {
     const { other } = this
@@ -138,16 +144,23 @@ export class MemoryStream implements ByteStream {
       const cut = this.world.chunked ? 1 + this.world.random.below(bytes.length) : bytes.length
       if (cut < bytes.length) this.#queue.unshift(bytes.subarray(cut))
       this.#queued -= cut
-      // The chunk is the reader's only until it returns; whoever keeps it reads zeros.
-      const chunk = bytes.slice(0, cut)
-      other.handlers?.data(chunk)
-      chunk.fill(0)
+      other.handlers?.data(bytes.slice(0, cut))
     }
     if (had > 0 && this.#queued === 0) this.handlers?.drained()
     if (this.#ending && this.#queued === 0) {
       this.close('ended')
       other.close('ended')
     }
+  }
+
+  /** The other side takes so many bytes, whether it is stalled or not. */
+  take(bytes: number): void {
+    const first = this.#queue.shift()
+    if (first === undefined) return
+    const chunk = first.slice(0, bytes)
+    if (bytes < first.length) this.#queue.unshift(first.subarray(bytes))
+    this.#queued -= chunk.length
+    this.other?.handlers?.data(chunk)
   }
 
   pause(paused: boolean): void {

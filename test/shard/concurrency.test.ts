@@ -104,7 +104,7 @@ test('a cut that does not help is taken back: the new latency becomes the base',
   for (let i = 0; i < 3; i += 1) round(300)
   const low = concurrency.limit
   assert.ok(low < 50, `${low}`)
-  for (let i = 0; i < 100; i += 1) round(300)
+  for (let i = 0; i < 20; i += 1) round(300)
   assert.ok(concurrency.limit > 100, `${concurrency.limit}`)
 })
 

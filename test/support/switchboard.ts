@@ -81,10 +81,7 @@ class CutStream implements ByteStream {
       connected: () => this.#pass(() => handlers.connected()),
       data: (bytes) => {
         if (this.#passes() && this.#waiting.length === 0) handlers.data(bytes)
-        else {
-          const kept = bytes.slice()
-          this.#pass(() => handlers.data(kept))
-        }
+        else this.#pass(() => handlers.data(bytes))
       },
       drained: () => this.#pass(() => handlers.drained()),
       closed: (reason, error) => {
@@ -102,6 +99,12 @@ class CutStream implements ByteStream {
     if (this.#passes() && this.#waiting.length === 0) return this.#inner.write(bytes)
     this.#pass(() => this.#inner.write(bytes))
     return true
+  }
+
+  writeAll(parts: readonly Uint8Array[]): boolean {
+    let more = true
+    for (const bytes of parts) more = this.write(bytes)
+    return more
   }
 
   pause(paused: boolean): void {

@@ -13,6 +13,7 @@ import {
 import { FrameReader } from '../../src/wire/frame-reader.ts'
 import { copyBytesMax, Outbox } from '../../src/wire/outbox.ts'
 import { readTrace, TraceContext } from '../../src/wire/trace.ts'
+import { seeded } from './seeded.ts'
 
 const limits = { keyBytesMax: 4_096, messageBytesMax: 64 }
 const frameBytesMax = 1 << 20
@@ -330,21 +331,45 @@ test('a flag that nobody knows yet breaks the stream', () => {
   }
 })
 
-test('kept bodies do not change when more arrives', () => {
+test('kept bodies do not change when more arrives, whole or in pieces', () => {
   const box = outbox()
   const frames = reader(...box.take())
   const kept: { body: Uint8Array; value: number }[] = []
+  const random = seeded(7)
+  let held: Uint8Array = new Uint8Array(0)
   for (let i = 0; i < 2_000; i++) {
     box.reply(i, encodeBody(new Uint8Array(97).fill(i)), false)
-    for (const bytes of box.take()) {
-      const chunk = bytes.slice()
-      frames.push(chunk)
-      chunk.fill(0xee)
+    held = Uint8Array.from([...held, ...whole(box)])
+    // Whole frames, several in one piece, and cuts anywhere.
+    const cut = i === 1_999 ? held.length : random.u32() % (3 * held.length)
+    frames.push(held.slice(0, cut))
+    held = held.slice(cut)
+    while (frames.next() !== 0) {
+      assert.ok(frames.readReply())
+      kept.push({ body: frames.source.subarray(frames.bodyStart, frames.frameEnd), value: frames.id & 0xff })
     }
-    assert.equal(frames.next(), frameType.reply)
-    assert.ok(frames.readReply())
-    kept.push({ body: frames.source.subarray(frames.bodyStart, frames.frameEnd), value: i & 0xff })
   }
+  assert.equal(kept.length, 2_000)
   assert.ok(kept.every(({ body, value }) => body.length === 97 && body.every((byte) => byte === value)))
   assert.equal(decodeBody(noBody), undefined)
+})
+
+test('frames that arrived whole are read where they lie, one that did not is put together alone', () => {
+  const box = outbox()
+  const frames = reader(...box.take())
+  for (let i = 1; i <= 3; i++) box.reply(i, encodeBody(new Uint8Array(1_000).fill(i)), false)
+  const all = whole(box)
+  const [first, second] = [all.slice(0, 1_500), all.slice(1_500)]
+  const sources: Uint8Array[] = []
+  for (const chunk of [first, second]) {
+    frames.push(chunk)
+    while (frames.next() !== 0) {
+      assert.ok(frames.readReply())
+      sources.push(frames.source)
+    }
+  }
+  assert.equal(sources[0], first)
+  assert.equal(sources[1]?.length, 1_010)
+  assert.equal(sources[2], second)
+  assert.equal(frames.pendingBytes, 0)
 })

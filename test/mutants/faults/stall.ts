@@ -193,7 +193,7 @@ export const stallFaults: readonly Mutant[] = [
   {
     id: 'stall/held-call-outlives-its-caller',
     file: 'src/shard/held.ts',
-    find: 'this.remove(call); // Nobody hears this; it frees the place that the call has among those that run here. incoming.fail(error);',
+    find: 'this.remove(call); call.ended(error); // Nobody hears this; it frees the place that the call has among those that run here. incoming.fail(error);',
     replace: '',
     why: 'a call that its caller gives up at the gate never runs and gives its place back',
     tests: ['shard/gated'],

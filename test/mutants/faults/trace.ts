@@ -1,0 +1,121 @@
+/** Calls within calls, trace context, and what tracers hear (scope, calls, shard/context, diagnostics, otel). */
+import type { Mutant } from '../mutant.ts'
+
+const calls = 'src/calls.ts'
+const context = 'src/shard/context.ts'
+const diagnostics = 'src/diagnostics.ts'
+
+export const traceFaults: readonly Mutant[] = [
+  {
+    id: 'trace/nested-call-has-its-own-time',
+    file: calls,
+    find: 'return Math.min(waitMs, remainingMs);',
+    replace: 'return waitMs;',
+    why: 'a call within a call has no more time than what remains of it',
+    tests: ['scope.test'],
+  },
+  {
+    id: 'trace/nested-call-sent-too-late',
+    file: calls,
+    find: 'if (abandoned !== undefined || remainingMs <= 0) {',
+    replace: 'if (false) {',
+    why: 'a call within a call that nobody waits for any more is not sent',
+    tests: ['scope.test'],
+  },
+  {
+    id: 'trace/nested-call-outlives-its-caller',
+    file: calls,
+    find: 'if (waitsFor !== undefined) reply.belongTo(waitsFor, call);',
+    replace: '',
+    why: 'an abandoned call cancels the calls within it',
+    tests: ['scope.test'],
+  },
+  {
+    id: 'trace/detached-call-inherits-all-the-same',
+    file: calls,
+    find: 'const waitsFor = options.detached === true ? undefined : scope;',
+    replace: 'const waitsFor = scope;',
+    why: 'a detached call outlives its caller',
+    tests: ['scope.test'],
+  },
+  {
+    id: 'trace/state-of-another-trace',
+    file: calls,
+    find: 'return fitted(trace === scope?.trace ? scope.tracestate : options.tracestate);',
+    replace: 'return fitted(options.tracestate ?? scope?.tracestate);',
+    why: 'tracestate belongs to the traceparent with which it came',
+    tests: ['scope.test'],
+  },
+  {
+    id: 'trace/deadline-not-heard-by-the-handler',
+    file: context,
+    find: 'this.#watched = true; this.#ports.deadlines.add(this);',
+    replace: '',
+    why: 'a handler hears of its deadline when no cancel comes through',
+    tests: ['scope.test'],
+  },
+  {
+    id: 'trace/finished-call-still-watched',
+    file: context,
+    find: 'this.#finished = true; this.#unwatch();',
+    replace: 'this.#finished = true;',
+    why: 'the signal of a handler that has answered never aborts',
+    tests: ['scope.test'],
+  },
+  {
+    id: 'trace/handler-throws-at-its-deadline',
+    file: 'src/shard/methods.ts',
+    find: 'running.abandoned === undefined ?',
+    replace: 'true ?',
+    why: 'a handler that gives up at its deadline makes its call time out, whoever notices first',
+    tests: ['scope.test'],
+  },
+  {
+    id: 'trace/made-up-trace-taken-for-a-decision',
+    file: 'src/otel/span-context.ts',
+    find: 'parent === undefined || parent.undecided',
+    replace: 'parent === undefined',
+    why: 'a call of a node that records nothing is recorded by those who do',
+    tests: ['otel/instrument'],
+  },
+  {
+    id: 'trace/undecided-told-in-the-header',
+    file: 'src/wire/trace.ts',
+    find: 'const flags = this.flags & ~undecidedFlag;',
+    replace: 'const flags = this.flags;',
+    why: 'a flag of our own is in no traceparent',
+    tests: ['scope.test', 'wire/trace'],
+  },
+  {
+    id: 'trace/connection-remembers-who-needed-it-first',
+    file: 'src/rpc/peers.ts',
+    find: 'runOutside(() => this.#env.network.dial(info.address))',
+    replace: 'this.#env.network.dial(info.address)',
+    why: 'a connection belongs to no call',
+    tests: ['rpc/peers'],
+  },
+  {
+    id: 'trace/listener-works-for-a-stranger',
+    file: 'src/node.ts',
+    find: 'runOutside(() => emit.call(this, name, ...values));',
+    replace: 'emit.call(this, name, ...values);',
+    why: "listeners of a node's events belong to no call",
+    tests: ['scope.test'],
+  },
+  {
+    id: 'trace/forward-not-in-the-trace',
+    file: 'src/shard/forward.ts',
+    find: 'return this.#message === undefined ? super.trace : this.#message.trace;',
+    replace: 'return super.trace;',
+    why: 'a forwarded call carries the span of the node that passes it on',
+    tests: ['diagnostics.test', 'otel/instrument'],
+  },
+  {
+    id: 'trace/error-not-told',
+    file: diagnostics,
+    find: 'message.error = new ShoalError(failure.code, failure.message, failure); channel.error.publish(message);',
+    replace: '',
+    why: 'a forward or a wait that ends in a failure says so',
+    tests: ['diagnostics.test'],
+  },
+]
