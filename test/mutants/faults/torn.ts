@@ -37,8 +37,8 @@ export const tornFaults: readonly Mutant[] = [
   {
     id: 'torn/tear-a-byte-late',
     file: 'src/sim/tears.ts',
-    find: 'if (left <= length)',
-    replace: 'if (left < length)',
+    find: 'return left;',
+    replace: 'return left + 1;',
     why: 'a connection is torn at the byte that was named',
     tests: ['sim/tears'],
   },
