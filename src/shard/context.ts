@@ -179,7 +179,7 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
 
   /** Nobody waits for the reply any more. */
   cancel(): void {
-    if (this.#abandoned !== undefined) return
+    if (this.#abandoned !== undefined || this.#finished) return
     // The handler has started: whoever hears this must not take it for a call that never ran.
     const reason = this.#noLonger()
     this.#abandoned = reason

@@ -12,15 +12,24 @@ const replyMs: Millis = 100
 
 class HeldCall implements Expiring {
   readonly incoming: IncomingCall
+  /** Its rate was taken before. */
+  readonly isCharged: boolean
   readonly deadline: Millis
   readonly #error: CallFailure
   readonly #held: HeldCalls
   /** Whom it tells of its wait, if anybody listens. */
   readonly #message: QueueMessage | undefined
 
-  constructor(held: HeldCalls, incoming: IncomingCall, deadline: Millis, error: CallFailure) {
+  constructor(
+    held: HeldCalls,
+    incoming: IncomingCall,
+    isCharged: boolean,
+    deadline: Millis,
+    error: CallFailure,
+  ) {
     this.#message = queueStarted(held.self, incoming.peer, incoming, 'view')
     this.incoming = incoming
+    this.isCharged = isCharged
     this.deadline = deadline
     this.#error = error
     this.#held = held
@@ -55,10 +64,10 @@ export class HeldCalls {
   }
 
   /** `error`: what the call fails with when it has waited too long. */
-  add(incoming: IncomingCall, error: CallFailure): void {
+  add(incoming: IncomingCall, isCharged: boolean, error: CallFailure): void {
     const remaining = Math.max(0, incoming.deadline - this.#clock.now())
     const deadline = incoming.deadline - Math.min(replyMs, remaining / 4)
-    const call = new HeldCall(this, incoming, deadline, error)
+    const call = new HeldCall(this, incoming, isCharged, deadline, error)
     this.#calls.add(call)
     this.#deadlines.add(call)
     incoming.onCancel = () => {
@@ -75,12 +84,12 @@ export class HeldCalls {
   }
 
   /** Takes all that wait, to fail or to run; nobody watches their deadlines any more. */
-  takeAll(failure?: CallFailure): IncomingCall[] {
+  takeAll(failure?: CallFailure): readonly HeldCall[] {
     const calls = [...this.#calls]
     for (const call of calls) {
       this.remove(call)
       call.ended(failure)
     }
-    return calls.map(({ incoming }) => incoming)
+    return calls
   }
 }

@@ -44,6 +44,8 @@ export class RoutedCall
   #last: CallFailure | undefined
   #mayHaveRun = false
   #runsHere = false
+  /** Its rate was taken, and then it could not run yet. */
+  #isCharged = false
   /** It waits for its turn to run here. */
   #queued: QueuedOwn | undefined
   /** What came of it here, while this node may not tell. */
@@ -78,6 +80,7 @@ export class RoutedCall
   /** `admitted`: it has had its wait. */
   #attempt(admitted: boolean): void {
     this.#stopWaiting()
+    this.#isCharged ||= admitted
     const { ports } = this.#router
     const table = ports.table()
     const owner = this.#route.to ?? this.#hint ?? table.ownerOf(this.partition)
@@ -93,7 +96,6 @@ export class RoutedCall
     this.#target = owner
     if (owner === ports.self) {
       if (this.key === undefined || ports.mayRun()) {
-        if (!admitted) this.attempts++
         this.#admit(admitted)
       } else {
         this.#router.counters.gated++
@@ -112,6 +114,8 @@ export class RoutedCall
    * learn that it is, and the pauses that grew while nobody could answer would be too long for that.
    */
   startOver(): void {
+    // Those that ran on before it may have ended its wait: by a cancel, by closing the node, by running it on.
+    if (this.#timer === undefined) return
     const { ports } = this.#router
     if (ports.clock.now() < this.#notBefore && ports.table().ownerOf(this.partition) === this.#target) return
     this.#pauses = 0
@@ -230,10 +234,14 @@ export class RoutedCall
 
   #admit(admitted: boolean): void {
     const { admission, ports, here } = this.#router
-    const refusal = admitted ? undefined : ports.refuses(this.method, ports.self)
-    if (refusal !== undefined) {
-      this.failed(refusal)
-      return
+    if (this.#isCharged) this.#isCharged = false
+    else {
+      this.attempts++
+      const refusal = ports.refuses(this.method, ports.self)
+      if (refusal !== undefined) {
+        this.failed(refusal)
+        return
+      }
     }
     if (admitted || admission.enter()) {
       this.#runHere()

@@ -96,6 +96,9 @@ export interface RouteSink extends CallSink {
   failHere?(failure: CallFailure): void
 }
 
+/** `charged`: its rate was taken. `admitted`: it has had its wait as well. */
+type Stage = 'new' | 'charged' | 'admitted'
+
 /** How often a call may be passed on by nodes that do not own its key. */
 const forwardsMax = 1
 
@@ -157,25 +160,25 @@ export class Router {
   /** Takes a call that a peer sent here. */
   receive(incoming: IncomingCall): void {
     this.counters.received++
-    this.#route(incoming, false)
+    this.#route(incoming, 'new')
   }
 
   /** Takes a call of a peer whose turn to run has come: what was true of its key when it came may not be true now. */
   resume(incoming: IncomingCall): void {
-    this.#route(incoming, true)
+    this.#route(incoming, 'admitted')
   }
 
-  #route(incoming: IncomingCall, admitted: boolean): void {
+  #route(incoming: IncomingCall, stage: Stage): void {
     if (incoming.key === undefined) {
-      this.#admit(incoming, admitted)
+      this.#admit(incoming, stage)
       return
     }
     const table = this.ports.table()
     const partition = incoming.digest === table.digest ? incoming.partition : table.partitionOf(incoming.key)
     const owner = table.ownerOf(partition)
     if (owner === this.ports.self) {
-      if (this.ports.mayRun()) this.#admit(incoming, admitted)
-      else this.#hold(incoming)
+      if (this.ports.mayRun()) this.#admit(incoming, stage)
+      else this.#hold(incoming, stage !== 'new')
     } else if (owner !== undefined && incoming.hops < forwardsMax && !this.ports.stuck().has(owner)) {
       this.counters.forwarded++
       new ForwardedCall(incoming, partition, table.digest).start(this.ports, owner)
@@ -193,7 +196,10 @@ export class Router {
   /** What calls wait for may have come: an owner that runs again, or the right to answer here. All are routed anew. */
   unblocked(): void {
     for (const call of [...this.#waiting]) call.startOver()
-    for (const incoming of this.#held.takeAll()) this.#route(incoming, false)
+    for (const { incoming, isCharged } of this.#held.takeAll()) {
+      if (this.#closed) incoming.fail(givenUp)
+      else this.#route(incoming, isCharged ? 'charged' : 'new')
+    }
     const answers = [...this.#answers]
     this.#answers.clear()
     for (const call of answers) call.release()
@@ -210,7 +216,7 @@ export class Router {
     const error = failure('ERR_SHOAL_DISCONNECTED', message, false)
     this.admission.close(error)
     for (const call of [...this.#waiting]) call.failed(error, true)
-    for (const incoming of this.#held.takeAll(error)) incoming.fail(error)
+    for (const { incoming } of this.#held.takeAll(error)) incoming.fail(error)
     for (const call of [...this.#answers]) call.failed({ ...error, mayHaveRun: true }, true)
   }
 
@@ -240,24 +246,23 @@ export class Router {
     return this.#waiting.size + this.held >= this.limits.waitingCallsMax
   }
 
-  #hold(incoming: IncomingCall): void {
+  #hold(incoming: IncomingCall, isCharged: boolean): void {
     this.counters.gated++
     if (this.#full) {
       const message = `${this.limits.waitingCallsMax} calls wait already until "${this.ports.self}" has checked its view`
       incoming.fail(failure('ERR_SHOAL_OVERLOADED', message, false))
-    } else this.#held.add(incoming, unsure(this.ports.self))
+    } else this.#held.add(incoming, isCharged, unsure(this.ports.self))
   }
 
-  /** `admitted`: it has had its wait. */
-  #admit(incoming: IncomingCall, admitted: boolean): void {
+  #admit(incoming: IncomingCall, stage: Stage): void {
     // Its cancel came in the same chunk.
     if (incoming.cancelled) {
       incoming.fail(givenUp)
       return
     }
-    const refusal = admitted ? undefined : this.ports.refuses(incoming.method, incoming.peer)
+    const refusal = stage !== 'new' ? undefined : this.ports.refuses(incoming.method, incoming.peer)
     if (refusal !== undefined) incoming.fail(refusal)
-    else if (admitted || this.admission.enter()) this.#run(incoming)
+    else if (stage === 'admitted' || this.admission.enter()) this.#run(incoming)
     else this.admission.wait(new QueuedIncoming(this, incoming), incoming.peer)
   }
 

@@ -241,3 +241,56 @@ test('closing and cancelling let go of outcomes that wait, and after the close n
   assert.equal(routers.router('b').held, 0)
   assert.equal(routers.clock.timers, 0)
 })
+
+test('what happens while one call runs on is heard by those behind it: cancelled calls do not run', () => {
+  const routers = new Routers(['a', 'b'], ab)
+  routers.shut.add('a')
+  const key = keyOf('a', ab)
+  routers.call('a', key)
+  const second = routers.call('a', key)
+  routers.whileItRuns = () => second.handle.cancel()
+  open(routers, 'a')
+  assert.deepEqual(second.outcomes, [])
+  assert.deepEqual(routers.ran, ['a'])
+})
+
+test('a node that is closed by the first call that runs on runs no other', () => {
+  const routers = new Routers(['a', 'b'], ab)
+  routers.shut.add('a')
+  const key = keyOf('a', ab)
+  routers.call('a', key)
+  const second = routers.call('a', key)
+  routers.whileItRuns = () => routers.router('a').close('closed')
+  open(routers, 'a')
+  assert.deepEqual(second.outcomes, [{ code: 'ERR_SHOAL_DISCONNECTED', mayHaveRun: false }])
+  assert.deepEqual(routers.ran, ['a'])
+})
+
+test('a gate that opens while calls run on runs none of them twice', () => {
+  const routers = new Routers(['a', 'b'], ab)
+  routers.shut.add('a')
+  const key = keyOf('a', ab)
+  const calls = [1, 2, 3].map(() => routers.call('a', key))
+  routers.whileItRuns = () => {
+    routers.whileItRuns = () => {}
+    routers.router('a').unblocked()
+  }
+  open(routers, 'a')
+  assert.deepEqual(routers.ran, ['a', 'a', 'a'])
+  for (const { outcomes } of calls) assert.deepEqual(outcomes, [{ reply: 'a' }])
+})
+
+test('a handler that has answered is told nothing more, though its answer still waits at the gate', () => {
+  const routers = new Routers(['a', 'b'], ab)
+  const key = keyOf('a', ab)
+  let signal: AbortSignal | undefined
+  routers.whileItRuns = (context) => {
+    signal = context.signal
+    routers.shut.add('a')
+  }
+  const own = routers.call('a', key, { timeoutMs: 100 })
+  assert.deepEqual(own.outcomes, [])
+  routers.clock.advance(200)
+  assert.deepEqual(own.outcomes, [{ code: 'ERR_SHOAL_TIMEOUT', mayHaveRun: true }])
+  assert.equal(signal?.aborted, false)
+})

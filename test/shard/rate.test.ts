@@ -106,3 +106,25 @@ function keyOf(owner: string): string {
   const table = tableOf('a', 'b')
   for (let index = 0; ; index++) if (table.lookup(`key-${index}`) === owner) return `key-${index}`
 }
+
+test('a call is charged once, also when it meets a shut gate after its wait', () => {
+  const routers = new Routers(['a', 'b'], tableOf('a', 'b'), {}, { where: { perSecond: 1, burst: 2 } })
+  const { admission } = routers.router('b')
+  for (const from of ['a', 'b']) {
+    // A slice that is used up: the next call waits.
+    admission.enter()
+    routers.clock.jump(10)
+    const call = routers.call(from, keyOf('b'), { more: true })
+    routers.clock.endTurn()
+    assert.equal(admission.stats.waiting, 1)
+    routers.shut.add('b')
+    routers.clock.settle()
+    assert.deepEqual(call.outcomes, [])
+    routers.shut.delete('b')
+    routers.router('b').unblocked()
+    routers.clock.settle()
+    assert.deepEqual(call.outcomes, [{ reply: 'b' }])
+    const next = [1, 2].map(() => routers.call(from, keyOf('b'), { timeoutMs: 500 }).outcomes[0])
+    assert.deepEqual(next, [{ reply: 'b' }, { code: 'ERR_SHOAL_OVERLOADED', mayHaveRun: false }])
+  }
+})

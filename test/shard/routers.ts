@@ -58,7 +58,7 @@ export class Routers {
   /** Nodes that all others know to be stuck. */
   readonly stuck: Set<string> = new Set()
   /** What happens while a handler runs. */
-  whileItRuns: () => void = () => {}
+  whileItRuns: (context: CallContext) => void = () => {}
   readonly #routers = new Map<string, Router>()
   readonly notices: string[] = []
   readonly #incoming: Incoming[] = []
@@ -135,11 +135,15 @@ export class Routers {
       notice: (_level, code) => this.notices.push(`${name} ${code}`),
     })
     const methods = new Methods(name, bodyCodec, this.clock, admission)
-    methods.register('where', () => this.#note(name), rate === undefined ? {} : { rate })
+    methods.register(
+      'where',
+      (_body, context) => this.#note(name, context),
+      rate === undefined ? {} : { rate },
+    )
     methods.register(
       'throws',
-      () => {
-        this.#note(name)
+      (_body, context) => {
+        this.#note(name, context)
         throw new Error('thrown')
       },
       {},
@@ -162,9 +166,9 @@ export class Routers {
     )
   }
 
-  #note(name: string): string {
+  #note(name: string, context: CallContext): string {
     this.ran.push(name)
-    this.whileItRuns()
+    this.whileItRuns(context)
     return name
   }
 
