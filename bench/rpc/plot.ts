@@ -37,7 +37,8 @@ export function plot(report: Report): string {
     (name, row) =>
       `<text x="${labelWidth - 8}" y="${top + row * rowHeight + 20}" text-anchor="end">${name}</text>`,
   )
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="13">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="13" role="img" aria-label="Echo calls per second by library">
+<title>Echo calls per second by library</title>
 <rect width="${width}" height="${height}" fill="#ffffff"/>
 <text x="10" y="24" font-size="16">Echo calls per second over loopback, 100-byte object, by library</text>
 <text x="10" y="44" fill="#555555">Upper bar: 64 calls under way, lower bar: 256. Median, whisker: least to most of ${report.rounds} rounds. Logarithmic.</text>

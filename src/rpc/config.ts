@@ -23,7 +23,10 @@ export interface RpcLimits {
   readonly streamWindowBytes: number
   /** Bytes chunks are cut into pieces of at most so many. */
   readonly streamChunkBytes: number
-  /** Bytes of all streams of a connection that may be under way to the peer: what a short call may have to wait behind. */
+  /**
+   * Bytes of all streams of a connection that may be under way to the peer, and so what a short call may wait behind; a
+   * sixteenth of it, but at least 16 KiB, while calls pass on that connection. Divided by the round trip it is the speed.
+   */
   readonly streamFlightBytes: number
   /** UTF-8 bytes of a key. */
   readonly keyBytesMax: number
@@ -56,7 +59,7 @@ export const rpcLimits: RpcLimits = Object.freeze({
   streamsMax: 256,
   streamWindowBytes: 262_144,
   streamChunkBytes: 65_536,
-  streamFlightBytes: 131_072,
+  streamFlightBytes: 262_144,
   keyBytesMax: 4_096,
   messageBytesMax: 1_024,
   helloTimeoutMs: 5_000,

@@ -174,7 +174,10 @@ export class Link implements Answerer, CallHolder {
     this.#answerAll()
     const { mux } = this
     if (mux.chunksReady) {
-      mux.handle({ type: 'chunks', mayAnswer: !mux.chunksGated || this.#owner.mayAnswer() }, 0)
+      mux.handle(
+        { type: 'chunks', mayAnswer: !mux.chunksGated || this.#owner.mayAnswer() },
+        this.#owner.clock.now(),
+      )
     }
     mux.handle({ type: 'flush' }, this.#owner.clock.now())
     this.#pump()

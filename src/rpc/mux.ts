@@ -134,6 +134,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
         this.#received(input.bytes, now)
         break
       case 'call':
+        this.#streams.lane.called(now)
         this.#caller.call(input.call, now, this.#noCalls)
         break
       case 'answer':
@@ -145,7 +146,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
         if (!this.closed) this.#callee.open(input.call)
         break
       case 'chunks':
-        this.#chunks(input.mayAnswer)
+        this.#chunks(input.mayAnswer, now)
         break
       case 'flush':
         this.#flush(now)
@@ -185,10 +186,10 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
     this.#queued(this.#backlog.bytes + bytes, now)
   }
 
-  #chunks(mayAnswer: boolean): void {
+  #chunks(mayAnswer: boolean, now: Millis): void {
     if (this.closed) return
     const { lane } = this.#streams
-    lane.fill(this.#outbox, this.#backlog.bytes, mayAnswer)
+    lane.fill(this.#outbox, this.#backlog.bytes, mayAnswer, now)
     this.#closeIfIdle()
   }
 
@@ -251,6 +252,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
       case frameType.reply:
         return this.#caller.replied(reader)
       case frameType.request:
+        this.#streams.lane.called(now)
         return this.#callee.request(reader, this.#handshake.peer!.name, now, this.#saidGoaway === 'leaving')
       case frameType.error:
         return this.#caller.failed(reader)

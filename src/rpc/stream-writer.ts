@@ -114,10 +114,17 @@ export class StreamWriter implements ChunkWriter {
     this.#queued()
   }
 
-  /** The next chunk for the connection. */
-  next(): Body | undefined {
+  /** The next chunk for the connection; of bytes a part, if there is credit for one more chunk and they are longer. */
+  next(bytesMax: number): Body | undefined {
     const chunk = this.#queue[this.#next]
     if (chunk === undefined) return undefined
+    const { kind, source, start, end } = chunk
+    if (end - start > bytesMax && kind === 'bytes' && this.#credit >= chunkOverheadBytes) {
+      this.#credit -= chunkOverheadBytes
+      this.#queuedBytes -= bytesMax
+      this.#queue[this.#next] = new Body(kind, source, start + bytesMax, end)
+      return new Body(kind, source, start, start + bytesMax)
+    }
     this.#next += 1
     if (this.#next === this.#queue.length) {
       this.#queue = []

@@ -41,7 +41,7 @@ export interface StreamSide {
 }
 
 /** Arrived bytes are told at the end of a read, but not fewer than these. */
-const receivedBytesMin = 16_384
+const receivedBytesMin = 8_192
 
 export class Streams implements ReaderPort, WriterPort {
   /** Bytes, with what chunks cost beside them, that arrived and were not taken. */

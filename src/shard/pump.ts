@@ -64,14 +64,12 @@ export class Pump implements ChunkListener {
   }
 
   moved(): void {
-    while (!this.#isOver && !this.#isAsking) {
+    // A source that never settles must not keep anybody from hearing that nobody wants more.
+    while (!this.#isOver && this.#writer !== undefined) {
       const writer = this.#writer
-      if (writer === undefined) return
-      if (writer.closed) {
-        this.#closed()
-        return
-      }
-      if (this.#rest !== undefined) {
+      if (writer.closed) this.#closed()
+      else if (this.#isAsking) return
+      else if (this.#rest !== undefined) {
         if (!this.#write(writer, this.#rest)) return
       } else if (this.#isDone) {
         this.#end()

@@ -86,21 +86,20 @@ export class SimStream implements ByteStream {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.isGone || this.#isEnding) return false
-    const waits = this.#queued + bytes.length >= highWaterMarkBytes
-    if (waits) this.#needsDrain = true
-    if (bytes.length > 0) {
-      this.#queue.push(bytes)
-      this.#queued += bytes.length
-    }
-    this.pull()
-    return !waits
+    return this.writeAll([bytes])
   }
 
   writeAll(parts: readonly Uint8Array[]): boolean {
-    let more = true
-    for (const bytes of parts) more = this.write(bytes)
-    return more
+    if (this.isGone || this.#isEnding) return false
+    for (const bytes of parts) {
+      if (bytes.length === 0) continue
+      this.#queue.push(bytes)
+      this.#queued += bytes.length
+    }
+    const waits = this.#queued >= highWaterMarkBytes
+    if (waits) this.#needsDrain = true
+    this.pull()
+    return !waits
   }
 
   pause(paused: boolean): void {

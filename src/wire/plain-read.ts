@@ -135,7 +135,7 @@ class PlainReader {
   }
 
   #readArray(length: number, depth: number): unknown {
-    // Each element takes a byte this.#at least.
+    // Each element takes a byte at least.
     if (length < 0 || length > this.#end - this.#at || depth === plainDepthMax) return notPlain
     const array: unknown[] = []
     for (let i = 0; i < length; i++) {

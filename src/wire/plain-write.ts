@@ -26,15 +26,24 @@ let buffer = new Uint8Array(0)
 let view = new DataView(buffer.buffer)
 let start = 0
 let at = 0
+let isWriting = false
 
-/** Encodes a plain value; `undefined` when it is not plain. */
+/**
+ * Encodes a plain value; `undefined` when it is not plain. A property that is computed may throw, which is the caller's to
+ * hear, or encode something itself, which is msgpackr's then.
+ */
 export function writePlain(value: unknown): Written | undefined {
+  if (isWriting) return undefined
+  isWriting = true
   start = at
-  if (!write(value, 0)) {
-    at = start
-    return undefined
+  let isPlain = false
+  try {
+    isPlain = write(value, 0)
+  } finally {
+    isWriting = false
+    if (!isPlain) at = start
   }
-  return { source: buffer, start, end: at }
+  return isPlain ? { source: buffer, start, end: at } : undefined
 }
 
 /** Room for so many bytes more. What was begun moves to a new slab; what was handed out stays where it is. */

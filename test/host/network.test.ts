@@ -107,6 +107,24 @@ test('a stream carries bytes both ways and ends in good order', async () => {
   await listener.close()
 })
 
+test('what is written together arrives in order, and nothing is written to a stream that is over', async () => {
+  let accepted: ByteStream | undefined
+  const listener = await network.listen('127.0.0.1:0', (stream) => {
+    accepted = stream
+    hear(stream)
+    stream.writeAll([bytes('one '), bytes('two '), bytes('three')])
+    stream.writeAll([bytes('!')])
+    stream.end()
+    assert.equal(stream.writeAll([bytes('late'), bytes('later')]), false)
+  })
+  const { heard, until } = hear(network.dial(listener.local))
+  await until(({ closed }) => closed !== undefined)
+  assert.equal(heard.data.join(''), 'one two three!')
+  accepted?.destroy()
+  assert.equal(accepted?.writeAll([bytes('x')]), false)
+  await listener.close()
+})
+
 test('a dial where nobody listens is refused, a destroyed stream closes as local, its peer as reset or ended', async () => {
   let server: ReturnType<typeof hear> | undefined
   const listener = await network.listen('127.0.0.1:0', (stream) => {

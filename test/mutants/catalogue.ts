@@ -8,8 +8,10 @@ import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
 import { shardFaults } from './faults/shard.ts'
 import { simFaults } from './faults/sim.ts'
+import { speedFaults } from './faults/speed.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
+import { streamFaults } from './faults/streams.ts'
 import { traceFaults } from './faults/trace.ts'
 import { wireFaults } from './faults/wire.ts'
 import type { Equivalent, Mutant } from './mutant.ts'
@@ -19,6 +21,7 @@ export const catalogue: readonly Mutant[] = [
   ...probingFaults,
   ...spreadingFaults,
   ...wireFaults,
+  ...speedFaults,
   ...ringFaults,
   ...rpcFaults,
   ...shardFaults,
@@ -26,6 +29,7 @@ export const catalogue: readonly Mutant[] = [
   ...nodeFaults,
   ...overloadFaults,
   ...stallFaults,
+  ...streamFaults,
   ...simFaults,
   ...traceFaults,
 ]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rpcLimits } from '../../src/rpc/config.ts'
-import { noBody } from '../../src/wire/body.ts'
+import { encodeBody, noBody } from '../../src/wire/body.ts'
 import { frameType, methodsMax } from '../../src/wire/frame.ts'
 import { Outbox } from '../../src/wire/outbox.ts'
 import { introduce, type MemoryStream, TestCall, TestNode, World } from './world.ts'
@@ -206,4 +206,91 @@ test('replies that are never read and errors that pile up behind them end the co
   assert.equal(bob.streams[0]!.gone, true)
   assert.equal(bob.peers.stats.timers, 0)
   assert.ok(calls.some((one) => one.heard === 1))
+})
+
+test('frames of streams that were never opened end the connection', () => {
+  for (const write of [
+    (box: Outbox) => box.data(7, true, encodeBody('x')),
+    (box: Outbox) => box.data(7, false, encodeBody('x')),
+    (box: Outbox) => box.streamOver('end', 7, true),
+    (box: Outbox) => box.streamOver('stop', 7, true),
+    (box: Outbox) => box.credit(7, false, 10),
+  ]) {
+    const { hello, outbox, ends } = stage()
+    hello()
+    write(outbox)
+    ends('stream')
+  }
+})
+
+test('a chunk for a call without an input, a second end, data behind the end: each ends the connection', () => {
+  for (const write of [
+    (box: Outbox) => box.data(2, true, encodeBody('x')),
+    (box: Outbox) => {
+      box.streamOver('end', 1, true)
+      box.streamOver('end', 1, true)
+    },
+    (box: Outbox) => {
+      box.streamOver('end', 1, true)
+      box.data(1, true, encodeBody('x'))
+    },
+    (box: Outbox) => box.credit(1, true, 5),
+  ]) {
+    const { bob, hello, outbox, ends, send } = stage()
+    hello()
+    bob.hold = true
+    outbox.request(1, 1_000, { ...request, input: true })
+    outbox.request(2, 1_000, request)
+    send()
+    bob.hold = false
+    write(outbox)
+    ends('stream')
+  }
+})
+
+test('credit overdrawn, credit beyond all bounds, more received than was sent: each ends the connection', () => {
+  const overdraw = stage()
+  overdraw.hello()
+  overdraw.bob.hold = true
+  overdraw.outbox.request(1, 1_000, { ...request, input: true })
+  const chunk = encodeBody(new Uint8Array(rpcLimits.streamWindowBytes / 2))
+  overdraw.outbox.data(1, true, chunk)
+  overdraw.send()
+  assert.deepEqual(overdraw.bob.peers.counters.violations, {})
+  overdraw.bob.hold = false
+  overdraw.outbox.data(1, true, chunk)
+  overdraw.ends('credit')
+
+  const grant = stage()
+  grant.hello()
+  grant.bob.hold = true
+  grant.outbox.request(1, 1_000, request)
+  grant.send()
+  grant.bob.hold = false
+  assert.ok(grant.bob.held[0]?.open(noBody))
+  grant.outbox.credit(1, true, 2 ** 31 - rpcLimits.streamWindowBytes)
+  grant.send()
+  assert.deepEqual(grant.bob.peers.counters.violations, {})
+  grant.outbox.credit(1, true, 1)
+  grant.ends('credit')
+
+  const received = stage()
+  received.hello()
+  received.outbox.received(1)
+  received.ends('credit')
+})
+
+test('chunks for a call that was refused are late within the window, and a violation beyond it', () => {
+  const { bob, hello, outbox, ends, send } = stage()
+  hello()
+  outbox.request(1, 1_000, { ...request, input: true, method: 'echo' })
+  send()
+  // Answered at once, without a look at its input.
+  const chunk = encodeBody(new Uint8Array(rpcLimits.streamWindowBytes - 64))
+  outbox.data(1, true, chunk)
+  send()
+  assert.equal(bob.peers.counters.streamFramesLate, 1)
+  assert.deepEqual(bob.peers.counters.violations, {})
+  outbox.data(1, true, chunk)
+  ends('credit')
 })

@@ -96,7 +96,7 @@ test('what is written together arrives in order', async () => {
   const { sim, a, b } = await pair()
   const { dialled, accepted } = await connection(sim, a, b)
   assert.equal(dialled.stream.writeAll([bytes('one '), bytes('two '), bytes('three')]), true)
-  assert.equal(dialled.stream.writeAll([new Uint8Array(9_000), new Uint8Array(9_000)]), false)
+  assert.equal(dialled.stream.writeAll([new Uint8Array(1_616), new Uint8Array(16_384)]), false)
   await sim.run(100)
   assert.equal(accepted.text.slice(0, 13), 'one two three')
   assert.equal(accepted.length, 13 + 18_000)

@@ -120,6 +120,29 @@ test('dates, classes, big integers, functions, symbols, deep and cyclic values a
   assert.deepEqual(read(written({ a: 1 })), { a: 1 })
 })
 
+test('a computed property may encode something itself, and one that throws leaves nothing behind', () => {
+  const inner: unknown[] = []
+  const outer = {
+    a: 'first',
+    get b(): number {
+      inner.push(writePlain('inner'))
+      return 2
+    },
+    c: 'last',
+  }
+  assert.deepEqual(read(written(outer)), { a: 'first', b: 2, c: 'last' })
+  assert.deepEqual(inner, [undefined])
+  const throws = {
+    a: 'x'.repeat(100),
+    get b(): number {
+      throw new Error('thrown')
+    },
+  }
+  const before = writePlain('before')
+  assert.throws(() => writePlain(throws), /thrown/)
+  assert.equal(writePlain('after')?.start, before?.end)
+})
+
 test('a key that would change the prototype is renamed, as msgpackr does it', () => {
   const bytes = packr.pack(JSON.parse('{"__proto__": {"a": 1}, "b": 2}'))
   assert.deepEqual(read(bytes), { __proto_: { a: 1 }, b: 2 })
@@ -169,5 +192,8 @@ test('lengths that lie, truncation and bytes left over are not plain, at no cost
   assert.equal(read(Uint8Array.of(1, 2)), notPlain)
   assert.equal(read(Uint8Array.of(0xa2, 0xc3, 0x28)), notPlain)
   assert.equal(read(Uint8Array.of(0x81, 1, 2)), notPlain)
-  assert.equal(read(Uint8Array.from({ length: plainDepthMax + 2 }, () => 0x91)), notPlain)
+  const deep = Uint8Array.from({ length: plainDepthMax + 2 }, () => 0x91)
+  deep[plainDepthMax + 1] = 1
+  assert.equal(read(deep), notPlain)
+  assert.notEqual(read(deep.subarray(1)), notPlain)
 })
