@@ -9,6 +9,7 @@
  */
 import type { Clock, Millis, Random, Timer } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
+import { runOutside } from '../scope.ts'
 import { Concurrency, type ConcurrencyLimits, type Slot } from './concurrency.ts'
 import { LagShed } from './lag-shed.ts'
 import { type LaneLimits, Lanes, type QueuedCall, type Refusal } from './lanes.ts'
@@ -221,8 +222,11 @@ export class Admission {
 
   #endSliceLater(): void {
     this.#sliced = true
-    this.#ports.clock.afterIo(this.#drain)
+    runOutside(this.#drainAfterIo)
   }
+
+  /** Those who wait have nothing to do with whoever runs now, in whose context their handlers would run. */
+  readonly #drainAfterIo = (): void => this.#ports.clock.afterIo(this.#drain)
 
   /** The time, and how soon it must be read again: at every call while they are slow, else at every other, fourth, … */
   #read(): Millis {
@@ -311,7 +315,7 @@ export class Admission {
 
   #tickLater(now: Millis): void {
     this.#tickDueAt = now + tickMs
-    this.#timer = this.#ports.clock.setTimer(tickMs, this.#tick)
+    this.#timer = runOutside(() => this.#ports.clock.setTimer(tickMs, this.#tick))
   }
 
   /** The loop is looked at, and those who wait although nobody runs. */

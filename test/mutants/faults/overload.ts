@@ -79,6 +79,14 @@ export const overloadFaults: readonly Mutant[] = [
     tests: ['shard/admission'],
   },
   {
+    id: 'overload/waiting-calls-run-for-another',
+    file: admission,
+    find: 'runOutside(this.#drainAfterIo)',
+    replace: 'this.#drainAfterIo()',
+    why: 'a handler does not find the context of another call',
+    tests: ['shard/admitted'],
+  },
+  {
     id: 'overload/rate-taken-twice',
     file: 'src/shard/routed.ts',
     find: 'this.#isCharged ||= admitted;',
