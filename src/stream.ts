@@ -140,7 +140,7 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependen
     return stream.reader
   }
 
-  openHere(body: Body, mayPass: () => boolean): ChunkWriter {
+  openHere(body: Body, mayPass: () => boolean | CallFailure): ChunkWriter {
     const stream = new LocalStream(this.#ports.clock, this.#ports.limits, mayPass)
     this.#localOutput = stream
     this.streams(body, stream.reader)
