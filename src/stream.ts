@@ -195,6 +195,7 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependen
   }
 
   unwanted(): void {
+    this.#moved()
     if (this.begun) this.#input?.cancel()
   }
 
@@ -211,7 +212,14 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependen
 
   decode(chunk: Body): unknown {
     this.#moved()
-    return decodeBody(chunk)
+    try {
+      return decodeBody(chunk)
+    } catch (cause) {
+      const message = `a chunk of the reply of ${this.#options.method} cannot be read`
+      const error = new ShoalError('ERR_SHOAL_REMOTE', message, { cause, mayHaveRun: true })
+      this.#over(error)
+      throw error
+    }
   }
 
   reason(failure: CallFailure): unknown {
