@@ -39,10 +39,10 @@ export class Callee implements StreamSide {
     const { limits, counters, backlog, outputs, streams } = this.#sides
     counters.callsReceived += 1
     const input = (reader.flags & flag.input) !== 0
-    if (this.running >= limits.callsRunningMax) this.#refuse(reader.id, overloaded('callsRunningMax'))
-    else if (backlog.shedding) this.#refuse(reader.id, overloaded('pauseBytes'))
-    else if (leaving) this.#refuse(reader.id, disconnected('the node is leaving', false))
-    else if (input && streams.isFull(false)) this.#refuse(reader.id, overloaded('streamsMax'))
+    if (this.running >= limits.callsRunningMax) this.#refuse(reader, overloaded('callsRunningMax'))
+    else if (backlog.shedding) this.#refuse(reader, overloaded('pauseBytes'))
+    else if (leaving) this.#refuse(reader, disconnected('the node is leaving', false))
+    else if (input && streams.isFull(false)) this.#refuse(reader, overloaded('streamsMax'))
     else {
       const call = new Incoming(reader, method, peer, now)
       if (input) streams.read(call, false)
@@ -153,10 +153,12 @@ export class Callee implements StreamSide {
     }
   }
 
-  #refuse(id: number, failure: CallFailure): void {
-    const { counters, outbox, backlog } = this.#sides
+  #refuse({ id, flags }: FrameReader, failure: CallFailure): void {
+    const { counters, outbox, backlog, streams } = this.#sides
     const pending = outbox.pendingBytes
     counters.callsShed += 1
+    // Its caller did not wait for an answer before it wrote.
+    if ((flags & flag.input) !== 0) streams.mayComeLate()
     this.#error(id, failure)
     backlog.addReply(outbox.pendingBytes - pending)
   }

@@ -129,3 +129,21 @@ test('what one writer did not take goes to the next, and nothing is lost', async
   assert.deepEqual(second.wrote, [1, 2, 'end'])
   assert.equal(pump.begun, true)
 })
+
+test('a source that breaks the rules of iterators breaks its call, and nothing else', async () => {
+  const source = { [Symbol.asyncIterator]: () => ({ next: async () => undefined }) }
+  const { pump, writer, heard } = pumping(source as unknown as AsyncIterable<unknown>)
+  pump.attach(writer)
+  await turn()
+  assert.equal(heard.length, 1)
+  assert.match(heard[0] ?? '', /^TypeError/)
+})
+
+test('a source that nobody wants any more is not waited for', () => {
+  const { pump, writer } = pumping(new Readable({ read() {} }))
+  pump.attach(writer)
+  assert.equal(pump.isAsking, true)
+  writer.closed = true
+  writer.listener?.moved()
+  assert.equal(pump.isAsking, false)
+})
