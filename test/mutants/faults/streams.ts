@@ -67,8 +67,8 @@ export const streamFaults: readonly Mutant[] = [
   {
     id: 'streams/gate-ignored',
     file: lane,
-    find: '...(mayAnswer ? this.#gated : [])',
-    replace: '...this.#gated',
+    find: 'if (mayAnswer || !writer.gated)',
+    replace: '',
     why: 'chunks of keyed calls leave only while the node may answer',
     tests: ['rpc/streams'],
   },
