@@ -141,7 +141,7 @@ export class Calls {
     const { limits, timeoutMs } = this.#config
     try {
       const method = checkRequest(options, limits.keyBytesMax)
-      if (options.hedge) throw new ShoalError('ERR_SHOAL_OPTION', 'hedge: not for calls with streams')
+      if (options.hedge) throw new ShoalError('ERR_SHOAL_OPTION', 'request: hedge: not for calls with streams')
       signal?.throwIfAborted()
       const replyTimeoutMs = checkEndless('idleTimeoutMs', options.idleTimeoutMs ?? timeoutMs)
       const waitMs = checkEndless('timeoutMs', options.timeoutMs ?? Infinity)
@@ -158,9 +158,6 @@ export class Calls {
         outcome,
       )
       const route = this.#route(options, method, leftMs, inherited, watched)
-      if (options.hedge !== undefined && options.hedge !== false) {
-        throw new ShoalError('ERR_SHOAL_OPTION', 'request: hedge: not for calls with streams')
-      }
       const routed = this.#router.route(route, call)
       watched?.onItsWay(routed, route.trace)
       call.began(routed)
