@@ -68,7 +68,10 @@ test('a chunk that cannot be read fails the call', async () => {
   stream.writer.write(encodeBody('first'))
   stream.writer.write(new Body('value', Uint8Array.of(0xa5, 0x61), 0, 2))
   assert.deepEqual(await call.output?.next(), { done: false, value: 'first' })
-  await assert.rejects(call.output?.next() ?? Promise.resolve(), { code: 'ERR_SHOAL_REMOTE', mayHaveRun: true })
+  await assert.rejects(call.output?.next() ?? Promise.resolve(), {
+    code: 'ERR_SHOAL_REMOTE',
+    mayHaveRun: true,
+  })
   assert.deepEqual(heard, ['cancelled', 'ERR_SHOAL_REMOTE'])
   assert.equal(stream.writer.closed, true)
 })

@@ -149,5 +149,6 @@ test('a source that nobody wants any more is not waited for', () => {
 })
 
 test('what never was a source is closed without a word', () => {
-  for (const input of [null, 5, 'text', {}, { destroy: 1 }]) closeSource(input as unknown as Iterable<unknown>)
+  for (const input of [null, 5, 'text', {}, { destroy: 1 }])
+    closeSource(input as unknown as Iterable<unknown>)
 })
