@@ -18,7 +18,7 @@ const limitDefaults: NodeLimits = {
   callsQueuedMax: 10_000,
   callsQueuedBytesMax: 64 * 1024 * 1024,
   queueTargetMs: 20,
-  queueIntervalMs: 100,
+  queueIntervalMs: 500,
   sliceMs: 4,
   lagTargetMs: 70,
 }

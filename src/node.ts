@@ -73,10 +73,12 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#methods = new Methods(name, bodyCodec, clock, this.#admission)
     this.#cluster = new Cluster({ name, boot }, config, env, {
       changed: (roster) => this.#peers.update(roster.peers()),
-      unblocked: () => {
-        this.#router.unblocked()
-        this.#peers.released()
-      },
+      // A call that asked the gate may be the one that finds it open again.
+      unblocked: () =>
+        runOutside(() => {
+          this.#router.unblocked()
+          this.#peers.released()
+        }),
       ownership: (change) => {
         this.#router.viewChanged()
         this.#emit('ownership', change)

@@ -3,6 +3,7 @@
  * fires before there is anything to do, its owner sets it again for the time that then holds.
  */
 import type { Clock, Millis, Timer } from '../env.ts'
+import { runOutside } from '../scope.ts'
 
 /** How many alarms are set, for those who look for leaks. */
 export interface AlarmCount {
@@ -33,7 +34,8 @@ export class Alarm {
     this.cancel()
     this.#at = at
     this.#count.armed += 1
-    this.#timer = this.#clock.setTimer(Math.max(0, at - this.#clock.now()), this.#ring)
+    const delayMs = Math.max(0, at - this.#clock.now())
+    this.#timer = runOutside(() => this.#clock.setTimer(delayMs, this.#ring))
   }
 
   cancel(): void {

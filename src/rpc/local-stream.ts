@@ -56,6 +56,8 @@ class Shared {
   #mayPass: (() => boolean | CallFailure) | undefined
   #readerDue = false
   #writerDue = false
+  /** Taken, and not granted yet. */
+  #owed = 0
 
   constructor(clock: Clock, limits: RpcLimits, mayPass: (() => boolean | CallFailure) | undefined) {
     this.#clock = clock
@@ -93,6 +95,20 @@ class Shared {
     })
   }
 
+  /**
+   * What was taken is granted after the next I/O: two ends that answer each other at once would otherwise keep this whole
+   * process from it for as long as the stream is.
+   */
+  taken(bytes: number): void {
+    this.#owed += bytes
+    if (this.#owed > bytes) return
+    this.#clock.afterIo(() => {
+      this.credit += this.#owed
+      this.#owed = 0
+      this.writer?.moved()
+    })
+  }
+
   stop(): void {
     if (this.stopped) return
     this.stopped = true
@@ -126,10 +142,7 @@ class LocalReader implements ChunkReader {
     if (state.chunks.length === 0) return undefined
     if (!state.passes) return undefined
     const chunk = state.chunks.shift()
-    if (chunk !== undefined) {
-      state.credit += chunkCost(chunk)
-      state.tellWriter()
-    }
+    if (chunk !== undefined) state.taken(chunkCost(chunk))
     return chunk
   }
 

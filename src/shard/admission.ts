@@ -9,6 +9,7 @@
  */
 import type { Clock, Millis, Random, Timer } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
+import { runOutside } from '../scope.ts'
 import { Concurrency, type ConcurrencyLimits, type Slot } from './concurrency.ts'
 import { LagShed } from './lag-shed.ts'
 import { type LaneLimits, Lanes, type QueuedCall, type Refusal } from './lanes.ts'
@@ -27,7 +28,7 @@ export interface AdmissionLimits extends ConcurrencyLimits, LaneLimits {
   readonly callsQueuedBytesMax: number
   /** Calls of a peer that all wait longer than this are too many; then twice this is the longest wait. */
   readonly queueTargetMs: Millis
-  /** For how long they must, and the longest wait until then. At least `queueTargetMs`. */
+  /** For how long they must, and the longest wait until then, or half of the call's time. At least `queueTargetMs`. */
   readonly queueIntervalMs: Millis
   /** Handlers run for so long at a stretch; then I/O is handled before the next ones. */
   readonly sliceMs: Millis
@@ -165,8 +166,9 @@ export class Admission {
       call.start()
       return
     }
-    const victim = this.#lanes.victim(call, peer)
-    if (victim !== undefined) {
+    for (;;) {
+      const victim = this.#lanes.victim(call, peer)
+      if (victim === undefined) break
       this.#lanes.remove(victim, now)
       this.#refuse(victim, 'full', now)
       if (victim === call) return
@@ -220,8 +222,11 @@ export class Admission {
 
   #endSliceLater(): void {
     this.#sliced = true
-    this.#ports.clock.afterIo(this.#drain)
+    runOutside(this.#drainAfterIo)
   }
+
+  /** Those who wait have nothing to do with whoever runs now, in whose context their handlers would run. */
+  readonly #drainAfterIo = (): void => this.#ports.clock.afterIo(this.#drain)
 
   /** The time, and how soon it must be read again: at every call while they are slow, else at every other, fourth, … */
   #read(): Millis {
@@ -250,6 +255,10 @@ export class Admission {
     do {
       const call = this.#lanes.next(now, this.#concurrency.limit, this.#mayStart)
       if (call === undefined) break
+      if (call.deadline <= now) {
+        this.#expired(call, now - call.since)
+        continue
+      }
       if (!this.#sliced) this.#endSliceLater()
       this.#sliceEnd = end
       now = this.#run(call, now)
@@ -286,12 +295,15 @@ export class Admission {
 
   #expire(now: Millis): void {
     this.#lanes.expire(now, (call, waitedMs) => {
-      if (call.deadline <= now) {
-        this.#counters.expired += 1
-        const message = `the call waited ${Math.round(waitedMs)} ms to run, until its deadline`
-        call.refuse(failure('ERR_SHOAL_TIMEOUT', message, false))
-      } else this.#refuse(call, 'waited', now)
+      if (call.deadline <= now) this.#expired(call, waitedMs)
+      else this.#refuse(call, 'waited', now)
     })
+  }
+
+  #expired(call: QueuedCall, waitedMs: Millis): void {
+    this.#counters.expired += 1
+    const message = `the call waited ${Math.round(waitedMs)} ms to run, until its deadline`
+    call.refuse(failure('ERR_SHOAL_TIMEOUT', message, false))
   }
 
   #refuse(call: QueuedCall, why: Refusal, now: Millis): void {
@@ -303,7 +315,7 @@ export class Admission {
 
   #tickLater(now: Millis): void {
     this.#tickDueAt = now + tickMs
-    this.#timer = this.#ports.clock.setTimer(tickMs, this.#tick)
+    this.#timer = runOutside(() => this.#ports.clock.setTimer(tickMs, this.#tick))
   }
 
   /** The loop is looked at, and those who wait although nobody runs. */

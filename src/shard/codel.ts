@@ -3,7 +3,8 @@
  * only a standing queue makes the shortest one long (CoDel: Nichols and Jacobson, "Controlling Queue Delay", ACM Queue
  * 2012). What it means for a queue of calls is Facebook's variant (Maurer, "Fail at Scale", ACM Queue 2015, and folly's
  * `Codel`): once the shortest wait of an interval was above the target, whoever waits for more than twice the target is
- * refused; until then the interval itself is the longest wait. Twice, because waits then settle between target and
+ * refused; until then the interval itself is the longest wait. Theirs is 100 ms, for a request that another replica can take; ours
+ * is 500, because a key has one owner, and a burst that it can work off must not fail. Twice, because waits then settle between target and
  * twice the target, and the state does not flap.
  */
 import type { Millis } from '../env.ts'
@@ -25,9 +26,13 @@ export class Codel {
     return this.#standing
   }
 
-  /** How long a call may wait now. */
-  get longestMs(): Millis {
-    return this.#standing ? 2 * this.#targetMs : this.#intervalMs
+  /**
+   * How long a call may wait now whose caller waits for so long in all. In a burst, up to half of that: there is no other
+   * node that could take it, and it must still be run and answered.
+   */
+  longestMs(patienceMs: Millis): Millis {
+    const leastMs = 2 * this.#targetMs
+    return this.#standing ? leastMs : Math.min(this.#intervalMs, Math.max(leastMs, patienceMs / 2))
   }
 
   /** A call has left the queue, to run or because it was refused, after so long. */

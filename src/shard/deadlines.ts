@@ -3,6 +3,7 @@
  * that thousands of calls share one timer. A call is late by at most one tick.
  */
 import type { Clock, Millis, Timer } from '../env.ts'
+import { runOutside } from '../scope.ts'
 
 export interface Expiring {
   readonly deadline: Millis
@@ -41,7 +42,7 @@ export class Deadlines {
     this.#timer?.cancel()
     this.#timerTick = tick
     const delayMs = Math.max(0, tick * this.#tickMs - this.#clock.now())
-    this.#timer = this.#clock.setTimer(delayMs, () => this.#expire())
+    this.#timer = runOutside(() => this.#clock.setTimer(delayMs, () => this.#expire()))
   }
 
   #disarm(): void {

@@ -48,6 +48,7 @@ class Line {
   first: QueuedCall | undefined
   last: QueuedCall | undefined
   size = 0
+  bytes = 0
 
   push(call: QueuedCall): void {
     call.before = this.last
@@ -55,6 +56,7 @@ class Line {
     else this.last.after = call
     this.last = call
     this.size += 1
+    this.bytes += call.bytes
   }
 
   remove(call: QueuedCall): void {
@@ -65,6 +67,7 @@ class Line {
     call.before = undefined
     call.after = undefined
     this.size -= 1
+    this.bytes -= call.bytes
   }
 }
 
@@ -91,6 +94,8 @@ export class Lane {
 /** A turn pays for so much of a handler's time; every call costs a turn at least and so many at most. */
 const turnMs: Millis = 0.25
 const turnsMax = 16
+/** Lanes that may be remembered beyond twice those that are in use. */
+const lanesSpare = 64
 
 export interface LaneLimits {
   readonly callsQueuedMax: number
@@ -109,6 +114,8 @@ export class Lanes {
   #bytes = 0
   /** Lanes in which a call waits or runs. */
   #busy = 0
+  /** With so many lanes, those that are not in use are forgotten: peers come and go, also where nobody rests. */
+  #sweepAt = lanesSpare
 
   constructor(limits: LaneLimits) {
     this.#limits = limits
@@ -130,6 +137,10 @@ export class Lanes {
   #lane(peer: string): Lane {
     let lane = this.#lanes.get(peer)
     if (lane === undefined) {
+      if (this.#lanes.size >= this.#sweepAt) {
+        this.sweep()
+        this.#sweepAt = lanesSpare + 2 * this.#lanes.size
+      }
       lane = new Lane(peer, new Codel(this.#limits.queueTargetMs, this.#limits.queueIntervalMs))
       this.#lanes.set(peer, lane)
     }
@@ -144,14 +155,24 @@ export class Lanes {
     this.#busyness(was, lane)
   }
 
-  /** What has to give way for one more call of that peer; itself, undefined, or another call. */
+  /**
+   * What has to give way for one more call of that peer: itself, or another call, and perhaps more; undefined when there is
+   * room. The newest of whoever has most of what is scarce, places or bytes.
+   */
   victim(call: QueuedCall, peer: string): QueuedCall | undefined {
     const { callsQueuedMax, callsQueuedBytesMax } = this.#limits
-    if (this.#size < callsQueuedMax && this.#bytes + call.bytes <= callsQueuedBytesMax) return undefined
+    const isFull = this.#size >= callsQueuedMax
+    if (!isFull && this.#bytes + call.bytes <= callsQueuedBytesMax) return undefined
     if (call.bulk) return call
     for (const lane of this.#bulkTurns) if (lane.bulk.last !== undefined) return lane.bulk.last
     let longest = this.#lane(peer)
-    for (const lane of this.#turns) if (lane.calls.size > longest.calls.size + 1) longest = lane
+    let most = isFull ? longest.calls.size + 1 : longest.calls.bytes + call.bytes
+    for (const lane of this.#turns) {
+      const has = isFull ? lane.calls.size : lane.calls.bytes
+      if (has <= most) continue
+      longest = lane
+      most = has
+    }
     return longest.peer === peer ? call : longest.calls.last
   }
 
@@ -210,7 +231,7 @@ export class Lanes {
           const call = turns === this.#turns ? lane.calls.first : lane.bulk.first
           if (call === undefined) break
           const waitedMs = now - call.since
-          if (waitedMs <= lane.codel.longestMs && call.deadline > now) break
+          if (waitedMs <= lane.codel.longestMs(call.deadline - call.since) && call.deadline > now) break
           lane.codel.left(waitedMs, now)
           this.remove(call, now)
           hear(call, waitedMs)

@@ -121,6 +121,30 @@ test('the bodies of those who wait are bounded in bytes', () => {
   assert.equal(stand.admission.stats.waitingBytes, 0)
 })
 
+test('large calls do not push out small ones of others, nor the bytes that wait beyond their bound', () => {
+  const stand = new Stand({ callsQueuedMax: 100, callsQueuedBytesMax: 1_000 })
+  stand.burst('first', 8, { ms: 0.5 })
+  const small = stand.burst('small', 50, { peer: 'small', bytes: 10 })
+  for (let i = 0; i < 30; i += 1) {
+    stand.offer(`large${i}`, { peer: 'large', bytes: 400 })
+    assert.ok(stand.admission.stats.waitingBytes <= 1_000, `${stand.admission.stats.waitingBytes}`)
+  }
+  assert.equal(small.filter(({ failures }) => failures.length > 0).length, 0)
+  // Of two that send large ones, who has more of it gives way, as often as it takes.
+  for (let i = 0; i < 3; i += 1) stand.offer(`mid${i}`, { peer: 'mid', bytes: 130 })
+  assert.ok(stand.admission.stats.waitingBytes <= 1_000, `${stand.admission.stats.waitingBytes}`)
+  assert.equal(stand.calls.filter(({ from, failures }) => from === 'mid' && failures.length > 0).length, 0)
+})
+
+test('peers that come and go leave nothing behind on a node that never rests', () => {
+  const stand = new Stand()
+  for (let i = 0; i < 1_000; i += 1) {
+    stand.offer(`${i}`, { peer: `peer-${i}`, isAsync: true }).end()
+    stand.clock.advance(10)
+  }
+  assert.ok(stand.admission.lanes <= 128, `${stand.admission.lanes}`)
+})
+
 test('a queue that stands refuses whoever waited for twice the target; a burst may wait for the interval', () => {
   const stand = new Stand({ queueTargetMs: 20, queueIntervalMs: 100 })
   // Three calls come for each that can run, from one peer, without end.
@@ -148,6 +172,22 @@ test('a short burst is refused nothing', () => {
   assert.equal(stand.ran.length, 150)
 })
 
+test('a thousand calls that come at once to a quiet node all run', () => {
+  const stand = new Stand()
+  stand.burst('a', 1_000, { ms: 0.45, deadline: stand.clock.now() + 5_000 })
+  stand.clock.settle()
+  assert.equal(stand.ran.length, 1_000)
+})
+
+test('in a burst a call waits for half of its time at most, so that what runs is answered in time', () => {
+  const stand = new Stand()
+  const calls = stand.burst('a', 1_000, { ms: 0.45, deadline: stand.clock.now() + 200 })
+  stand.clock.settle()
+  const waits = calls.map(({ ranAt }) => (ranAt ?? 0) - 1_000)
+  assert.ok(Math.max(...waits) >= 95 && Math.max(...waits) < 110, `${Math.max(...waits)}`)
+  assert.equal(stand.refused, 1_000 - stand.ran.length)
+})
+
 test('who sends little is refused nothing while another one overloads the node', () => {
   const stand = new Stand({ queueTargetMs: 20, queueIntervalMs: 100 })
   for (let turn = 0; turn < 300; turn += 1) {
@@ -170,6 +210,20 @@ test('a call whose deadline passes while it waits never runs, and says that noth
   assert.equal(soon.ranAt, undefined)
   const { code, mayHaveRun } = soon.failures[0]!
   assert.deepEqual([code, mayHaveRun], ['ERR_SHOAL_TIMEOUT', false])
+  assert.equal(stand.admission.stats.expired, 1)
+})
+
+test('a call whose deadline has passed does not run behind one that has time', () => {
+  const stand = new Stand()
+  stand.burst('first', 8, { ms: 0.5 })
+  stand.offer('patient')
+  const soon = stand.offer('soon', { deadline: stand.clock.now() + 1 })
+  const patient = stand.offer('patient too')
+  stand.clock.jump(2)
+  stand.clock.settle()
+  assert.equal(soon.ranAt, undefined)
+  assert.equal(soon.failures[0]?.code, 'ERR_SHOAL_TIMEOUT')
+  assert.notEqual(patient.ranAt, undefined)
   assert.equal(stand.admission.stats.expired, 1)
 })
 
@@ -221,7 +275,7 @@ test('where room is scarce each peer has its share of it', () => {
 })
 
 test('calls that wait for room are refused in time although nothing runs', () => {
-  const stand = new Stand({ concurrencyMin: 1, concurrencyMax: 1 })
+  const stand = new Stand({ concurrencyMin: 1, concurrencyMax: 1, queueIntervalMs: 100 })
   stand.offer('endless', { isAsync: true })
   const call = stand.offer('waits', { isAsync: true })
   stand.clock.settle()
@@ -229,6 +283,14 @@ test('calls that wait for room are refused in time although nothing runs', () =>
   assert.equal(call.failures.length, 0)
   stand.clock.advance(60)
   assert.equal(call.failures[0]?.code, 'ERR_SHOAL_OVERLOADED')
+})
+
+test('a call that waits for room until its deadline says so, soon after', () => {
+  const stand = new Stand({ concurrencyMin: 1, concurrencyMax: 1 })
+  stand.offer('endless', { isAsync: true })
+  const call = stand.offer('waits', { isAsync: true, deadline: stand.clock.now() + 20 })
+  stand.clock.advance(30)
+  assert.equal(call.failures[0]?.code, 'ERR_SHOAL_TIMEOUT')
 })
 
 test('a loop that is late all the time refuses a part of the calls, bulk ones first; one long turn refuses none', () => {

@@ -1,5 +1,6 @@
 /** Calls that had to wait for their turn: what was true when they came may not be true when they run. */
 import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { test } from 'node:test'
 import type { RingTable } from '../../src/ring/ring.ts'
 import type { AdmissionLimits } from '../../src/shard/admission.ts'
@@ -140,4 +141,36 @@ test('a node that closes fails the calls that wait for their turn', () => {
   assert.equal(routers.unanswered, 0)
   routers.clock.settle()
   assert.equal(calls.length, 5)
+})
+
+test('a call that waited does not run in the context of the one that made it wait', () => {
+  const routers = new Routers(['a', 'b', 'c'], abc)
+  const storage = new AsyncLocalStorage<string>()
+  const seen: (string | undefined)[] = []
+  routers.whileItRuns = () => {
+    seen.push(storage.getStore())
+    routers.clock.jump(10)
+  }
+  const key = keyOf('b', abc)
+  storage.run('of the first', () => routers.call('b', key, { more: true }))
+  routers.call('a', key, { more: true })
+  routers.call('c', key, { more: true })
+  routers.clock.settle()
+  assert.deepEqual(seen, ['of the first', undefined, undefined])
+})
+
+test('timers that many calls share belong to none of them', () => {
+  const routers = new Routers(['a', 'b', 'c'], abc)
+  const storage = new AsyncLocalStorage<string>()
+  const seen: (string | undefined)[] = []
+  const key = keyOf('b', abc)
+  storage.run('of the first', () => routers.call('b', key, { method: 'slow', timeoutMs: 500 }))
+  for (const ms of [500, 700]) {
+    routers.router('b').here.add({
+      deadline: routers.clock.now() + ms,
+      expire: () => seen.push(storage.getStore()),
+    })
+  }
+  routers.clock.advance(1_000)
+  assert.deepEqual(seen, [undefined, undefined])
 })

@@ -135,7 +135,11 @@ export class Routers {
       notice: (_level, code) => this.notices.push(`${name} ${code}`),
     })
     const methods = new Methods(name, bodyCodec, this.clock, admission)
-    methods.register('where', (_body, context) => this.#note(name, context), rate === undefined ? {} : { rate })
+    methods.register(
+      'where',
+      (_body, context) => this.#note(name, context),
+      rate === undefined ? {} : { rate },
+    )
     methods.register(
       'throws',
       (_body, context) => {

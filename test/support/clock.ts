@@ -1,4 +1,5 @@
-/** A clock that a test advances by hand. */
+/** A clock that a test advances by hand. What it runs later runs in the context in which it was asked to, as Node does. */
+import { AsyncResource } from 'node:async_hooks'
 import type { Clock, Millis, Timer } from '../../src/env.ts'
 
 export class HandClock implements Clock {
@@ -18,7 +19,7 @@ export class HandClock implements Clock {
   }
 
   setTimer(delayMs: Millis, fn: () => void): Timer {
-    const timer = { at: this.#now + Math.max(0, delayMs), order: this.#order++, fn }
+    const timer = { at: this.#now + Math.max(0, delayMs), order: this.#order++, fn: AsyncResource.bind(fn) }
     this.#timers.push(timer)
     return {
       cancel: () => {
@@ -28,11 +29,11 @@ export class HandClock implements Clock {
   }
 
   defer(fn: () => void): void {
-    this.#deferred.push(fn)
+    this.#deferred.push(AsyncResource.bind(fn))
   }
 
   afterIo(fn: () => void): void {
-    this.#yielded.push(fn)
+    this.#yielded.push(AsyncResource.bind(fn))
   }
 
   /** Timers that are set. */

@@ -109,7 +109,7 @@ export const retryFaults: readonly Mutant[] = [
   {
     id: 'retry/rate-not-asked-for-own-calls',
     file: routed,
-    find: 'admitted ? undefined : ports.refuses(this.method, ports.self)',
+    find: 'ports.refuses(this.method, ports.self)',
     replace: 'undefined',
     why: 'own calls count too',
     tests: ['shard/rate'],
