@@ -1,6 +1,8 @@
 /** A call with streams as the user of a node makes it, its router played by hand. */
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
+import { createNode } from '../src/index.ts'
 import { rpcLimits } from '../src/rpc/config.ts'
 import { LocalStream } from '../src/rpc/local-stream.ts'
 import { StreamedCall } from '../src/stream.ts'
@@ -72,4 +74,12 @@ test('a chunk that cannot be read fails the call', async () => {
   })
   assert.deepEqual(heard, ['cancelled', 'ERR_SHOAL_REMOTE'])
   assert.equal(stream.writer.closed, true)
+})
+
+test('a node that does not run closes the sources it is given', async () => {
+  const node = createNode({ name: 'n', port: 0 })
+  const [one, two] = [new Readable({ read() {} }), new Readable({ read() {} })]
+  await assert.rejects(node.request({ method: 'm', key: 'k', input: one }), { code: 'ERR_SHOAL_STATE' })
+  assert.throws(() => node.stream({ method: 'm', key: 'k', input: two }), { code: 'ERR_SHOAL_STATE' })
+  assert.deepEqual([one.destroyed, two.destroyed], [true, true])
 })

@@ -23,6 +23,8 @@ export class Callee implements StreamSide {
   /** Names by the numbers the peer gave them; 0 is none. */
   readonly #methods: string[] = ['']
   #lastId = 0
+  /** Ids began anew: each was used once. */
+  #wrapped = false
 
   constructor(sides: Sides) {
     this.#sides = sides
@@ -32,6 +34,9 @@ export class Callee implements StreamSide {
     if (!reader.readRequest()) return undefined
     // Ids only grow (modulo 2^32), so an id that was used before is known without a memory of them.
     if (((reader.id - this.#lastId) | 0) <= 0) return 'duplicate'
+    if (reader.id < this.#lastId) this.#wrapped = true
+    // A call with streams may go on for longer than ids last.
+    if (this.#wrapped && this.#calls.get(reader.id) !== undefined) return 'duplicate'
     this.#lastId = reader.id
     const spelled = (reader.flags & flag.spelled) !== 0
     const method = spelled ? reader.method : this.#methods[reader.methodIndex]
@@ -104,7 +109,7 @@ export class Callee implements StreamSide {
   }
 
   knew(id: number): boolean {
-    return ((id - this.#lastId) | 0) <= 0
+    return this.#wrapped || id <= this.#lastId
   }
 
   /** The handler may go on. */

@@ -89,6 +89,8 @@ export class Link implements Answerer, CallHolder {
       },
       data: (bytes) => {
         mux.handle({ type: 'received', bytes }, owner.clock.now())
+        // A queue that was never full empties without a word (`drained`), and chunks wait for it.
+        if (mux.openStreams > 0) this.#backlog()
         this.#pump()
         if (this.watched && !mux.closed) owner.heard(this)
       },

@@ -3,6 +3,7 @@
  * calls that run here until it is answered or its caller gives up.
  */
 import { type ForwardMessage, forwardEnded, forwardStarted } from '../diagnostics.ts'
+import { streamsFull } from '../rpc/answers.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
@@ -21,6 +22,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   #cancel: (() => void) | undefined
   /** Whom it tells of itself, if anybody listens. */
   #message: ForwardMessage | undefined
+  #hasEnded = false
 
   constructor(incoming: IncomingCall, partition: number, digest: number) {
     super(incoming)
@@ -50,7 +52,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   }
 
   replied(body: Body): void {
-    if (this.#message !== undefined) forwardEnded(this.#message)
+    this.#ended()
     this.#incoming.reply(body)
   }
 
@@ -63,8 +65,17 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
 
   streams(body: Body, reader: ChunkReader): void {
     const writer = this.#incoming.open(body)
-    if (writer === undefined) this.#cancel?.()
-    else new Relay(reader, writer, (error) => this.#giveUp(error))
+    if (writer === undefined) {
+      this.#cancel?.()
+      this.#ended(streamsFull)
+    } else {
+      new Relay(
+        reader,
+        writer,
+        (error) => this.#giveUp(error),
+        () => this.#ended(),
+      )
+    }
   }
 
   /** One of the streams cannot go on, and so both ends of the call must know. */
@@ -74,7 +85,13 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   }
 
   failed(error: CallFailure): void {
-    if (this.#message !== undefined) forwardEnded(this.#message, error)
+    this.#ended(error)
     this.#incoming.fail(error)
+  }
+
+  #ended(error?: CallFailure): void {
+    if (this.#message === undefined || this.#hasEnded) return
+    this.#hasEnded = true
+    forwardEnded(this.#message, error)
   }
 }

@@ -294,3 +294,30 @@ test('chunks for a call that was refused are late within the window, and a viola
   outbox.data(1, true, chunk)
   ends('credit')
 })
+
+test('ids that wrapped around: one whose call still goes on is used twice', () => {
+  const { outbox, bob, hello, send, ends } = stage()
+  bob.hold = true
+  hello()
+  for (const id of [1, 2 ** 30, 2 ** 31, 3 * 2 ** 30]) outbox.request(id, 0xffff_ffff, request)
+  send()
+  assert.equal(bob.held.length, 4)
+  bob.hold = false
+  outbox.request(1, 0xffff_ffff, request)
+  ends('duplicate')
+})
+
+test('ids that wrapped around: frames of a stream that is over are late, however many calls came since', () => {
+  const { outbox, bob, hello, send } = stage()
+  bob.hold = true
+  hello()
+  for (const id of [1, 2 ** 30, 2 ** 31, 2 ** 31 + 2]) outbox.request(id, 0xffff_ffff, request)
+  send()
+  const [first] = bob.held
+  first?.open(encodeBody('begun'))?.end()
+  send()
+  outbox.credit(1, true, 1)
+  send()
+  assert.deepEqual(bob.peers.counters.violations, {})
+  assert.equal(bob.peers.counters.streamFramesLate, 1)
+})

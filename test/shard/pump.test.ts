@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { ChunkWriter } from '../../src/rpc/stream.ts'
 import { Pump, type PumpOwner } from '../../src/shard/pump.ts'
-import { Source, type StreamSource } from '../../src/shard/source.ts'
+import { closeSource, Source, type StreamSource } from '../../src/shard/source.ts'
 import { type Body, decodeBody, encodeChunk } from '../../src/wire/body.ts'
 
 class Writer implements ChunkWriter {
@@ -146,4 +146,9 @@ test('a source that nobody wants any more is not waited for', () => {
   writer.closed = true
   writer.listener?.moved()
   assert.equal(pump.isAsking, false)
+})
+
+test('what never was a source is closed without a word', () => {
+  for (const input of [null, 5, 'text', {}, { destroy: 1 }])
+    closeSource(input as unknown as Iterable<unknown>)
 })
