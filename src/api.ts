@@ -40,8 +40,10 @@ export interface NodeStats {
     readonly waiting: number
     /** Calls of peers, and outcomes of own calls that ran here, that wait for the gate, now. */
     readonly held: number
-    /** Handlers that run now. */
+    /** Handlers that run now, generators whose stream goes on among them. */
     readonly running: number
+    /** Generators whose caller is gone and that have not ended, now: those that await something without `signal`. */
+    readonly closing: number
     /** Calls refused because they came more often than their method's `rate` allows, since the start. */
     readonly rateLimited: number
   }

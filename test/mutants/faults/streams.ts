@@ -136,4 +136,20 @@ export const streamFaults: readonly Mutant[] = [
     why: 'a Node stream that nobody wants is destroyed',
     tests: ['shard/pump'],
   },
+  {
+    id: 'streams/unread-handler-not-told',
+    file: 'src/shard/output.ts',
+    find: 'this.#running.cancel();',
+    replace: 'this.#pump.cancel(); this.#over();',
+    why: 'a streaming handler hears by its signal that nobody reads it',
+    tests: ['stream-scope'],
+  },
+  {
+    id: 'streams/closing-not-counted',
+    file: 'src/shard/source.ts',
+    find: 'this.#closing?.(1);',
+    replace: '',
+    why: 'generators that outlive their callers can be seen',
+    tests: ['stream-scope'],
+  },
 ]
