@@ -117,8 +117,8 @@ export interface RequestOptions<Body, Reply, Input = unknown> extends WaitOption
   /**
    * Only for calls with streams: how long such a call may wait for the other end while nothing moves. Time that the
    * reader on this side takes does not count, nor, until there is a reply, time that the source takes. 1 ms to 1 h, or
-   * `Infinity`. Default: `timeoutMs` of the node until there is a reply; then, for `stream`, no limit. Such calls have
-   * no end of their own unless `timeoutMs` says so.
+   * `Infinity`. Default: `timeoutMs` of the node until there is a reply, or that of the call if it is longer; then, for
+   * `stream`, no limit. Such calls have no end of their own unless `timeoutMs` says so, nor does a source that hangs end them.
    */
   readonly idleTimeoutMs?: number
 }

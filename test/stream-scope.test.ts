@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
 import type { CallStream, RequestOptions, ShoalNode } from '../src/index.ts'
-import { type Deeds, Trio } from './sim/trio.ts'
+import { type Deeds, sleep, Trio } from './sim/trio.ts'
 
 type Options = Omit<RequestOptions<unknown, AsyncIterable<unknown>>, 'method' | 'to' | 'key'>
 
@@ -122,4 +122,25 @@ test('a generator that is read runs; one that does not hear of its end is closin
   const from = trio.sim.now
   await trio.sim.settle(trio.node('n2').leave(), 20_000)
   assert.ok(trio.sim.now - from < 5_000, `${trio.sim.now - from} ms`)
+})
+
+test('an upload may wait for its reply as long as its timeoutMs says, and else as long as other calls', async () => {
+  await using trio = await Trio.start({
+    upload: async (node, { input }, ms) => {
+      for await (const _ of input);
+      await sleep(node, ms as number)
+      return 'done'
+    },
+  })
+  const outcome = async (ms: number, options: Options): Promise<unknown> => {
+    const from = trio.sim.now
+    const called = trio.call({ method: 'upload', to: 'n2', input: [1], body: ms, ...options })
+    const { reply, error } = await trio.outcome(called, 30_000)
+    return reply ?? `${(error as Error).message} ${Math.round((trio.sim.now - from) / 100) * 100}`
+  }
+  assert.equal(await outcome(7_000, { timeoutMs: 20_000 }), 'done')
+  assert.equal(await outcome(7_000, {}), 'upload: nothing moved for 5000 ms 5000')
+  assert.equal(await outcome(7_000, { timeoutMs: 1_000 }), 'upload: no end within timeoutMs 1000')
+  const both = { timeoutMs: 20_000, idleTimeoutMs: 700 }
+  assert.equal(await outcome(7_000, both), 'upload: nothing moved for 700 ms 700')
 })

@@ -152,4 +152,20 @@ export const streamFaults: readonly Mutant[] = [
     why: 'generators that outlive their callers can be seen',
     tests: ['stream-scope'],
   },
+  {
+    id: 'streams/dead-path-not-given-up',
+    file: 'src/rpc/vigil.ts',
+    find: "return 'giveUp';",
+    replace: 'return undefined;',
+    why: 'an idle stream ends when its connection is dead',
+    tests: ['rpc/streams'],
+  },
+  {
+    id: 'streams/answered-pings-count-as-vain',
+    file: 'src/rpc/vigil.ts',
+    find: 'this.#hasHeard = true;',
+    replace: '',
+    why: 'an idle stream on a connection that answers goes on',
+    tests: ['rpc/streams'],
+  },
 ]
