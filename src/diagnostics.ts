@@ -63,11 +63,14 @@ export interface QueueMessage extends TracedMessage {
 
 export type QueueReason = 'view' | 'load'
 
-/** `shoal:handler`: the run of a handler. Only `start` and `end` for one that returns no promise. */
+/**
+ * `shoal:handler`: the run of a handler. Only `start` and `end` for one that returns neither promise nor stream. A stream ends when
+ * all of it was yielded, when its generator throws, or without an error when its caller gives it up.
+ */
 export interface HandlerMessage extends TracedMessage {
   readonly caller: string
   readonly hops: number
-  /** The handler returned a promise: `asyncStart` and `asyncEnd` follow. Known at `end`. */
+  /** The handler returned a promise or a stream: `asyncStart` and `asyncEnd` follow. Known at `end`. */
   readonly pending: boolean
   /**
    * Runs the handler, and returns what `run` returned. A subscriber of `start` may put something around it that no store
@@ -179,12 +182,19 @@ export function watchCall<Reply>(message: CallMessage, call: () => Promise<Reply
   return calls.tracePromise(call, message)
 }
 
-/** Runs a handler; `run` makes it see `message.trace`. Returns and throws what `run` does. */
+/** How a stream has ended: with what was thrown, if something was. */
+export type Over = (thrown?: { readonly error: unknown }) => void
+
+/**
+ * Runs a handler; `run` makes it see `message.trace`. Returns and throws what `run` does. `follow`: whether its reply is a stream, of
+ * whose end it tells `over` once.
+ */
 export function watchHandler(
   node: string,
   caller: string,
   call: Described,
   run: (message: HandlerMessage) => unknown,
+  follow: (reply: unknown, over: Over) => boolean,
 ): unknown {
   const { method, key, hops, trace, tracestate } = call
   const message: HandlerMessage & { pending: boolean } = {
@@ -198,20 +208,28 @@ export function watchHandler(
     pending: false,
     within: (inner) => inner(),
   }
+  const over: Over = (thrown) => {
+    if (thrown !== undefined) {
+      message.error = thrown.error
+      handlers.error.publish(message)
+    }
+    settle(handlers, message)
+  }
   return handlers.start.runStores(message, () => {
     try {
       const reply = message.within(() => run(message))
-      if (!(reply instanceof Promise)) return reply
+      if (!(reply instanceof Promise)) {
+        message.pending = follow(reply, over)
+        return reply
+      }
       message.pending = true
       return reply.then(
         (value: unknown) => {
-          settle(handlers, message)
+          if (!follow(value, over)) over()
           return value
         },
         (error: unknown) => {
-          message.error = error
-          handlers.error.publish(message)
-          settle(handlers, message)
+          over({ error })
           throw error
         },
       )

@@ -8,7 +8,7 @@ import type { CallFailure } from './rpc/call.ts'
 import type { RpcLimits } from './rpc/config.ts'
 import { callFailure } from './rpc/failure.ts'
 import { LocalStream } from './rpc/local-stream.ts'
-import type { ChunkReader, ChunkWriter } from './rpc/stream.ts'
+import { type ChunkReader, type ChunkWriter, valueMax } from './rpc/stream.ts'
 import { type Dependent, rememberScope, type Scope } from './scope.ts'
 import { Chunks, type ChunksOwner } from './shard/chunks.ts'
 import { Pump, type PumpOwner } from './shard/pump.ts'
@@ -204,7 +204,7 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependen
   }
 
   tooLarge(bytes: number, bytesMax: number): void {
-    const message = `input: a value of ${bytes} bytes; the other end lets a stream take ${bytesMax}`
+    const message = `input: a value of ${bytes} bytes; ${valueMax(bytesMax)}`
     this.#fail(new ShoalError('ERR_SHOAL_TOO_LARGE', message, { mayHaveRun: true }))
   }
 

@@ -10,6 +10,7 @@ import {
   parseTrace,
   type QueueMessage,
   ShoalError,
+  type ShoalNode,
   type TracedMessage,
 } from '../src/index.ts'
 import { Routers, tableOf } from './shard/routers.ts'
@@ -132,6 +133,42 @@ test('a handler is told as it runs: at once, or until its promise is settled', a
     const { node, caller, hops } = ear.last
     assert.deepEqual({ node, caller, hops }, { node: 'n2', caller: 'n1', hops: 0 })
     assert.equal(ear.last.pending, pending)
+    assert.equal((ear.last.error as Error | undefined)?.message, error)
+  }
+})
+
+test('a handler that streams is told until its stream ends, with what its generator threw', async () => {
+  const after = async function* (node: ShoalNode, last: () => void): AsyncGenerator<number> {
+    yield 1
+    await sleep(node, 500)
+    last()
+  }
+  const throws = (): void => {
+    throw new TypeError('in the stream')
+  }
+  await using trio = await Trio.start({
+    ends: (node) => after(node, () => {}),
+    throws: (node) => after(node, throws),
+    later: async (node) => sleep(node, 5).then(() => after(node, throws)),
+    left: (node) => after(node, throws),
+  })
+  const ends = ['start', 'end', 'asyncStart', 'asyncEnd']
+  for (const [method, expected, error] of [
+    ['ends', ends, undefined],
+    ['throws', ['start', 'end', 'error', 'asyncStart', 'asyncEnd'], 'in the stream'],
+    ['later', ['start', 'end', 'error', 'asyncStart', 'asyncEnd'], 'in the stream'],
+    ['left', ends, undefined],
+  ] as const) {
+    using ear = new Ear<HandlerMessage>('shoal:handler')
+    const stream = trio.node('n1').stream({ method, to: 'n2' })
+    stream.next().catch(() => {})
+    await trio.sim.run(100)
+    assert.deepEqual(ear.events, ['start', 'end'], method)
+    assert.equal(ear.last.pending, true)
+    if (method === 'left') stream.cancel()
+    else stream.next().catch(() => {})
+    await trio.sim.run(1_000)
+    assert.deepEqual(ear.events, expected, method)
     assert.equal((ear.last.error as Error | undefined)?.message, error)
   }
 })

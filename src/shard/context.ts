@@ -1,4 +1,5 @@
 /** A call that runs on this node, as its handler sees it, and as the calls that the handler makes for it see it. */
+import type { Over } from '../diagnostics.ts'
 import type { Clock, Millis } from '../env.ts'
 import { ShoalError } from '../errors.ts'
 import type { CallFailure, CallRequest } from '../rpc/call.ts'
@@ -68,6 +69,8 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
   #input: Chunks | undefined
   /** The stream of its reply, once there is one. */
   #output: Cancellable | undefined
+  /** Whoever watches handlers hears how the stream of the reply ended. */
+  told: Over | undefined
   /** Runs what the stream of the reply does where the handler ran. */
   enter: (<Result>(fn: () => Result) => Result) | undefined
   /** Read from the frame when somebody asks, and then kept: what is inherited is known by its identity. */

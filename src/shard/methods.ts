@@ -3,7 +3,7 @@
  * are copied on the way in and out even when caller and owner are one process, so that a handler may keep what it
  * got, and caller and handler never share memory.
  */
-import { handlersAreWatched, watchHandler } from '../diagnostics.ts'
+import { type HandlerMessage, handlersAreWatched, watchHandler } from '../diagnostics.ts'
 import type { Clock } from '../env.ts'
 import { retryableByNature, ShoalError } from '../errors.ts'
 import type { CallFailure, CallRequest } from '../rpc/call.ts'
@@ -204,10 +204,15 @@ export class Methods {
   }
 
   #runWatched(entry: Entry, body: unknown, request: CallRequest, running: Running): unknown {
-    return watchHandler(this.#self, running.caller, request, (span) => {
+    const run = (span: HandlerMessage): unknown => {
       running.enterSpan(span)
       const reply = runInScope(running, answer, entry.handler, body, running)
       return isThenable(reply) ? Promise.resolve(reply) : reply
+    }
+    return watchHandler(this.#self, running.caller, request, run, (reply, over) => {
+      if (!isAsyncIterable(reply)) return false
+      running.told = over
+      return true
     })
   }
 

@@ -1,5 +1,6 @@
 /** The stream of a reply: what a handler yields, on its way to the caller. */
-import type { ChunkWriter } from '../rpc/stream.ts'
+import { ShoalError } from '../errors.ts'
+import { type ChunkWriter, valueMax } from '../rpc/stream.ts'
 import { runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
 import type { AnswerSink } from './answer.ts'
@@ -44,7 +45,7 @@ export class StreamedReply implements PumpOwner, Cancellable {
     else {
       this.#pump.cancel()
       // It frees the place that the call has among those that run here; if it was cancelled, nobody hears it.
-      this.#fail('its reply is a stream, which nobody reads')
+      this.#fail(new Error('its reply is a stream, which nobody reads'))
     }
   }
 
@@ -53,6 +54,7 @@ export class StreamedReply implements PumpOwner, Cancellable {
     this.#pump.cancel()
     const { abandoned } = this.#running
     const message = abandoned?.message ?? 'its caller no longer reads'
+    // To leave a loop is how most streams end that have no end: no error to those who watch.
     if (this.#over()) this.#sink.failed(failure('ERR_SHOAL_TIMEOUT', message, true))
   }
 
@@ -72,24 +74,27 @@ export class StreamedReply implements PumpOwner, Cancellable {
   }
 
   broke(error: unknown): void {
-    this.#fail(messageOf(error))
+    this.#fail(error)
   }
 
   tooLarge(bytes: number, bytesMax: number): void {
-    if (!this.#over()) return
-    const message = `${this.#method} yielded a value of ${bytes} bytes; its caller lets a stream take ${bytesMax}`
+    const message = `${this.#method} yielded a value of ${bytes} bytes; ${valueMax(bytesMax)}`
+    if (!this.#over(new ShoalError('ERR_SHOAL_TOO_LARGE', message, { mayHaveRun: true }))) return
     this.#sink.failed(failure('ERR_SHOAL_TOO_LARGE', message, true))
   }
 
-  #fail(message: string): void {
-    if (!this.#over()) return
-    this.#sink.failed(failure('ERR_SHOAL_REMOTE', `the handler of ${this.#method} threw: ${message}`, true))
+  #fail(error: unknown): void {
+    if (!this.#over(error)) return
+    const message = `the handler of ${this.#method} threw: ${messageOf(error)}`
+    this.#sink.failed(failure('ERR_SHOAL_REMOTE', message, true))
   }
 
-  #over(): boolean {
+  /** False if it was over before. */
+  #over(...thrown: readonly [error: unknown] | readonly []): boolean {
     if (this.#isOver) return false
     this.#isOver = true
     this.#done()
+    this.#running.told?.(thrown.length === 0 ? undefined : { error: thrown[0] })
     return true
   }
 }

@@ -3,7 +3,7 @@
  * writer only as the further reader takes it.
  */
 import type { CallFailure } from '../rpc/call.ts'
-import type { ChunkListener, ChunkReader, ChunkWriter } from '../rpc/stream.ts'
+import { type ChunkListener, type ChunkReader, type ChunkWriter, valueMax } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
 import { failure } from './methods.ts'
 
@@ -44,7 +44,7 @@ export class Relay implements ChunkListener {
         break
       }
       if (chunk.kind === 'value' && chunk.end - chunk.start > writer.valueBytesMax) {
-        const message = `a value of ${chunk.end - chunk.start} bytes passes what the next node lets a stream hold`
+        const message = `a value of ${chunk.end - chunk.start} bytes; ${valueMax(writer.valueBytesMax)}`
         this.#failed(failure('ERR_SHOAL_TOO_LARGE', message, true))
         break
       }

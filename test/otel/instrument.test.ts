@@ -13,6 +13,7 @@ import {
 } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { BasicTracerProvider, type ReadableSpan, type SpanProcessor } from '@opentelemetry/sdk-trace-base'
+import type { ShoalNode } from '../../src/index.ts'
 import { instrument } from '../../src/otel/index.ts'
 import { Routers, tableOf } from '../shard/routers.ts'
 import { sleep, Trio } from '../sim/trio.ts'
@@ -166,6 +167,27 @@ test('failures are named by their code, by the class of what was thrown, and in 
   const [client, server] = [spanOf('throws', SpanKind.CLIENT), spanOf('throws', SpanKind.SERVER)]
   assert.equal(client.attributes['error.type'], 'ERR_SHOAL_REMOTE')
   assert.equal(client.attributes['rpc.response.status_code'], 'ERR_SHOAL_REMOTE')
+  assert.equal(server.attributes['error.type'], 'TypeError')
+  assert.deepEqual(server.status, { code: SpanStatusCode.ERROR, message: 'odd' })
+})
+
+test('the span of a streaming handler ends with its stream, and has its error', async () => {
+  start()
+  await using trio = await Trio.start({
+    tail: async function* (node: ShoalNode) {
+      yield 1
+      await sleep(node, 500)
+      throw new TypeError('odd')
+    } as (node: ShoalNode) => unknown,
+  })
+  const stream = trio.node('n1').stream({ method: 'tail', to: 'n2' })
+  stream.next().catch(() => {})
+  await trio.sim.run(100)
+  assert.deepEqual(spans, [])
+  stream.next().catch(() => {})
+  await trio.sim.run(1_000)
+  const [client, server] = [spanOf('tail', SpanKind.CLIENT), spanOf('tail', SpanKind.SERVER)]
+  assertChain(client, server)
   assert.equal(server.attributes['error.type'], 'TypeError')
   assert.deepEqual(server.status, { code: SpanStatusCode.ERROR, message: 'odd' })
 })

@@ -163,8 +163,8 @@ export const streamFaults: readonly Mutant[] = [
   {
     id: 'streams/answered-pings-count-as-vain',
     file: 'src/rpc/vigil.ts',
-    find: 'this.#hasHeard = true;',
-    replace: '',
+    find: 'heard() { this.#hasHeard = true; }',
+    replace: 'heard() { }',
     why: 'an idle stream on a connection that answers goes on',
     tests: ['rpc/streams'],
   },
