@@ -20,7 +20,8 @@ import { type Body, decodeBody, encodeChunk } from './wire/body.ts'
 export type StreamChunk<Reply> = Reply extends AsyncIterable<infer Chunk> ? Chunk : Reply
 
 /**
- * The stream of a reply. Read it once, by `for await` or by `Readable.from`; leaving the loop early cancels the call.
+ * The stream of a reply. Read it once, by `for await` or by `Readable.from`; leaving the loop early cancels the call. Iterated
+ * anew after its end it throws `ERR_SHOAL_STATE`.
  * A failure is thrown behind what has arrived before it.
  */
 export interface CallStream<Chunk> extends AsyncIterableIterator<Chunk> {

@@ -144,3 +144,44 @@ test('an upload may wait for its reply as long as its timeoutMs says, and else a
   const both = { timeoutMs: 20_000, idleTimeoutMs: 700 }
   assert.equal(await outcome(7_000, both), 'upload: nothing moved for 700 ms 700')
 })
+
+test('a stream that was read or left cannot be iterated anew: it would seem empty', async () => {
+  await using trio = await Trio.start({
+    one: async function* () {
+      yield 1
+    } as Deeds[string],
+  })
+  const read = async (stream: AsyncIterable<unknown>): Promise<unknown[]> => {
+    const got: unknown[] = []
+    for await (const chunk of stream) got.push(chunk)
+    return got
+  }
+  const stream = trio.node('n1').stream({ method: 'one', to: 'n2' })
+  // An iterator is iterable: this is the same reading.
+  assert.deepEqual(await trio.sim.settle(read(stream[Symbol.asyncIterator]()), 1_000), [1])
+  await assert.rejects(read(stream), { code: 'ERR_SHOAL_STATE', message: /read once/ })
+  const left = trio.node('n1').stream({ method: 'one', to: 'n2' })
+  left.cancel()
+  assert.deepEqual(await read(left), [])
+  await assert.rejects(read(left), { code: 'ERR_SHOAL_STATE' })
+})
+
+test('a value that is too long for a stream says what to raise, whichever way it goes', async () => {
+  await using trio = await Trio.start({
+    long: async function* () {
+      yield 'x'.repeat(200_000)
+    } as Deeds[string],
+    takes: async (_node, { input }) => {
+      for await (const _ of input);
+    },
+  })
+  const message = /200005 bytes; .* 131008: half of its streamWindowBytes/
+  const stream = trio.node('n1').stream({ method: 'long', to: 'n2' })
+  const heard = stream.next().then(
+    () => assert.fail('it was taken'),
+    (error: unknown) => error as Error,
+  )
+  assert.match((await trio.sim.settle(heard, 1_000)).message, message)
+  const called = trio.call({ method: 'takes', to: 'n2', input: ['x'.repeat(200_000)] })
+  assert.match(((await trio.outcome(called)).error as Error).message, message)
+})

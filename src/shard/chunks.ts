@@ -1,4 +1,5 @@
 /** The reading end of a stream as an iterator. It is read once; whoever stops early tells the writer. */
+import { ShoalError } from '../errors.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import type { ChunkListener, ChunkReader } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
@@ -33,6 +34,7 @@ export class Chunks implements AsyncIterableIterator<unknown>, ChunkListener {
   #only: Body | undefined
   #failed: { readonly reason: unknown } | undefined
   #isOver = false
+  #isIterated = false
 
   constructor(owner: ChunksOwner) {
     this.#owner = owner
@@ -91,7 +93,12 @@ export class Chunks implements AsyncIterableIterator<unknown>, ChunkListener {
     void this.return()
   }
 
+  /** An iterator may be asked for itself again, but whoever begins anew after the end would take it for an empty stream. */
   [Symbol.asyncIterator](): this {
+    if (this.#isIterated && this.#isOver && this.#only === undefined && this.#failed === undefined) {
+      throw new ShoalError('ERR_SHOAL_STATE', 'a stream is read once, and this one was read or left before')
+    }
+    this.#isIterated = true
     return this
   }
 

@@ -168,4 +168,20 @@ export const streamFaults: readonly Mutant[] = [
     why: 'an idle stream on a connection that answers goes on',
     tests: ['rpc/streams'],
   },
+  {
+    id: 'streams/told-at-once',
+    file: 'src/shard/methods.ts',
+    find: 'running.told = over; return true;',
+    replace: 'over(); return true;',
+    why: 'the span of a streaming handler ends with its stream',
+    tests: ['diagnostics', 'otel'],
+  },
+  {
+    id: 'streams/explicit-timeout-is-not-patience',
+    file: 'src/calls.ts',
+    find: 'Math.max(timeoutMs, options.timeoutMs ?? 0)',
+    replace: 'timeoutMs',
+    why: 'an upload whose caller gives it 20 s may take 7 s to answer',
+    tests: ['stream-scope'],
+  },
 ]
