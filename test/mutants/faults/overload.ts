@@ -167,6 +167,14 @@ export const overloadFaults: readonly Mutant[] = [
     tests: ['shard/admission'],
   },
   {
+    id: 'overload/hung-handlers-keep-others-out',
+    file: concurrency,
+    find: 'this.#running - this.#hung < this.#limit',
+    replace: 'this.#running < this.#limit',
+    why: 'a few handlers that never end do not stop a method for ever',
+    tests: ['shard/concurrency'],
+  },
+  {
     id: 'overload/limit-without-trouble',
     file: concurrency,
     find: 'const isCut = troubled && slower',
