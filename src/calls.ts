@@ -141,8 +141,9 @@ export class Calls {
     const { limits, timeoutMs } = this.#config
     try {
       const method = checkRequest(options, limits.keyBytesMax)
-      if (options.hedge)
+      if (options.hedge !== undefined && options.hedge !== false) {
         throw new ShoalError('ERR_SHOAL_OPTION', 'request: hedge: not for calls with streams')
+      }
       signal?.throwIfAborted()
       const replyTimeoutMs = checkEndless('idleTimeoutMs', options.idleTimeoutMs ?? timeoutMs)
       const waitMs = checkEndless('timeoutMs', options.timeoutMs ?? Infinity)

@@ -28,11 +28,13 @@ export type BreakerInput =
   | { readonly type: 'drained' }
   /** Bytes of the peer, a hello among them; or membership has seen it run again. */
   | { readonly type: 'heard' }
+  /** It is no longer a member: calls to it fail for that reason. */
+  | { readonly type: 'gone' }
 
 export type BreakerOutput =
   | { readonly type: 'ping' }
   | { readonly type: 'opened'; readonly reason: 'silent' | 'unreachable'; readonly message: string }
-  | { readonly type: 'closed'; readonly openMs: Millis }
+  | { readonly type: 'closed'; readonly reason: 'heard' | 'gone'; readonly openMs: Millis }
 
 export class Breaker implements Machine<BreakerInput, BreakerOutput> {
   /** Nothing is due by itself. */
@@ -82,7 +84,8 @@ export class Breaker implements Machine<BreakerInput, BreakerOutput> {
   handle(input: BreakerInput, now: Millis): void {
     switch (input.type) {
       case 'heard':
-        this.#close(now)
+      case 'gone':
+        this.#close(input.type, now)
         break
       case 'drained':
         if (this.#state === 'checking') this.#since = now
@@ -160,8 +163,8 @@ export class Breaker implements Machine<BreakerInput, BreakerOutput> {
     this.#pauseUntil = now + pause * (0.5 + this.#random() / 2)
   }
 
-  #close(now: Millis): void {
-    if (this.isOpen) this.#outputs.push({ type: 'closed', openMs: now - this.#openedAt })
+  #close(reason: 'heard' | 'gone', now: Millis): void {
+    if (this.isOpen) this.#outputs.push({ type: 'closed', reason, openMs: now - this.#openedAt })
     this.#state = 'closed'
     this.#dialsFailed = this.#pauses = 0
     this.#silentSince = undefined

@@ -52,7 +52,7 @@ export interface RpcLimits {
 export const rpcLimits: RpcLimits = Object.freeze({
   frameBytesMax: 16 * 1024 * 1024,
   callsInFlightMax: 16_384,
-  callsWaitingMax: 1_024,
+  callsWaitingMax: 16_384,
   callsRunningMax: 4_096,
   queuedBytesMax: 32 * 1024 * 1024,
   pauseBytes: 8 * 1024 * 1024,

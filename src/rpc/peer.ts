@@ -30,8 +30,8 @@ export interface PeerOwner {
   evidence(name: string, kind: 'reset' | 'refused'): void
   /** The breaker opened. */
   breakerOpened(peer: Peer, reason: 'silent' | 'unreachable', message: string): void
-  /** It closed: calls may go to the peer again. */
-  breakerClosed(peer: Peer, openMs: Millis): void
+  /** It closed: calls may go to the peer again, or it is no longer a member. */
+  breakerClosed(peer: Peer, reason: 'heard' | 'gone', openMs: Millis): void
   callBroken(): void
   /** Tells the sinks, but not before the present call has returned. */
   settleLater(calls: readonly OutgoingCall[]): void
@@ -100,6 +100,7 @@ export class Peer {
       for (const link of [...this.links, this.#dialing]) link?.goaway('closing', why)
       this.active = undefined
       this.#fail(disconnected(why, false))
+      this.#heard('gone')
     } else if (before?.boot !== info.boot || before.address !== info.address) {
       this.#heard()
       this.#failures = 0
@@ -242,9 +243,9 @@ export class Peer {
     this.#obeyBreaker()
   }
 
-  #heard(): void {
+  #heard(type: 'heard' | 'gone' = 'heard'): void {
     if (!this.breaker.hasFailed) return
-    this.breaker.handle({ type: 'heard' }, this.#owner.clock.now())
+    this.breaker.handle({ type }, this.#owner.clock.now())
     this.#obeyBreaker()
   }
 
@@ -272,7 +273,7 @@ export class Peer {
           this.#owner.breakerOpened(this, output.reason, output.message)
           break
         case 'closed':
-          this.#owner.breakerClosed(this, output.openMs)
+          this.#owner.breakerClosed(this, output.reason, output.openMs)
           break
         default:
           output satisfies never

@@ -26,10 +26,10 @@ export interface PeerInfo {
 export interface RpcNotice {
   /**
    * `refused`: the peer refused us. `refusing`: we refused it. `violation`: it broke the protocol. `breakerOpened`: calls to
-   * it fail at once. `breakerClosed`: they go to it again.
+   * it fail at once. `breakerClosed`: they go to it again, or it is no member any more.
    */
   readonly kind: 'refused' | 'refusing' | 'violation' | 'breakerOpened' | 'breakerClosed'
-  readonly code: GoawayCode | Violation | 'silent' | 'unreachable' | 'heard'
+  readonly code: GoawayCode | Violation | 'silent' | 'unreachable' | 'heard' | 'gone'
   readonly message: string
   /** Name, as far as it is known. */
   readonly peer: string | undefined
@@ -216,7 +216,7 @@ export class Peers {
         if (!this.#closed) this.#handler.evidence(name, kind)
       },
       breakerOpened: (peer, reason, message) => this.#breakerOpened(peer, reason, message),
-      breakerClosed: (peer, openMs) => this.#breakerClosed(peer, openMs),
+      breakerClosed: (peer, reason, openMs) => this.#breakerClosed(peer, reason, openMs),
       callBroken: () => {
         this.#counters.callsBroken += 1
       },
@@ -304,12 +304,13 @@ export class Peers {
     this.#breakerNotice('breakerOpened', reason, text, peer)
   }
 
-  #breakerClosed(peer: Peer, openMs: Millis): void {
+  #breakerClosed(peer: Peer, reason: 'heard' | 'gone', openMs: Millis): void {
     if (!this.#closed) this.#env.clock.defer(() => this.#handler.reachable())
     if (!peer.isTold) return
     peer.isTold = false
-    const text = `${peer.name} was heard of again after ${Math.round(openMs)} ms: calls go to it`
-    this.#breakerNotice('breakerClosed', 'heard', text, peer)
+    const what = reason === 'heard' ? 'was heard of again, and calls go to it,' : 'is no longer a member,'
+    const text = `${peer.name} ${what} after ${Math.round(openMs)} ms`
+    this.#breakerNotice('breakerClosed', reason, text, peer)
   }
 
   #breakerNotice(kind: RpcNotice['kind'], code: RpcNotice['code'], message: string, peer: Peer): void {

@@ -6,7 +6,9 @@
  *
  * Within a lane calls leave in the order in which they came, so that calls of one caller to one key start in order; last in,
  * first out would break that, and gains little where nobody waits for longer than the targets of codel.ts. Bulk calls have a
- * queue of their own in each lane, which moves when nobody else waits.
+ * queue of their own in each lane, which moves when nobody else waits. So have calls that find no room among the asynchronous
+ * handlers: calls that need none go past them, unless they have the same key, so that a slow method does not hold up a
+ * quick one.
  */
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
@@ -18,6 +20,7 @@ export type Refusal = 'full' | 'waited' | 'lag'
 /** A call that waits. */
 export abstract class QueuedCall {
   readonly method: string
+  readonly key: string | undefined
   readonly deadline: Millis
   readonly bulk: boolean
   readonly bytes: number
@@ -27,11 +30,13 @@ export abstract class QueuedCall {
   since: Millis = 0
   /** Where it waits; undefined once it does not. */
   lane: Lane | undefined
+  line: Line | undefined
   before: QueuedCall | undefined
   after: QueuedCall | undefined
 
-  constructor(method: string, deadline: Millis, bulk: boolean, bytes: number) {
+  constructor(method: string, key: string | undefined, deadline: Millis, bulk: boolean, bytes: number) {
     this.method = method
+    this.key = key
     this.deadline = deadline
     this.bulk = bulk
     this.bytes = bytes
@@ -44,13 +49,19 @@ export abstract class QueuedCall {
 }
 
 /** First in, first out; any may leave. */
-class Line {
+export class Line {
+  readonly codel: Codel
   first: QueuedCall | undefined
   last: QueuedCall | undefined
   size = 0
   bytes = 0
 
+  constructor(codel: Codel) {
+    this.codel = codel
+  }
+
   push(call: QueuedCall): void {
+    call.line = this
     call.before = this.last
     if (this.last === undefined) this.first = call
     else this.last.after = call
@@ -66,6 +77,7 @@ class Line {
     else call.after.before = call.before
     call.before = undefined
     call.after = undefined
+    call.line = undefined
     this.size -= 1
     this.bytes -= call.bytes
   }
@@ -73,21 +85,59 @@ class Line {
 
 export class Lane {
   readonly peer: string
-  readonly calls: Line = new Line()
-  readonly bulk: Line = new Line()
-  readonly codel: Codel
+  readonly calls: Line
+  readonly bulk: Line
+  /** Calls for which there was no room when it was their turn; all came before those of `calls`. */
+  readonly roomless: Line
+  /** Keys of those, and how many have it. */
+  readonly #keys = new Map<string, number>()
   /** Asynchronous handlers of its calls that count towards the concurrency limit. */
   running = 0
   /** Milliseconds of handlers it may still use in this turn. */
   credit = 0
 
-  constructor(peer: string, codel: Codel) {
+  constructor(peer: string, { queueTargetMs, queueIntervalMs }: LaneLimits) {
     this.peer = peer
-    this.codel = codel
+    const codel = new Codel(queueTargetMs, queueIntervalMs)
+    this.calls = new Line(codel)
+    this.bulk = new Line(codel)
+    this.roomless = new Line(new Codel(queueTargetMs, queueIntervalMs))
+  }
+
+  /** Calls that wait, those of bulk excepted, and the bytes of their bodies. */
+  get count(): number {
+    return this.calls.size + this.roomless.size
+  }
+
+  get bytes(): number {
+    return this.calls.bytes + this.roomless.bytes
   }
 
   get size(): number {
-    return this.calls.size + this.bulk.size
+    return this.count + this.bulk.size
+  }
+
+  /** The call whose turn it is, if it may start. Those that may not make way for those behind them. */
+  first(mayStart: (call: QueuedCall) => boolean): QueuedCall | undefined {
+    const before = this.roomless.first
+    if (before !== undefined && mayStart(before)) return before
+    for (let call = this.calls.first; call !== undefined; call = this.calls.first) {
+      const isBehind = call.key !== undefined && this.#keys.has(call.key)
+      if (!isBehind && mayStart(call)) return call
+      this.calls.remove(call)
+      this.roomless.push(call)
+      if (call.key !== undefined) this.#keys.set(call.key, (this.#keys.get(call.key) ?? 0) + 1)
+    }
+    return undefined
+  }
+
+  remove(call: QueuedCall): void {
+    const { line, key } = call
+    line?.remove(call)
+    if (line !== this.roomless || key === undefined) return
+    const others = (this.#keys.get(key) ?? 1) - 1
+    if (others > 0) this.#keys.set(key, others)
+    else this.#keys.delete(key)
   }
 }
 
@@ -141,7 +191,7 @@ export class Lanes {
         this.sweep()
         this.#sweepAt = lanesSpare + 2 * this.#lanes.size
       }
-      lane = new Lane(peer, new Codel(this.#limits.queueTargetMs, this.#limits.queueIntervalMs))
+      lane = new Lane(peer, this.#limits)
       this.#lanes.set(peer, lane)
     }
     return lane
@@ -166,14 +216,14 @@ export class Lanes {
     if (call.bulk) return call
     for (const lane of this.#bulkTurns) if (lane.bulk.last !== undefined) return lane.bulk.last
     let longest = this.#lane(peer)
-    let most = isFull ? longest.calls.size + 1 : longest.calls.bytes + call.bytes
+    let most = isFull ? longest.count + 1 : longest.bytes + call.bytes
     for (const lane of this.#turns) {
-      const has = isFull ? lane.calls.size : lane.calls.bytes
+      const has = isFull ? lane.count : lane.bytes
       if (has <= most) continue
       longest = lane
       most = has
     }
-    return longest.peer === peer ? call : longest.calls.last
+    return longest.peer === peer ? call : (longest.calls.last ?? longest.roomless.last)
   }
 
   push(call: QueuedCall, peer: string, now: Millis): void {
@@ -192,16 +242,18 @@ export class Lanes {
 
   /** Takes a call out; false if it does not wait. */
   remove(call: QueuedCall, now: Millis): boolean {
-    const { lane } = call
-    if (lane === undefined) return false
+    const { lane, line } = call
+    if (lane === undefined || line === undefined) return false
     const was = lane.running + lane.size
-    const line = call.bulk ? lane.bulk : lane.calls
-    line.remove(call)
+    lane.remove(call)
     call.lane = undefined
     this.#size -= 1
     this.#bytes -= call.bytes
-    if (line.size === 0) (call.bulk ? this.#bulkTurns : this.#turns).delete(lane)
-    if (lane.size === 0) lane.codel.emptied(now)
+    if (lane.bulk.size === 0) this.#bulkTurns.delete(lane)
+    if (lane.count === 0) this.#turns.delete(lane)
+    if (line.size === 0 && (line === lane.roomless || lane.calls.size + lane.bulk.size === 0)) {
+      line.codel.emptied(now)
+    }
     this.#busyness(was, lane)
     return true
   }
@@ -213,7 +265,8 @@ export class Lanes {
   next(now: Millis, slots: number, mayStart: (call: QueuedCall) => boolean): QueuedCall | undefined {
     const share = Math.ceil(slots / Math.max(1, this.#busy))
     const call = this.#pick(this.#turns, share, mayStart)
-    if (call !== undefined || this.#turns.size > 0) return this.#leave(call, now)
+    if (call !== undefined) return this.#leave(call, now)
+    // Whoever else waits has no room.
     return this.#leave(this.#pick(this.#bulkTurns, share, mayStart), now)
   }
 
@@ -225,18 +278,20 @@ export class Lanes {
 
   /** Takes out whoever has waited too long or whose deadline has passed, first come first. */
   expire(now: Millis, hear: (call: QueuedCall, waitedMs: Millis) => void): void {
-    for (const turns of [this.#turns, this.#bulkTurns]) {
-      for (const lane of turns) {
-        for (;;) {
-          const call = turns === this.#turns ? lane.calls.first : lane.bulk.first
-          if (call === undefined) break
-          const waitedMs = now - call.since
-          if (waitedMs <= lane.codel.longestMs(call.deadline - call.since) && call.deadline > now) break
-          lane.codel.left(waitedMs, now)
-          this.remove(call, now)
-          hear(call, waitedMs)
-        }
-      }
+    for (const { calls, roomless } of this.#turns) {
+      this.#expire(roomless, now, hear)
+      this.#expire(calls, now, hear)
+    }
+    for (const { bulk } of this.#bulkTurns) this.#expire(bulk, now, hear)
+  }
+
+  #expire(line: Line, now: Millis, hear: (call: QueuedCall, waitedMs: Millis) => void): void {
+    for (let call = line.first; call !== undefined; call = line.first) {
+      const waitedMs = now - call.since
+      if (waitedMs <= line.codel.longestMs(call.deadline - call.since) && call.deadline > now) return
+      line.codel.left(waitedMs, now)
+      this.remove(call, now)
+      hear(call, waitedMs)
     }
   }
 
@@ -244,7 +299,7 @@ export class Lanes {
   takeAll(now: Millis): QueuedCall[] {
     const calls: QueuedCall[] = []
     for (const lane of this.#lanes.values()) {
-      for (const line of [lane.calls, lane.bulk]) {
+      for (const line of [lane.roomless, lane.calls, lane.bulk]) {
         for (let call = line.first; call !== undefined; call = line.first) {
           this.remove(call, now)
           calls.push(call)
@@ -263,8 +318,8 @@ export class Lanes {
     let second: QueuedCall | undefined
     // A lane that is put last comes again in this very loop.
     for (const lane of turns) {
-      const call = (turns === this.#turns ? lane.calls.first : lane.bulk.first) as QueuedCall
-      if (!mayStart(call)) continue
+      const call = turns === this.#turns ? lane.first(mayStart) : lane.bulk.first
+      if (call === undefined || (call.bulk && !mayStart(call))) continue
       if (lane.running >= share) {
         second ??= call
         continue
@@ -282,7 +337,7 @@ export class Lanes {
 
   #leave(call: QueuedCall | undefined, now: Millis): QueuedCall | undefined {
     if (call === undefined) return undefined
-    call.lane?.codel.left(now - call.since, now)
+    call.line?.codel.left(now - call.since, now)
     this.remove(call, now)
     return call
   }

@@ -15,8 +15,8 @@ export class QueuedIncoming extends QueuedCall {
   readonly #message: QueueMessage | undefined
 
   constructor(router: Router, incoming: IncomingCall) {
-    const { method, deadline, bulk, body } = incoming
-    super(method, deadline, bulk, body.end - body.start)
+    const { method, key, deadline, bulk, body } = incoming
+    super(method, key, deadline, bulk, body.end - body.start)
     this.#router = router
     this.#incoming = incoming
     this.#message = queueStarted(router.ports.self, incoming.peer, incoming, 'load')
@@ -45,8 +45,8 @@ export class QueuedOwn extends QueuedCall {
   readonly #message: QueueMessage | undefined
 
   constructor(router: Router, call: RoutedCall) {
-    const { method, deadline, bulk, body } = call
-    super(method, deadline, bulk, body.end - body.start)
+    const { method, key, deadline, bulk, body } = call
+    super(method, key, deadline, bulk, body.end - body.start)
     this.#call = call
     this.#message = queueStarted(router.ports.self, router.ports.self, call, 'load')
   }

@@ -166,6 +166,23 @@ test('a peer that is stopped opens it, and calls fail at once that nothing ran; 
   assert.equal(after.replies.length, 1)
 })
 
+test('a peer that is gone has no breaker: whoever was told that it opened is told so', () => {
+  const { world, ann, bob } = pair()
+  freeze(bob, true)
+  load(world, ann, 2_000)
+  assert.deepEqual(ann.peers.stats.breakersOpen, ['bob'])
+  ann.peers.update(new Map())
+  world.run()
+  assert.deepEqual(ann.peers.stats.breakersOpen, [])
+  assert.deepEqual(
+    ann.notices.map(({ kind, code }) => [kind, code]),
+    [
+      ['breakerOpened', 'silent'],
+      ['breakerClosed', 'gone'],
+    ],
+  )
+})
+
 test('a slow method alone never opens it', () => {
   const { world, ann, bob } = pair()
   bob.hold = true

@@ -387,3 +387,38 @@ test('a node that closes refuses all that wait and takes nothing up again', () =
   }
   assert.equal(stand.clock.timers, 0)
 })
+
+test('a method that waits for room does not hold up others, but calls of one key start in order', () => {
+  const stand = new Stand({ concurrencyMin: 1, concurrencyMax: 1 })
+  const running = stand.offer('running', { method: 'slow', isAsync: true })
+  stand.clock.settle()
+  stand.offer('slow', { method: 'slow', key: 'k', isAsync: true })
+  stand.offer('quick', { method: 'quick', key: 'other' })
+  stand.offer('behind', { method: 'quick', key: 'k' })
+  stand.offer('too', { method: 'quick' })
+  stand.clock.settle()
+  assert.deepEqual(stand.ran, ['running', 'quick', 'too'])
+  running.end()
+  stand.clock.settle()
+  assert.deepEqual(stand.ran.slice(3), ['slow', 'behind'])
+  stand.offer('last', { method: 'quick', key: 'k' })
+  stand.clock.settle()
+  assert.equal(stand.ran.at(-1), 'last')
+})
+
+test('calls that wait for room are refused by their own waits, whatever else goes past them', () => {
+  const stand = new Stand({ concurrencyMin: 1, concurrencyMax: 1, queueTargetMs: 20, queueIntervalMs: 100 })
+  stand.offer('endless', { method: 'slow', isAsync: true })
+  let quick = 0
+  for (let i = 0; i < 400; i += 1) {
+    stand.offer(`slow${i}`, { method: 'slow', isAsync: true })
+    const call = stand.offer(`quick${i}`, { method: 'quick' })
+    stand.clock.advance(1)
+    if (call.ranAt !== undefined) quick += 1
+  }
+  assert.equal(quick, 400)
+  const late = stand.calls.filter(({ name }) => name.startsWith('slow3'))
+  const waited = stand.admission.stats.waiting
+  assert.ok(waited < 2 * 20 + 30, `${waited} wait`)
+  assert.ok(late.some(({ failures }) => failures[0]?.code === 'ERR_SHOAL_OVERLOADED'))
+})

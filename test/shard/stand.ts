@@ -14,6 +14,7 @@ export interface Offer {
   readonly ms?: number
   readonly deadline?: number
   readonly bulk?: boolean
+  readonly key?: string
   readonly bytes?: number
   /** Its handler does not return at once, but when told. */
   readonly isAsync?: boolean
@@ -30,7 +31,7 @@ export class Call extends QueuedCall {
   end: () => void = () => {}
 
   constructor(stand: Stand, name: string, offer: Offer) {
-    super(offer.method ?? 'm', offer.deadline ?? Infinity, offer.bulk ?? false, offer.bytes ?? 10)
+    super(offer.method ?? 'm', offer.key, offer.deadline ?? Infinity, offer.bulk ?? false, offer.bytes ?? 10)
     this.stand = stand
     this.name = name
     this.ms = offer.ms ?? 0

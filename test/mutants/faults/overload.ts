@@ -41,8 +41,8 @@ export const overloadFaults: readonly Mutant[] = [
   {
     id: 'overload/deadline-not-looked-at',
     file: lanes,
-    find: 'waitedMs <= lane.codel.longestMs(call.deadline - call.since) && call.deadline > now',
-    replace: 'waitedMs <= lane.codel.longestMs(call.deadline - call.since)',
+    find: 'waitedMs <= line.codel.longestMs(call.deadline - call.since) && call.deadline > now',
+    replace: 'waitedMs <= line.codel.longestMs(call.deadline - call.since)',
     why: 'a call that waits until its deadline hears of that, and not that too many came',
     tests: ['shard/admission'],
   },
@@ -65,8 +65,8 @@ export const overloadFaults: readonly Mutant[] = [
   {
     id: 'overload/bytes-pushed-out-by-number',
     file: lanes,
-    find: 'isFull ? lane.calls.size : lane.calls.bytes',
-    replace: 'lane.calls.size',
+    find: 'isFull ? lane.count : lane.bytes',
+    replace: 'lane.count',
     why: 'who sends large calls does not push out the small ones of others',
     tests: ['shard/admission'],
   },
@@ -85,6 +85,22 @@ export const overloadFaults: readonly Mutant[] = [
     replace: 'this.#drainAfterIo()',
     why: 'a handler does not find the context of another call',
     tests: ['shard/admitted'],
+  },
+  {
+    id: 'overload/order-of-a-key-lost',
+    file: lanes,
+    find: 'call.key !== undefined && this.#keys.has(call.key)',
+    replace: 'false',
+    why: 'calls of one caller to one key start in the order in which they came',
+    tests: ['shard/admission'],
+  },
+  {
+    id: 'overload/slow-method-in-front',
+    file: lanes,
+    find: 'if (!isBehind && mayStart(call)) return call;',
+    replace: 'if (!isBehind && mayStart(call)) return call; if (!isBehind) return undefined;',
+    why: 'a method that waits for room does not hold up others',
+    tests: ['shard/admission'],
   },
   {
     id: 'overload/rate-taken-twice',
@@ -113,7 +129,7 @@ export const overloadFaults: readonly Mutant[] = [
   {
     id: 'overload/newest-call-gives-way',
     file: lanes,
-    find: 'return longest.peer === peer ? call : longest.calls.last;',
+    find: 'return longest.peer === peer ? call : (longest.calls.last ?? longest.roomless.last);',
     replace: 'return call;',
     why: 'when the queue is full, whoever has most in it pays',
     tests: ['shard/admission'],
