@@ -108,13 +108,15 @@ export interface RequestOptions<Body, Reply, Input = unknown> extends WaitOption
   /**
    * A stream that the handler reads as `context.input`: an iterable, an async one, a Node stream. It is read as the
    * handler takes it, and closed when the call ends. Bytes are cut anew on their way; values arrive as they are, each at
-   * most half of the receiver's `streamWindowBytes`. If the source throws, the call fails with that.
+   * most half of the receiver's `streamWindowBytes`. If the source throws, the call fails with that. A `Uint8Array` that it
+   * has yielded must not be written to again: it is sent from where it lies, which may be later.
    */
   readonly input?: StreamSource<Input>
   /**
-   * Only for calls with streams: how long such a call may wait for the other end while nothing moves; time that a source
-   * or a reader on this side takes does not count. 1 ms to 1 h, or `Infinity`. Default: `timeoutMs` of the node until there
-   * is a reply; then, for `stream`, no limit. Such calls have no end of their own unless `timeoutMs` says so.
+   * Only for calls with streams: how long such a call may wait for the other end while nothing moves. Time that the
+   * reader on this side takes does not count, nor, until there is a reply, time that the source takes. 1 ms to 1 h, or
+   * `Infinity`. Default: `timeoutMs` of the node until there is a reply; then, for `stream`, no limit. Such calls have
+   * no end of their own unless `timeoutMs` says so.
    */
   readonly idleTimeoutMs?: number
 }

@@ -20,7 +20,10 @@ export interface LeavePorts {
   readonly goodbye: (id: number, timeoutMs: Millis) => void
 }
 
-/** Each step waits at most for what is left of `timeoutMs`. Rejects only with the signal's reason. */
+/** Of the whole time so much, or a quarter of it, is the goodbye's: streams and handlers may never end. */
+const goodbyeMsMax: Millis = 1_000
+
+/** Each step waits at most for what is left of `timeoutMs`; the goodbye has its own part of it. Rejects only with the signal's reason. */
 export async function leaveCluster(
   ports: LeavePorts,
   timeoutMs: Millis,
@@ -28,10 +31,11 @@ export async function leaveCluster(
 ): Promise<void> {
   const { clock, replies } = ports
   const until = clock.now() + timeoutMs
-  const left = (): Millis => Math.max(1, until - clock.now())
+  const callsUntil = until - Math.min(goodbyeMsMax, timeoutMs / 4)
+  const left = (by: Millis): Millis => Math.max(1, by - clock.now())
   ports.announce()
-  if (ports.drainMs > 0) await replies.pause(Math.min(ports.drainMs, timeoutMs), signal)
-  await replies.wait(left(), signal, (id) => ports.drainCalls(() => replies.settle(id)))
-  await replies.wait(left(), signal, (id) => ports.handlersIdle(() => replies.settle(id)))
-  await replies.wait(left(), signal, (id) => ports.goodbye(id, left()))
+  if (ports.drainMs > 0) await replies.pause(Math.min(ports.drainMs, left(callsUntil)), signal)
+  await replies.wait(left(callsUntil), signal, (id) => ports.drainCalls(() => replies.settle(id)))
+  await replies.wait(left(callsUntil), signal, (id) => ports.handlersIdle(() => replies.settle(id)))
+  await replies.wait(left(until), signal, (id) => ports.goodbye(id, left(until)))
 }

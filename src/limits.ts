@@ -29,8 +29,8 @@ const limitRanges: Partial<Record<keyof NodeLimits, readonly [min: number, max: 
   // What the two ends of a connection say first must fit.
   frameBytesMax: [helloFrameBytesMax, 2 ** 31],
   streamWindowBytes: [streamWindowBytesMin, 2 ** 30],
-  // The peer says what has arrived in steps of 8 KiB.
-  streamFlightBytes: [16_384, 2 ** 30],
+  // Less could lie in a socket's queue that empties without a word; Node says so from 64 KiB on.
+  streamFlightBytes: [65_536, 2 ** 30],
   // Two bytes count a key; the message of an error must fit the shortest frame a peer may insist on.
   keyBytesMax: [1, 65_535],
   messageBytesMax: [1, helloFrameBytesMax - 1_024],

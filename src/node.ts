@@ -22,6 +22,7 @@ import { Admission } from './shard/admission.ts'
 import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
 import { Router } from './shard/router.ts'
+import { closeSource, type StreamSource } from './shard/source.ts'
 import type { CallStream, StreamChunk } from './stream.ts'
 import { bodyCodec } from './wire/body.ts'
 import { TraceIds } from './wire/trace-ids.ts'
@@ -273,7 +274,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     options: RequestOptions<Body, Reply, Input>,
   ): Promise<Reply> {
     if (this.#state !== 'running' && this.#state !== 'leaving') {
-      return Promise.reject(this.#wrongState('request() needs a running node'))
+      return Promise.reject(this.#notCalled('request() needs a running node', options))
     }
     return this.#calls.request(options)
   }
@@ -287,7 +288,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     options: RequestOptions<Body, Reply, Input>,
   ): CallStream<StreamChunk<Reply>> {
     if (this.#state !== 'running' && this.#state !== 'leaving') {
-      throw this.#wrongState('stream() needs a running node')
+      throw this.#notCalled('stream() needs a running node', options)
     }
     return this.#calls.stream(options)
   }
@@ -376,6 +377,12 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
         throw error
       })
     }
+  }
+
+  /** A call that cannot be made is over, and with it its source. */
+  #notCalled(message: string, { input }: { readonly input?: StreamSource<unknown> }): ShoalError {
+    if (input !== undefined) closeSource(input)
+    return this.#wrongState(message)
   }
 
   #wrongState(message: string): ShoalError {

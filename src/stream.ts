@@ -140,7 +140,7 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependen
     return stream.reader
   }
 
-  openHere(body: Body, mayPass: () => boolean): ChunkWriter {
+  openHere(body: Body, mayPass: () => boolean | CallFailure): ChunkWriter {
     const stream = new LocalStream(this.#ports.clock, this.#ports.limits, mayPass)
     this.#localOutput = stream
     this.streams(body, stream.reader)
@@ -195,6 +195,7 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependen
   }
 
   unwanted(): void {
+    this.#moved()
     if (this.begun) this.#input?.cancel()
   }
 
@@ -211,7 +212,14 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependen
 
   decode(chunk: Body): unknown {
     this.#moved()
-    return decodeBody(chunk)
+    try {
+      return decodeBody(chunk)
+    } catch (cause) {
+      const message = `a chunk of the reply of ${this.#options.method} cannot be read`
+      const error = new ShoalError('ERR_SHOAL_REMOTE', message, { cause, mayHaveRun: true })
+      this.#over(error)
+      throw error
+    }
   }
 
   reason(failure: CallFailure): unknown {

@@ -5,6 +5,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { lookup } from 'node:dns/promises'
 import { connect, createServer, isIP, isIPv6, type Socket } from 'node:net'
+import { markAsUntransferable } from 'node:worker_threads'
 import { joinAddress, splitAddress } from '../address.ts'
 import type {
   Address,
@@ -24,6 +25,9 @@ const dialTimeoutMs = 5_000
 /** Bytes the system may queue for an inbound datagram burst; the default drops gossip storms. */
 const datagramBufferBytes = 1 << 20
 
+/** From here on bodies are handed to users where they arrived (wire/body.ts), several in one buffer. */
+const sharedBytesMin = 4_096
+
 const pending: unique symbol = Symbol('pending')
 
 /** The parts of an address; throws a `RangeError` that names it when it is not one. */
@@ -36,6 +40,15 @@ function parts(address: Address): { readonly host: string; readonly port: number
 /** Inside, bytes are a `Uint8Array`: the `slice` of a `Buffer` is no copy, and would keep all of it alive. */
 function plain({ buffer, byteOffset, length }: Buffer): Uint8Array {
   return new Uint8Array(buffer, byteOffset, length)
+}
+
+/**
+ * What a user does with a long body must not take the memory of those beside it, nor of a frame that is half here: a
+ * buffer that is transferred to a worker would be empty for all of them. So it is copied then (Node 20) or refused.
+ */
+function shared(bytes: Buffer): Uint8Array {
+  if (bytes.length >= sharedBytesMin) markAsUntransferable(bytes.buffer)
+  return plain(bytes)
 }
 
 /** Node spells IPv4 peers of a dual-stack socket `::ffff:1.2.3.4`; shoal knows one spelling of an address. */
@@ -73,7 +86,7 @@ class TcpStream implements ByteStream {
       this.#error = error
     })
     socket.on('close', () => this.#close(handlers))
-    socket.on('data', (bytes: Buffer) => handlers.data(plain(bytes)))
+    socket.on('data', (bytes: Buffer) => handlers.data(shared(bytes)))
     socket.on('drain', () => handlers.drained())
     socket.on('end', () => {
       this.#ended = true

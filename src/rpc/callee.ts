@@ -23,6 +23,8 @@ export class Callee implements StreamSide {
   /** Names by the numbers the peer gave them; 0 is none. */
   readonly #methods: string[] = ['']
   #lastId = 0
+  /** Ids began anew: each was used once. */
+  #wrapped = false
 
   constructor(sides: Sides) {
     this.#sides = sides
@@ -32,6 +34,9 @@ export class Callee implements StreamSide {
     if (!reader.readRequest()) return undefined
     // Ids only grow (modulo 2^32), so an id that was used before is known without a memory of them.
     if (((reader.id - this.#lastId) | 0) <= 0) return 'duplicate'
+    if (reader.id < this.#lastId) this.#wrapped = true
+    // A call with streams may go on for longer than ids last.
+    if (this.#wrapped && this.#calls.get(reader.id) !== undefined) return 'duplicate'
     this.#lastId = reader.id
     const spelled = (reader.flags & flag.spelled) !== 0
     const method = spelled ? reader.method : this.#methods[reader.methodIndex]
@@ -39,10 +44,10 @@ export class Callee implements StreamSide {
     const { limits, counters, backlog, outputs, streams } = this.#sides
     counters.callsReceived += 1
     const input = (reader.flags & flag.input) !== 0
-    if (this.running >= limits.callsRunningMax) this.#refuse(reader.id, overloaded('callsRunningMax'))
-    else if (backlog.shedding) this.#refuse(reader.id, overloaded('pauseBytes'))
-    else if (leaving) this.#refuse(reader.id, disconnected('the node is leaving', false))
-    else if (input && streams.isFull(false)) this.#refuse(reader.id, overloaded('streamsMax'))
+    if (this.running >= limits.callsRunningMax) this.#refuse(reader, overloaded('callsRunningMax'))
+    else if (backlog.shedding) this.#refuse(reader, overloaded('pauseBytes'))
+    else if (leaving) this.#refuse(reader, disconnected('the node is leaving', false))
+    else if (input && streams.isFull(false)) this.#refuse(reader, overloaded('streamsMax'))
     else {
       const call = new Incoming(reader, method, peer, now)
       if (input) streams.read(call, false)
@@ -104,7 +109,7 @@ export class Callee implements StreamSide {
   }
 
   knew(id: number): boolean {
-    return ((id - this.#lastId) | 0) <= 0
+    return this.#wrapped || id <= this.#lastId
   }
 
   /** The handler may go on. */
@@ -153,10 +158,12 @@ export class Callee implements StreamSide {
     }
   }
 
-  #refuse(id: number, failure: CallFailure): void {
-    const { counters, outbox, backlog } = this.#sides
+  #refuse({ id, flags }: FrameReader, failure: CallFailure): void {
+    const { counters, outbox, backlog, streams } = this.#sides
     const pending = outbox.pendingBytes
     counters.callsShed += 1
+    // Its caller did not wait for an answer before it wrote.
+    if ((flags & flag.input) !== 0) streams.mayComeLate()
     this.#error(id, failure)
     backlog.addReply(outbox.pendingBytes - pending)
   }

@@ -33,7 +33,8 @@ export class Caller implements StreamSide {
   readonly #sides: Sides
   readonly #calls = new CallTable<OutgoingCall>()
   readonly #wheel = new DeadlineWheel()
-  #nextId = 1
+  /** Ids are its lower 32 bits. */
+  #next = 1
   /** Calls given up whose answer may still come. */
   #abandoned = 0
 
@@ -60,13 +61,15 @@ export class Caller implements StreamSide {
     else if (request.input && this.#sides.streams.isFull(true)) call.failure = overloaded('streamsMax')
     else if (backlog.bytes + outbox.pendingBytes + bodyBytes > limits.queuedBytesMax) {
       call.failure = overloaded('queuedBytesMax')
-    } else if (!outbox.request(this.#nextId, remaining(request.deadline, now), request)) {
+    } else if (!outbox.request(this.#next >>> 0, remaining(request.deadline, now), request)) {
       call.failure = callFailure('ERR_SHOAL_TOO_LARGE', tooLarge, false, false)
     } else {
-      call.id = this.#nextId
+      call.id = this.#next >>> 0
       call.sent = true
-      this.#nextId = (this.#nextId + 1) >>> 0
       this.#calls.set(call)
+      // A call with streams may go on for longer than ids last.
+      do this.#next += 1
+      while (this.#calls.get(this.#next >>> 0) !== undefined)
       this.#wheel.add(call)
       counters.callsSent += 1
       if (request.input) this.#startInput(call)
@@ -149,7 +152,7 @@ export class Caller implements StreamSide {
   }
 
   knew(id: number): boolean {
-    return ((id - this.#nextId) | 0) < 0
+    return this.#next > 0xffff_ffff || id < this.#next
   }
 
   readToEnd(call: OutgoingCall): void {

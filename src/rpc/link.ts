@@ -7,6 +7,7 @@ import type { Body } from '../wire/body.ts'
 import type { GoawayCode } from '../wire/frame.ts'
 import { Alarm, type AlarmCount } from './alarm.ts'
 import { answerShed, HeldAnswers, streamsFull } from './answers.ts'
+import { silentLinkMs } from './breaker.ts'
 import type { CallFailure, IncomingCall } from './call.ts'
 import type { RpcLimits } from './config.ts'
 import type { Answerer, Incoming } from './incoming.ts'
@@ -66,6 +67,8 @@ export class Link implements Answerer, CallHolder {
   #connected: boolean
   #gone = false
   #lingersUntil = Number.POSITIVE_INFINITY
+  /** A peer that is told of a duplicate says the same at once; one that does not has lost the connection unheard. */
+  #answerBy = Number.POSITIVE_INFINITY
 
   constructor(owner: LinkOwner, stream: ByteStream, mux: Mux, dialled: string | undefined) {
     this.#owner = owner
@@ -86,6 +89,8 @@ export class Link implements Answerer, CallHolder {
       },
       data: (bytes) => {
         mux.handle({ type: 'received', bytes }, owner.clock.now())
+        // A queue that was never full empties without a word (`drained`), and chunks wait for it.
+        if (mux.openStreams > 0) this.#backlog()
         this.#pump()
         if (this.watched && !mux.closed) owner.heard(this)
       },
@@ -148,6 +153,8 @@ export class Link implements Answerer, CallHolder {
   /** Says goodbye; `closing` also settles every call on it before this returns. */
   goaway(code: GoawayCode, message: string): void {
     if (code !== 'leaving') this.orderly = true
+    if (code === 'duplicate')
+      this.#answerBy = Math.min(this.#answerBy, this.#owner.clock.now() + silentLinkMs)
     this.#answerAll()
     this.mux.handle({ type: 'goaway', code, message }, this.#owner.clock.now())
     if (this.mux.closed) this.#pump()
@@ -194,7 +201,7 @@ export class Link implements Answerer, CallHolder {
 
   #tick(): void {
     const now = this.#owner.clock.now()
-    if (now >= this.#lingersUntil) this.stream.destroy()
+    if (now >= this.#lingersUntil || (now >= this.#answerBy && !this.mux.heardGoaway)) this.stream.destroy()
     else {
       this.mux.handle({ type: 'tick' }, now)
       this.#pump()
@@ -254,7 +261,8 @@ export class Link implements Answerer, CallHolder {
           output satisfies never
       }
     }
-    if (!this.#gone) this.#alarm.by(Math.min(mux.deadline, this.#lingersUntil))
+    const answerBy = mux.heardGoaway ? Number.POSITIVE_INFINITY : this.#answerBy
+    if (!this.#gone) this.#alarm.by(Math.min(mux.deadline, this.#lingersUntil, answerBy))
     if (mux.pendingBytes > 0 || mux.chunksReady) this.#flushLater()
   }
 

@@ -19,8 +19,11 @@ export class LocalStream {
   readonly writer: ChunkWriter
   readonly #state: Shared
 
-  /** `mayPass`: asked before a chunk, or how the stream ended, is told; if it says no, `pass` says when to ask again. */
-  constructor(clock: Clock, limits: RpcLimits, mayPass?: () => boolean) {
+  /**
+   * `mayPass`: asked before a chunk, or how the stream ended, is told; if it says no, `pass` says when to ask again. A
+   * failure is told in place of what was written, and of all that might have come.
+   */
+  constructor(clock: Clock, limits: RpcLimits, mayPass?: () => boolean | CallFailure) {
     const state = new Shared(clock, limits, mayPass)
     this.#state = state
     this.reader = new LocalReader(state)
@@ -50,15 +53,28 @@ class Shared {
   reader: ChunkListener | undefined
   writer: ChunkListener | undefined
   readonly #clock: Clock
-  readonly mayPass: (() => boolean) | undefined
+  #mayPass: (() => boolean | CallFailure) | undefined
   #readerDue = false
   #writerDue = false
+  /** Taken, and not granted yet. */
+  #owed = 0
 
-  constructor(clock: Clock, limits: RpcLimits, mayPass: (() => boolean) | undefined) {
+  constructor(clock: Clock, limits: RpcLimits, mayPass: (() => boolean | CallFailure) | undefined) {
     this.#clock = clock
     this.windowBytes = this.credit = limits.streamWindowBytes
     this.pieceBytes = limits.streamChunkBytes
-    this.mayPass = mayPass
+    this.#mayPass = mayPass
+  }
+
+  /** Whether the reader may be told what there is. */
+  get passes(): boolean {
+    const says = this.#mayPass?.() ?? true
+    if (typeof says === 'boolean') return says
+    this.#mayPass = undefined
+    this.chunks = []
+    this.end = says
+    this.stop()
+    return true
   }
 
   tellReader(): void {
@@ -75,6 +91,20 @@ class Shared {
     this.#writerDue = true
     this.#clock.defer(() => {
       this.#writerDue = false
+      this.writer?.moved()
+    })
+  }
+
+  /**
+   * What was taken is granted after the next I/O: two ends that answer each other at once would otherwise keep this whole
+   * process from it for as long as the stream is.
+   */
+  taken(bytes: number): void {
+    this.#owed += bytes
+    if (this.#owed > bytes) return
+    this.#clock.afterIo(() => {
+      this.credit += this.#owed
+      this.#owed = 0
       this.writer?.moved()
     })
   }
@@ -102,20 +132,17 @@ class LocalReader implements ChunkReader {
   }
 
   get over(): CallFailure | 'ended' | undefined {
-    const { chunks, end, mayPass } = this.#state
-    if (chunks.length > 0 || end === undefined) return undefined
-    return mayPass === undefined || mayPass() ? end : undefined
+    const state = this.#state
+    if (state.chunks.length > 0 || state.end === undefined) return undefined
+    return state.passes ? state.end : undefined
   }
 
   take(): Body | undefined {
     const state = this.#state
     if (state.chunks.length === 0) return undefined
-    if (state.mayPass !== undefined && !state.mayPass()) return undefined
+    if (!state.passes) return undefined
     const chunk = state.chunks.shift()
-    if (chunk !== undefined) {
-      state.credit += chunkCost(chunk)
-      state.tellWriter()
-    }
+    if (chunk !== undefined) state.taken(chunkCost(chunk))
     return chunk
   }
 

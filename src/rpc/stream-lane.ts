@@ -31,9 +31,9 @@ export class StreamLane {
   readonly #counters: RpcCounters
   readonly #ended: (writer: StreamWriter, end: CallFailure | 'ended') => void
   /** Writers with something to send, in the order in which they are served. */
-  readonly #free = new Set<StreamWriter>()
-  /** Those that may send only while this node may answer. */
-  readonly #gated = new Set<StreamWriter>()
+  readonly #row = new Set<StreamWriter>()
+  /** How many of them may send only while this node may answer. */
+  #gated = 0
   #gateShut = false
   /** Bytes of data frames that were written and have not arrived, as far as is known. */
   #underWay = 0
@@ -51,13 +51,13 @@ export class StreamLane {
 
   /** Whether `fill` would write something when so many bytes wait before it. */
   isReady(queuedBytes: number): boolean {
-    if (this.#free.size === 0 && (this.#gateShut || this.#gated.size === 0)) return false
+    if (this.#row.size === (this.#gateShut ? this.#gated : 0)) return false
     return this.#underWay < this.#mostBytes && queuedBytes < this.#flightBytes
   }
 
   /** Some of what it would send may leave only while this node may answer. */
   get isGated(): boolean {
-    return this.#gated.size > 0
+    return this.#gated > 0
   }
 
   /** A call came, or was made. */
@@ -72,24 +72,22 @@ export class StreamLane {
   }
 
   add(writer: StreamWriter): void {
-    if (writer.gated) this.#gated.add(writer)
-    else this.#free.add(writer)
+    if (writer.gated && !this.#row.has(writer)) this.#gated += 1
+    this.#row.add(writer)
   }
 
   drop(writer: StreamWriter): void {
-    this.#free.delete(writer)
-    this.#gated.delete(writer)
+    if (this.#row.delete(writer) && writer.gated) this.#gated -= 1
   }
 
   /** Writes what may be under way. */
   fill(outbox: Outbox, queuedBytes: number, mayAnswer: boolean, now: Millis): void {
     if (now - this.#callAt > sharedMs) this.#mostBytes = this.#flightBytes
     this.#gateShut = !mayAnswer
-    while (this.isReady(queuedBytes)) {
-      for (const writer of [...this.#free, ...(mayAnswer ? this.#gated : [])]) {
-        if (!this.isReady(queuedBytes)) return
-        this.#serve(writer, outbox)
-      }
+    // Whoever was served and has more comes up again, behind the others.
+    for (const writer of this.#row) {
+      if (!this.isReady(queuedBytes)) return
+      if (mayAnswer || !writer.gated) this.#serve(writer, outbox)
     }
   }
 

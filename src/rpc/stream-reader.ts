@@ -4,6 +4,7 @@
  */
 import { Body } from '../wire/body.ts'
 import type { CallFailure } from './call.ts'
+import { disconnected } from './failure.ts'
 import { type ChunkListener, type ChunkReader, chunkCost } from './stream.ts'
 import type { StreamCall } from './streams.ts'
 import type { Violation } from './violation.ts'
@@ -17,6 +18,8 @@ export interface ReaderPort {
   /** Bytes (and their overhead) held for this reader changed by so many. */
   held(bytes: number): void
 }
+
+const lost: CallFailure = disconnected('the call is over, and not all of its stream was read', true)
 
 /** Chunks that are a smaller part of the buffer they arrived in are copied out of it, or they would keep it alive. */
 const keptPart = 8
@@ -117,8 +120,9 @@ export class StreamReader implements ChunkReader {
     this.#tell()
   }
 
-  /** Lets go of what was not taken. */
+  /** Lets go of what was not taken: whoever still reads must not take what was there for all there was. */
   discard(): void {
+    if (this.#next < this.#chunks.length && this.#end === 'ended') this.#end = lost
     let bytes = 0
     for (let at = this.#next; at < this.#chunks.length; at++) bytes += chunkCost(this.#chunks[at]!)
     this.#chunks = []

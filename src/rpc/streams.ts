@@ -144,7 +144,7 @@ export class Streams implements ReaderPort, WriterPort {
     }
   }
 
-  /** A call is over whose peer may have begun a stream before it knows. */
+  /** A call is over, or was never taken, whose peer may have begun a stream before it knows. */
   mayComeLate(): void {
     this.#lateCredit += this.#limits.streamWindowBytes
   }

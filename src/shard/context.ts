@@ -129,10 +129,7 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
       if (this.#abandoned !== undefined) this.#controller.abort(this.#abandoned)
-      else if (!this.#finished) {
-        this.#watched = true
-        this.#ports.deadlines.add(this)
-      }
+      else this.#watch()
     }
     return this.#controller.signal
   }
@@ -142,7 +139,11 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
       this.#input = new Chunks(this)
       if (this.#abandoned !== undefined) this.#input.fail(this.#abandoned)
       else if (this.#inputStream === undefined) this.#input.finish(undefined)
-      else this.#input.attach(this.#inputStream)
+      else {
+        // Whoever waits for chunks must not wait for a caller that is gone unheard.
+        this.#watch()
+        this.#input.attach(this.#inputStream)
+      }
     }
     return this.#input
   }
@@ -207,6 +208,13 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
   #noLonger(): ShoalError {
     const message = `the caller of ${this.method} no longer waits for the reply`
     return new ShoalError('ERR_SHOAL_TIMEOUT', message, { mayHaveRun: true })
+  }
+
+  /** From now on it is given up at its deadline. */
+  #watch(): void {
+    if (this.#watched || this.#finished) return
+    this.#watched = true
+    this.#ports.deadlines.add(this)
   }
 
   #unwatch(): void {

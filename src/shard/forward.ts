@@ -22,6 +22,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   #handle: Cancellable | undefined
   /** Whom it tells of itself, if anybody listens. */
   #message: ForwardMessage | undefined
+  #hasEnded = false
 
   constructor(incoming: IncomingCall, partition: number, digest: number) {
     super(incoming)
@@ -50,7 +51,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   }
 
   replied(body: Body): void {
-    if (this.#message !== undefined) forwardEnded(this.#message)
+    this.#ended()
     this.#incoming.reply(body)
   }
 
@@ -63,8 +64,17 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
 
   streams(body: Body, reader: ChunkReader): void {
     const writer = this.#incoming.open(body)
-    if (writer === undefined) this.#handle?.cancel()
-    else new Relay(reader, writer, (error) => this.#giveUp(error))
+    if (writer === undefined) {
+      this.#handle?.cancel()
+      this.#ended(failure('ERR_SHOAL_OVERLOADED', 'the stream of the reply cannot be passed on', true))
+    } else {
+      new Relay(
+        reader,
+        writer,
+        (error) => this.#giveUp(error),
+        () => this.#ended(),
+      )
+    }
   }
 
   /** One of the streams cannot go on, and so both ends of the call must know. */
@@ -74,7 +84,13 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   }
 
   failed(error: CallFailure): void {
-    if (this.#message !== undefined) forwardEnded(this.#message, error)
+    this.#ended(error)
     this.#incoming.fail(error)
+  }
+
+  #ended(error?: CallFailure): void {
+    if (this.#message === undefined || this.#hasEnded) return
+    this.#hasEnded = true
+    forwardEnded(this.#message, error)
   }
 }

@@ -19,7 +19,7 @@ import { isAsyncIterable } from './source.ts'
 
 /**
  * Answers one call. A thrown error reaches the caller as `ERR_SHOAL_REMOTE` with its message, never its stack. A
- * `Uint8Array` that is returned must not change afterwards: it is sent from where it lies. An `AsyncIterable` that is
+ * `Uint8Array` that is returned or yielded must not change afterwards: it is sent from where it lies. An `AsyncIterable` that is
  * returned (an async generator, a Node stream) is the stream of the reply; it is closed when its reader stops.
  */
 export type Handler<Body, Reply, Input = unknown> = (

@@ -38,9 +38,9 @@ export class Pump implements ChunkListener {
     this.#owner = owner
   }
 
-  /** The source has been asked, and has not said anything yet. */
+  /** The source has been asked, has not said anything yet, and somebody still wants it to. */
   get isAsking(): boolean {
-    return this.#isAsking
+    return this.#isAsking && this.#writer !== undefined && !this.#isOver
   }
 
   /** A chunk waits for room. */
@@ -120,13 +120,11 @@ export class Pump implements ChunkListener {
   #take(result: IteratorResult<unknown>): void {
     this.#isAsking = false
     if (this.#isOver) return
-    if (result.done === true) {
-      this.#source.ended()
-      this.#isDone = true
-      return
-    }
     try {
-      this.#rest = this.#owner.encode(result.value)
+      if (result.done === true) {
+        this.#source.ended()
+        this.#isDone = true
+      } else this.#rest = this.#owner.encode(result.value)
     } catch (error) {
       this.#source.close()
       this.#threw(error)

@@ -11,13 +11,20 @@ export class Relay implements ChunkListener {
   readonly #reader: ChunkReader
   readonly #writer: ChunkWriter
   readonly #failed: (error: CallFailure) => void
+  readonly #ended: (() => void) | undefined
   #rest: Body | undefined
 
-  /** `failed`: the stream cannot go on, and the call must end. */
-  constructor(reader: ChunkReader, writer: ChunkWriter, failed: (error: CallFailure) => void) {
+  /** `failed`: the stream cannot go on, and the call must end. `ended`: nothing passes any more, for whatever reason. */
+  constructor(
+    reader: ChunkReader,
+    writer: ChunkWriter,
+    failed: (error: CallFailure) => void,
+    ended?: () => void,
+  ) {
     this.#reader = reader
     this.#writer = writer
     this.#failed = failed
+    this.#ended = ended
     reader.listener = this
     writer.listener = this
     this.moved()
@@ -52,5 +59,6 @@ export class Relay implements ChunkListener {
     this.#writer.listener = undefined
     this.#rest = undefined
     this.#reader.stop()
+    this.#ended?.()
   }
 }

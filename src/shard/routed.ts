@@ -282,11 +282,10 @@ export class RoutedCall
   }
 
   /** Whether a stream of what ran here may be told; if not, `release` says when. */
-  #mayPass(): boolean {
+  #mayPass(): boolean | CallFailure {
     const router = this.#router
     if (this.key === undefined || router.ports.mayRun()) return true
-    if (!router.keep(this)) this.#sink.failHere?.(untold(router))
-    return false
+    return router.keep(this) ? false : untold(router)
   }
 
   #leaveHere(): void {

@@ -88,8 +88,11 @@ export interface RouteSink extends CallSink {
   readonly begun?: boolean
   /** The call runs in this process: its input, for the handler. */
   inputHere?(): ChunkReader
-  /** The call runs in this process, and its reply has a stream. `mayPass` is asked before each chunk of it is told. */
-  openHere?(body: Body, mayPass: () => boolean): ChunkWriter
+  /**
+   * The call runs in this process, and its reply has a stream. `mayPass` is asked before each chunk of it is told; a
+   * failure is told in place of all that was kept back.
+   */
+  openHere?(body: Body, mayPass: () => boolean | CallFailure): ChunkWriter
   /** What `mayPass` kept back may be told. */
   passHere?(): void
   /** Such a stream has failed. */

@@ -68,8 +68,9 @@ export class Source {
   }
 }
 
-/** Closes what never became part of a call. Never throws. */
+/** Closes what never became part of a call, if it can be closed: nobody has checked it. Never throws. */
 export function closeSource(source: StreamSource<unknown>): void {
+  if (typeof source !== 'object' || source === null) return
   new Source(source, (fn) => fn()).close()
 }
 

@@ -49,7 +49,8 @@ export const noBody: Body = new Body('none', nothing, 0, 0)
 const keptBytesMin = 4_096
 const keptPart = 16
 
-const packr = new Packr({ useRecords: false })
+// Without `moreTypes` a typed array would leave as some of its bytes and whatever lies behind them in memory.
+const packr = new Packr({ useRecords: false, moreTypes: true } as object)
 const unpackr = recordless(
   new Unpackr({
     useRecords: false,
@@ -70,8 +71,8 @@ function recordless(unpackr: Unpackr): Unpackr {
 
 /**
  * Encodes a value. A `Uint8Array` is not copied here: it must not change until it was sent.
- * Maps and sets arrive as objects and arrays, functions as `undefined`. Throws `BodyError` for what
- * MessagePack cannot carry: symbols, cycles, integers beyond 64 bit.
+ * Typed arrays, sets, errors and big integers arrive as what they are, maps as objects, functions as `undefined`. Throws
+ * `BodyError` for what MessagePack cannot carry: symbols and cycles.
  */
 export function encodeBody(value: unknown): Body {
   if (value === undefined) return noBody

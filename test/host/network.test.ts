@@ -209,3 +209,32 @@ test('an address that is none is an error of the socket, never thrown at the sen
   assert.deepEqual(errors, [': RangeError'])
   await socket.close()
 })
+
+test('what arrives cannot be transferred away from those who share its buffer', async () => {
+  let taken: Uint8Array | undefined
+  const listener = await network.listen('127.0.0.1:0', (stream) => {
+    stream.listen({
+      connected() {},
+      data(arrived) {
+        taken ??= arrived
+        stream.destroy()
+      },
+      drained() {},
+      closed() {},
+    })
+  })
+  const stream = network.dial(listener.local)
+  const { until } = hear(stream)
+  await until(({ connected }) => connected)
+  stream.write(new Uint8Array(8_192))
+  await until(({ closed }) => closed !== undefined)
+  assert.ok(taken !== undefined && taken.length >= 4_096)
+  const { length } = taken
+  try {
+    structuredClone(taken, { transfer: [taken.buffer as ArrayBuffer] })
+  } catch {
+    // From Node 21 on.
+  }
+  assert.equal(taken.length, length)
+  await listener.close()
+})

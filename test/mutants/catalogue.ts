@@ -12,6 +12,7 @@ import { speedFaults } from './faults/speed.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
 import { streamFaults } from './faults/streams.ts'
+import { tornFaults } from './faults/torn.ts'
 import { traceFaults } from './faults/trace.ts'
 import { wireFaults } from './faults/wire.ts'
 import type { Equivalent, Mutant } from './mutant.ts'
@@ -31,6 +32,7 @@ export const catalogue: readonly Mutant[] = [
   ...stallFaults,
   ...streamFaults,
   ...simFaults,
+  ...tornFaults,
   ...traceFaults,
 ]
 

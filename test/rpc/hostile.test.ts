@@ -34,7 +34,7 @@ function stage() {
     for (const bytes of outbox.take()) stream.write(bytes)
     world.run()
   }
-  const hello = () => {
+  const hello = (streamWindowBytes = rpcLimits.streamWindowBytes) => {
     outbox.preface()
     outbox.hello({
       name: 'mallory',
@@ -43,7 +43,7 @@ function stage() {
       nonce: new Uint8Array(32),
       features: 0,
       frameBytesMax: rpcLimits.frameBytesMax,
-      streamWindowBytes: rpcLimits.streamWindowBytes,
+      streamWindowBytes,
       proves: false,
     })
   }
@@ -64,6 +64,13 @@ function stage() {
 function frame(type: number, flags: number, ...fields: number[]): Uint8Array {
   return Uint8Array.of(0, 0, 0, fields.length + 2, type, flags, ...fields)
 }
+
+test('a hello with a window that no credit may reach ends the connection, and not its first stream', () => {
+  const { outbox, hello, ends } = stage()
+  hello(2 ** 31 + 1)
+  assert.ok(outbox.pendingBytes > 0)
+  ends('fields')
+})
 
 test('a request before hello ends the connection', () => {
   const { outbox, ends } = stage()
@@ -293,4 +300,31 @@ test('chunks for a call that was refused are late within the window, and a viola
   assert.deepEqual(bob.peers.counters.violations, {})
   outbox.data(1, true, chunk)
   ends('credit')
+})
+
+test('ids that wrapped around: one whose call still goes on is used twice', () => {
+  const { outbox, bob, hello, send, ends } = stage()
+  bob.hold = true
+  hello()
+  for (const id of [1, 2 ** 30, 2 ** 31, 3 * 2 ** 30]) outbox.request(id, 0xffff_ffff, request)
+  send()
+  assert.equal(bob.held.length, 4)
+  bob.hold = false
+  outbox.request(1, 0xffff_ffff, request)
+  ends('duplicate')
+})
+
+test('ids that wrapped around: frames of a stream that is over are late, however many calls came since', () => {
+  const { outbox, bob, hello, send } = stage()
+  bob.hold = true
+  hello()
+  for (const id of [1, 2 ** 30, 2 ** 31, 2 ** 31 + 2]) outbox.request(id, 0xffff_ffff, request)
+  send()
+  const [first] = bob.held
+  first?.open(encodeBody('begun'))?.end()
+  send()
+  outbox.credit(1, true, 1)
+  send()
+  assert.deepEqual(bob.peers.counters.violations, {})
+  assert.equal(bob.peers.counters.streamFramesLate, 1)
 })

@@ -4,7 +4,9 @@ import { Alarm } from '../../src/rpc/alarm.ts'
 import { OutgoingCall } from '../../src/rpc/outgoing.ts'
 import { newCounters } from '../../src/rpc/stats.ts'
 import { CallTable } from '../../src/rpc/table.ts'
+import { violations } from '../../src/rpc/violation.ts'
 import { DeadlineWheel, tickMs } from '../../src/rpc/wheel.ts'
+import { FrameFuzz } from './frame-fuzz.ts'
 import { feedGarbage } from './garbage.ts'
 import { ManualClock, SeededRandom, TestCall, World } from './world.ts'
 
@@ -27,6 +29,22 @@ test('20,000 mutated streams throw nothing, settle every call once and are count
   }
   assert.ok(counters.callsReceived > 1_000)
   assert.ok(counters.repliesReceived > 100)
+})
+
+test('20,000 mutated frames within sound connections throw nothing, and reach every violation', () => {
+  const fuzz = new FrameFuzz(new SeededRandom(11))
+  while (fuzz.counts.mutated < 20_000 || !fuzz.counters.violations['unread']) {
+    fuzz.connection()
+    assert.ok(fuzz.counts.mutated < 200_000, 'nobody was deaf for long enough')
+  }
+  // Another version is told so, and no violation.
+  const reached = new Set([...Object.keys(fuzz.counters.violations), 'version'])
+  assert.deepEqual(
+    Object.keys(violations).filter((name) => !reached.has(name)),
+    [],
+  )
+  assert.ok(fuzz.counters.goawaysSent['version']! > 0)
+  assert.ok(fuzz.counters.streamsOpened > 10_000)
 })
 
 test('the wheel finds every deadline, none early and none later than a tick', () => {

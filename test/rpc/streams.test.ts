@@ -340,3 +340,53 @@ function checkPrefix(got: readonly unknown[], sent: readonly (string | Uint8Arra
   const read = flat(got)
   assert.deepEqual(read, flat(sent).slice(0, read.length))
 }
+
+test('chunks for a call that was refused unheard are late, not a lie: the connection lives on', () => {
+  const it = new Pair({ callsRunningMax: 1 })
+  const { world, ann, bob } = it
+  const first = it.begin(undefined)
+  const refused = it.call(['one', 'two', 'open'])
+  world.run()
+  assert.equal(refused.code, 'OVERLOADED')
+  assert.equal(refused.writing?.closed, true)
+  assert.equal(bob.peers.counters.streamFramesLate, 3)
+  first.served.yields(['still', 'here'])
+  world.run()
+  assert.deepEqual(first.request.reading?.values, ['still', 'here'])
+  assert.equal(ann.peers.counters.dials, 1)
+  it.settled()
+})
+
+test('output of keyed calls takes turns with other streams: one that is always busy does not starve it', () => {
+  const it = new Pair({ streamFlightBytes: 16_384 })
+  const { world } = it
+  const keyed = it.begin(undefined)
+  const plain = it.begin(undefined, { key: undefined })
+  let before = Infinity
+  keyed.request.streams = (_body, reader) => {
+    reader.listener = {
+      moved() {
+        while (reader.take() !== undefined) before = plain.request.reading?.values.length ?? 0
+      },
+    }
+  }
+  plain.served.yields(Array.from({ length: 200 }, () => new Uint8Array(16_384)))
+  keyed.served.yields(['a', 'b', 'c'])
+  world.run()
+  assert.equal(plain.request.reading?.values.length, 200)
+  assert.ok(before < 20, `${before} chunks of the other stream came before its own`)
+  it.settled()
+})
+
+test('a socket whose queue was never full says nothing of having emptied it: chunks go on by what has arrived', () => {
+  const it = new Pair({ streamFlightBytes: 16_384 })
+  const { world, bob } = it
+  it.begin(undefined).served.incoming.reply(encodeBody('the connection is open'))
+  world.run()
+  // Newer versions of Node tell of a drain from 64 KiB on.
+  for (const stream of world.streams) {
+    if (stream.handlers !== undefined) stream.handlers = { ...stream.handlers, drained() {} }
+  }
+  it.begin(Array.from({ length: 30 }, () => new Uint8Array(8_192)))
+  assert.equal(bob.peers.counters.streamBytesIn, 30 * 8_192)
+})

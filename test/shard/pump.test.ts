@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { ChunkWriter } from '../../src/rpc/stream.ts'
 import { Pump, type PumpOwner } from '../../src/shard/pump.ts'
-import { Source, type StreamSource } from '../../src/shard/source.ts'
+import { closeSource, Source, type StreamSource } from '../../src/shard/source.ts'
 import { type Body, decodeBody, encodeChunk } from '../../src/wire/body.ts'
 
 class Writer implements ChunkWriter {
@@ -128,4 +128,27 @@ test('what one writer did not take goes to the next, and nothing is lost', async
   await turn()
   assert.deepEqual(second.wrote, [1, 2, 'end'])
   assert.equal(pump.begun, true)
+})
+
+test('a source that breaks the rules of iterators breaks its call, and nothing else', async () => {
+  const source = { [Symbol.asyncIterator]: () => ({ next: async () => undefined }) }
+  const { pump, writer, heard } = pumping(source as unknown as AsyncIterable<unknown>)
+  pump.attach(writer)
+  await turn()
+  assert.equal(heard.length, 1)
+  assert.match(heard[0] ?? '', /^TypeError/)
+})
+
+test('a source that nobody wants any more is not waited for', () => {
+  const { pump, writer } = pumping(new Readable({ read() {} }))
+  pump.attach(writer)
+  assert.equal(pump.isAsking, true)
+  writer.closed = true
+  writer.listener?.moved()
+  assert.equal(pump.isAsking, false)
+})
+
+test('what never was a source is closed without a word', () => {
+  for (const input of [null, 5, 'text', {}, { destroy: 1 }])
+    closeSource(input as unknown as Iterable<unknown>)
 })

@@ -1,5 +1,6 @@
 /** Streams of a call that a node passes on: three nodes, the middle one forwards. */
 import assert from 'node:assert/strict'
+import { tracingChannel } from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import { ForwardedCall } from '../../src/shard/forward.ts'
 import { encodeBody } from '../../src/wire/body.ts'
@@ -90,5 +91,38 @@ test('when either connection breaks, both ends of the call close', () => {
     assert.equal(request.reading?.over, 'DISCONNECTED')
     assert.equal(served.writing?.closed, true)
     it.settled()
+  }
+})
+
+test('whoever watches forwards hears once that one has ended, streams and all', () => {
+  const heard: string[] = []
+  const listeners = {
+    start: () => heard.push('start'),
+    asyncEnd: () => heard.push('asyncEnd'),
+    error: () => heard.push('error'),
+    end: () => {},
+    asyncStart: () => {},
+  }
+  const channel = tracingChannel('shoal:forward')
+  channel.subscribe(listeners)
+  try {
+    const whole = forwarded(['in'])
+    whole.served.yields([1, 2])
+    whole.it.settled()
+    assert.deepEqual(heard.splice(0), ['start', 'asyncEnd'])
+
+    const failed = forwarded(undefined)
+    failed.served.yields([1], () => failed.served.incoming.fail({ ...gone, code: 'ERR_SHOAL_REMOTE' }))
+    failed.it.settled()
+    assert.deepEqual(heard.splice(0), ['start', 'error', 'asyncEnd'])
+
+    const cancelled = forwarded(['open'])
+    cancelled.served.yields([1], () => {})
+    cancelled.world.run()
+    cancelled.request.handle?.cancel()
+    cancelled.it.settled()
+    assert.deepEqual(heard.splice(0), ['start', 'error', 'asyncEnd'])
+  } finally {
+    channel.unsubscribe(listeners)
   }
 })

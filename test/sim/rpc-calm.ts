@@ -16,8 +16,16 @@ const quietMs = 5_000
 
 type Ask = (watched: WatchedNode, to: string, timeoutMs: number) => Promise<unknown>
 
-/** Throws a `Violation` that names what is left. `ask`: a call to a named node. */
-export async function calm(simulation: Simulation, lasting: readonly WatchedNode[], ask: Ask): Promise<void> {
+/**
+ * Throws a `Violation` that names what is left. `ask`: a call to a named node. `open`: what streams have
+ * begun and not ended.
+ */
+export async function calm(
+  simulation: Simulation,
+  lasting: readonly WatchedNode[],
+  ask: Ask,
+  open: Iterable<{ readonly what: string; readonly watched: WatchedNode }>,
+): Promise<void> {
   for (let ms = 0; ms < probeMs; ms += everyMs) {
     for (const one of lasting) {
       for (const { node } of lasting) if (node !== one.node) ask(one, node.name, timeoutMs).catch(() => {})
@@ -45,6 +53,9 @@ export async function calm(simulation: Simulation, lasting: readonly WatchedNode
     }
   }
   for (const { node } of lasting) await left(simulation, node)
+  for (const { what, watched } of open) {
+    if (!watched.isGone) throw new Violation('calm', simulation.now, `${what} goes on`)
+  }
 }
 
 async function left(simulation: Simulation, node: WatchedNode['node']): Promise<void> {
@@ -57,6 +68,8 @@ async function left(simulation: Simulation, node: WatchedNode['node']): Promise<
     'peers behind an open breaker': rpc.breakersOpen.length,
     'calls that wait for an owner': router.waiting,
     'calls that wait for the gate': router.held,
+    streams: rpc.streams,
+    'bytes of streams': rpc.streamBytesHeld,
     'handlers that run': router.running,
     'calls that wait to run': admission.waiting,
   }

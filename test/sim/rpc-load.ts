@@ -4,8 +4,10 @@
  */
 import type { CallContext, RequestOptions } from '../../src/index.ts'
 import type { WatchedNode } from '../../src/sim/checkers/cluster.ts'
-import { SeededRandom } from '../../src/sim/random.ts'
+import type { SeededRandom } from '../../src/sim/random.ts'
 import type { Service } from './load.ts'
+import { isPart, partOf } from './noise.ts'
+import { broken, type Streams } from './rpc-streams.ts'
 
 interface Ask {
   readonly token: number
@@ -28,36 +30,15 @@ const timeoutMsMax = 3_000
 const sizes = [0, 0, 10, 100, 100, 100, 1_000, 10_000, 70_000, 300_000] as const
 const timeouts = [1, 5, 20, 100, 400, 1_000, timeoutMsMax, timeoutMsMax] as const
 const workMs = [1, 5, 50, 400] as const
-
-/** Noise without a period, of which each token has its own part. */
-const noise: Buffer = Buffer.from(new SeededRandom(1).bytes(2 ** 20))
-const noiseParts = noise.length - Math.max(...sizes)
-
-/** Bytes that hardly another token has. */
-function patternOf(token: number, length: number): Uint8Array {
-  const from = token % noiseParts
-  return new Uint8Array(noise.subarray(from, from + length))
-}
-
-function isPattern(bytes: Uint8Array, token: number, length: number): boolean {
-  const from = token % noiseParts
-  return bytes.length === length && noise.compare(bytes, 0, length, from, from + length) === 0
-}
-
-/** What is wrong ends the run: it is thrown where nobody catches it. */
-function broken(watched: WatchedNode, message: string): void {
-  watched.node.clock.defer(() => {
-    throw new Error(message)
-  })
-}
+/** How many of the calls have streams. */
+const streamShare = 0.08
 
 function serve(watched: WatchedNode, random: SeededRandom): void {
   const { node } = watched
   const { clock } = node
   const checked = ({ token, bytes, load }: Ask): Answer => {
-    if (!isPattern(load, token, load.length))
-      broken(watched, `a call of token ${token} came with other bytes`)
-    return { token, by: node.name, load: patternOf(token, bytes) }
+    if (!isPart(load, token)) broken(watched, `a call of token ${token} came with other bytes`)
+    return { token, by: node.name, load: partOf(token, bytes) }
   }
   const after = (ms: number, ask: Ask): Promise<Answer> =>
     new Promise((resolve) => {
@@ -98,19 +79,28 @@ function request(
 }
 
 /** Sometimes many at once. */
-function load(watched: WatchedNode, random: SeededRandom, everyMs: number, goesOn: () => boolean): void {
+function load(
+  streams: Streams,
+  watched: WatchedNode,
+  random: SeededRandom,
+  everyMs: number,
+  goesOn: () => boolean,
+): void {
   const { clock } = watched.node
   const next = (): void => {
     if (!goesOn()) return
     clock.setTimer(2 * everyMs * random.fraction(), next)
     const calls = random.chance(0.05) ? 1 + random.below(30) : 1
-    for (let i = 0; i < calls; i += 1) one(watched, random)
+    for (let i = 0; i < calls; i += 1) {
+      if (random.chance(streamShare)) streams.call(watched, random, whereTo(watched, random)).catch(() => {})
+      else one(watched, random)
+    }
   }
   next()
 }
 
 function one(watched: WatchedNode, random: SeededRandom): void {
-  const { clock, name, members } = watched.node
+  const { clock } = watched.node
   const token = random.u32()
   const bytes = random.pick(sizes)
   const method = random.pick([
@@ -125,12 +115,11 @@ function one(watched: WatchedNode, random: SeededRandom): void {
     'nest',
     'none',
   ])
-  const { key, ...rest } = request(token, patternOf(token, random.pick(sizes)), bytes, keyOf(random), method)
-  const to = random.chance(0.2) ? (random.pick(members).name ?? name) : undefined
+  const { key: _, ...rest } = request(token, partOf(token, random.pick(sizes)), bytes, keyOf(random), method)
   const aborts = random.chance(0.1) ? new AbortController() : undefined
   const options: RequestOptions<Ask, Answer> = {
     ...rest,
-    ...(to === undefined ? { key: key as string } : { to }),
+    ...whereTo(watched, random),
     ...(aborts === undefined ? {} : { signal: aborts.signal }),
     ...(random.chance(0.1) ? { whenStalled: 'fail' } : {}),
     timeoutMs: random.pick(timeouts),
@@ -145,7 +134,7 @@ function one(watched: WatchedNode, random: SeededRandom): void {
     (answer) => {
       if (answer.token !== token)
         broken(watched, `a call got the answer of another: token ${answer.token}, not ${token}`)
-      else if (!isPattern(answer.load, token, bytes))
+      else if (answer.load.length !== bytes || !isPart(answer.load, token))
         broken(watched, `the answer of token ${token} has other bytes`)
     },
     () => {},
@@ -158,14 +147,28 @@ function keyOf(random: SeededRandom): string {
 
 /** A small call to a named node. */
 export function askNode(watched: WatchedNode, to: string, timeoutMs: number): Promise<unknown> {
-  const body: Ask = { token: 1, bytes: 10, load: patternOf(1, 10) }
+  const body: Ask = { token: 1, bytes: 10, load: partOf(1, 10) }
   return watched.request({ method: 'read', to, body, timeoutMs })
 }
 
-export const rpcService: Service = {
-  serve,
-  load,
-  callMsMax: timeoutMsMax + 100,
-  ask: async (watched, key, timeoutMs) =>
-    (await watched.request<Ask, Answer>({ ...request(1, patternOf(1, 10), 10, key, 'read'), timeoutMs })).by,
+/** A key, or now and then a member by name. */
+function whereTo({ node }: WatchedNode, random: SeededRandom): { key: string } | { to: string } {
+  const { name, members } = node
+  return random.chance(0.2)
+    ? { to: (members[random.below(members.length)] ?? { name }).name }
+    : { key: keyOf(random) }
+}
+
+/** `streams`: calls with streams among the others. */
+export function rpcService(streams: Streams): Service {
+  return {
+    serve: (watched, random) => {
+      serve(watched, random)
+      streams.serve(watched)
+    },
+    load: (watched, random, everyMs, goesOn) => load(streams, watched, random, everyMs, goesOn),
+    callMsMax: timeoutMsMax + 100,
+    ask: async (watched, key, timeoutMs) =>
+      (await watched.request<Ask, Answer>({ ...request(1, partOf(1, 10), 10, key, 'read'), timeoutMs })).by,
+  }
 }

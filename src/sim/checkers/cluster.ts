@@ -72,7 +72,7 @@ export class ClusterChecks {
 
   /** Watches a node of that process; call it before the node starts. Make its calls through what is returned. */
   watch(self: Home, node: ShoalNode): WatchedNode {
-    const subject = new WatchedNode(this, self, node)
+    const subject = new WatchedNode(this, self, node, (call) => this.#ran(subject, call))
     this.#subjects.add(subject)
     for (const checker of this.#checkers) checker.watched?.(subject, (violation) => this.#report(violation))
     node.on('member', (change, member) => {
@@ -88,7 +88,7 @@ export class ClusterChecks {
   }
 
   /** A handler of a watched node begins to run. */
-  ran(subject: WatchedNode, call: CallContext): void {
+  #ran(subject: WatchedNode, call: CallContext): void {
     try {
       for (const checker of this.#checkers) checker.ran?.(subject, call)
     } catch (error) {
@@ -148,15 +148,17 @@ export class WatchedNode implements Subject {
   readonly node: ShoalNode
   readonly env: Env
   readonly #checks: ClusterChecks
+  readonly #ran: (call: CallContext) => void
   readonly #home: Home
   readonly #boot: number
   readonly #idempotent = new Map<string, boolean>()
 
   /** Use `ClusterChecks.watch`. */
-  constructor(checks: ClusterChecks, home: Home, node: ShoalNode) {
+  constructor(checks: ClusterChecks, home: Home, node: ShoalNode, ran: (call: CallContext) => void) {
     this.node = node
     this.env = home.env
     this.#checks = checks
+    this.#ran = ran
     this.#home = home
     this.#boot = home.boot
   }
@@ -177,7 +179,7 @@ export class WatchedNode implements Subject {
       method,
       (body, context) => {
         calls.ran(this, context)
-        this.#checks.ran(this, context)
+        this.#ran(context)
         return handler(body, context)
       },
       options,

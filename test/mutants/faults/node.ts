@@ -82,7 +82,7 @@ export const nodeFaults: readonly Mutant[] = [
   {
     id: 'node/goodbye-before-handlers-finish',
     file: leave,
-    find: 'await replies.wait(left(), signal, (id) => ports.handlersIdle(() => replies.settle(id)));',
+    find: 'await replies.wait(left(callsUntil), signal, (id) => ports.handlersIdle(() => replies.settle(id)));',
     replace: '',
     why: 'a leave waits for running handlers before it says goodbye',
     tests: ['leave.test'],
@@ -90,7 +90,7 @@ export const nodeFaults: readonly Mutant[] = [
   {
     id: 'node/leave-does-not-drain',
     file: leave,
-    find: 'if (ports.drainMs > 0) await replies.pause(Math.min(ports.drainMs, timeoutMs), signal);',
+    find: 'if (ports.drainMs > 0) await replies.pause(Math.min(ports.drainMs, left(callsUntil)), signal);',
     replace: '',
     why: 'a node that leaves serves until others route elsewhere',
     tests: ['leave.test'],
@@ -98,7 +98,7 @@ export const nodeFaults: readonly Mutant[] = [
   {
     id: 'node/leave-without-end',
     file: leave,
-    find: 'Math.max(1, until - clock.now())',
+    find: 'Math.max(1, by - clock.now())',
     replace: 'timeoutMs',
     why: 'a leave ends by its deadline, however many steps are left',
     tests: ['leave.test'],
