@@ -3,7 +3,6 @@
  * calls that run here until it is answered or its caller gives up.
  */
 import { type ForwardMessage, forwardEnded, forwardStarted } from '../diagnostics.ts'
-import { streamsFull } from '../rpc/answers.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
@@ -67,7 +66,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
     const writer = this.#incoming.open(body)
     if (writer === undefined) {
       this.#cancel?.()
-      this.#ended(streamsFull)
+      this.#ended(failure('ERR_SHOAL_OVERLOADED', 'the stream of the reply cannot be passed on', true))
     } else {
       new Relay(
         reader,
