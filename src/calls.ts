@@ -191,6 +191,7 @@ export class Calls {
       idempotent: options.idempotent ?? declared,
       waits: options.whenStalled !== 'fail',
       deadline: this.#clock.now() + leftMs,
+      timeoutMs: leftMs,
       trace,
       tracestate: watched === undefined ? stateOf(options, scope, known) : fitted(watched.tracestate),
       input: options.input !== undefined,

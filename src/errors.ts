@@ -66,6 +66,11 @@ export class ShoalError extends Error {
   }
 }
 
+/** The time that a call had, as messages name it; undefined: its first caller is another node, which knows. */
+export function within(timeoutMs: number | undefined): string {
+  return timeoutMs === undefined ? 'within its deadline' : `within ${Math.round(timeoutMs)} ms`
+}
+
 /** True for a `ShoalError` of any copy of this package (a brand check: `instanceof` fails across copies). */
 export function isShoalError(value: unknown): value is ShoalError {
   return typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true

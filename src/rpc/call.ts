@@ -17,6 +17,8 @@ export interface CallContents {
   readonly idempotent: boolean
   /** On the local clock; the wire carries what remains. */
   readonly deadline: Millis
+  /** What the deadline was when the call was made, for messages; undefined where that is not known. */
+  readonly timeoutMs?: Millis | undefined
   /** The span that makes the call. */
   readonly trace: TraceContext | undefined
   /** W3C tracestate. */

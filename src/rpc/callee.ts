@@ -5,6 +5,7 @@ import { flag, methodsMax } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { CallFailure } from './call.ts'
 import type { Sides } from './caller.ts'
+import type { RpcLimits } from './config.ts'
 import { callFailure, disconnected, errorCodes, overloaded } from './failure.ts'
 import { Incoming } from './incoming.ts'
 import type { StreamWriter } from './stream-writer.ts'
@@ -41,13 +42,13 @@ export class Callee implements StreamSide {
     const spelled = (reader.flags & flag.spelled) !== 0
     const method = spelled ? reader.method : this.#methods[reader.methodIndex]
     if (method === undefined || spelled !== (reader.methodIndex === 0)) return 'method'
-    const { limits, counters, backlog, outputs, streams } = this.#sides
+    const { limits, counters, backlog, outputs, streams, ends } = this.#sides
     counters.callsReceived += 1
     const input = (reader.flags & flag.input) !== 0
-    if (this.running >= limits.callsRunningMax) this.#refuse(reader, overloaded('callsRunningMax'))
-    else if (backlog.shedding) this.#refuse(reader, overloaded('pauseBytes'))
-    else if (leaving) this.#refuse(reader, disconnected('the node is leaving', false))
-    else if (input && streams.isFull(false)) this.#refuse(reader, overloaded('streamsMax'))
+    if (this.running >= limits.callsRunningMax) this.#refuse(reader, this.#full('callsRunningMax'))
+    else if (backlog.shedding) this.#refuse(reader, this.#full('pauseBytes'))
+    else if (leaving) this.#refuse(reader, disconnected(`"${ends.self}" is leaving`, false))
+    else if (input && streams.isFull(false)) this.#refuse(reader, this.#full('streamsMax'))
     else {
       const call = new Incoming(reader, method, peer, now)
       if (input) streams.read(call, false)
@@ -56,6 +57,11 @@ export class Callee implements StreamSide {
       outputs.push(call)
     }
     return undefined
+  }
+
+  #full(limit: keyof RpcLimits): CallFailure {
+    const { ends, limits } = this.#sides
+    return overloaded(`calls of "${ends.peer}" at "${ends.self}"`, limit, limits)
   }
 
   /** Makes the stream of an answer, which leaves behind it; undefined: there are too many. */

@@ -6,7 +6,7 @@ import type { Outbox } from '../wire/outbox.ts'
 import type { Backlog } from './backlog.ts'
 import type { CallFailure } from './call.ts'
 import type { RpcLimits } from './config.ts'
-import { callFailure, disconnected, errorCodes, overloaded, timedOut } from './failure.ts'
+import { callFailure, errorCodes, lost, overloaded, timedOut } from './failure.ts'
 import { readBody } from './incoming.ts'
 import type { MuxOutput } from './mux-io.ts'
 import type { OutgoingCall } from './outgoing.ts'
@@ -25,6 +25,13 @@ export interface Sides {
   readonly backlog: Backlog
   readonly outputs: Queue<MuxOutput>
   readonly streams: Streams
+  readonly ends: Ends
+}
+
+/** Names of the two nodes. The peer's is the one that was dialled, until it has said its own. */
+export interface Ends {
+  readonly self: string
+  peer: string
 }
 
 const tooLarge = 'the call is longer than frameBytesMax, keyBytesMax or the 255 bytes of a method allow'
@@ -52,15 +59,15 @@ export class Caller implements StreamSide {
 
   /** Writes the call, or puts it out as failed; `noCalls` says why none may be sent at present. */
   call(call: OutgoingCall, now: Millis, noCalls: string | undefined): void {
-    const { limits, counters, outbox, backlog, outputs } = this.#sides
+    const { limits, counters, outbox, backlog, outputs, ends } = this.#sides
     const { request } = call
     const bodyBytes = request.body.end - request.body.start
-    if (noCalls !== undefined) call.failure = disconnected(noCalls, false)
-    else if (request.deadline <= now) call.failure = timedOut(call)
-    else if (this.#calls.size >= limits.callsInFlightMax) call.failure = overloaded('callsInFlightMax')
-    else if (request.input && this.#sides.streams.isFull(true)) call.failure = overloaded('streamsMax')
+    if (noCalls !== undefined) call.failure = lost(call, ends.peer, noCalls)
+    else if (request.deadline <= now) call.failure = timedOut(call, ends.peer)
+    else if (this.#calls.size >= limits.callsInFlightMax) call.failure = this.#over('callsInFlightMax')
+    else if (request.input && this.#sides.streams.isFull(true)) call.failure = this.#over('streamsMax')
     else if (backlog.bytes + outbox.pendingBytes + bodyBytes > limits.queuedBytesMax) {
-      call.failure = overloaded('queuedBytesMax')
+      call.failure = this.#over('queuedBytesMax')
     } else if (!outbox.request(this.#next >>> 0, remaining(request.deadline, now), request)) {
       call.failure = callFailure('ERR_SHOAL_TOO_LARGE', tooLarge, false, false)
     } else {
@@ -90,7 +97,7 @@ export class Caller implements StreamSide {
   expire(now: Millis): number {
     const due = this.#wheel.expire(now)
     for (const call of due) {
-      const failure = timedOut(call)
+      const failure = timedOut(call, this.#sides.ends.peer)
       this.#sides.counters.callsTimedOut += 1
       this.#fail(call, failure)
       this.#abandon(call, failure)
@@ -141,7 +148,7 @@ export class Caller implements StreamSide {
   endAll(why: string): void {
     for (const call of this.#calls.takeAll()) {
       this.#wheel.remove(call)
-      const failure = disconnected(why, true)
+      const failure = lost(call, this.#sides.ends.peer, why)
       this.#fail(call, failure)
       this.#sides.streams.release(call, true, false, failure)
     }
@@ -161,6 +168,11 @@ export class Caller implements StreamSide {
 
   /** The other direction goes on. */
   wroteToEnd(): void {}
+
+  #over(limit: keyof RpcLimits): CallFailure {
+    const { ends, limits } = this.#sides
+    return overloaded(`calls to "${ends.peer}"`, limit, limits)
+  }
 
   #startInput(call: OutgoingCall): void {
     const { streams, outputs } = this.#sides

@@ -11,7 +11,10 @@ export interface RpcLimits {
   readonly callsInFlightMax: number
   /** Calls that wait for a connection, per peer. One more fails with `OVERLOADED`. */
   readonly callsWaitingMax: number
-  /** Calls of one peer that run here at the same time, cancelled ones included until their handler ends. */
+  /**
+   * Calls of one peer that run here at the same time, cancelled ones included until their handler ends; one that streams
+   * its reply counts until its caller gives up, whenever its generator hears of it.
+   */
   readonly callsRunningMax: number
   /** Bytes queued to one peer. Beyond it calls fail with `OVERLOADED` and replies turn into that error. */
   readonly queuedBytesMax: number
@@ -25,7 +28,7 @@ export interface RpcLimits {
   readonly streamChunkBytes: number
   /**
    * Bytes of all streams of a connection that may be under way to the peer, and so what a short call may wait behind; a
-   * sixteenth of it, but at least 16 KiB, while calls pass on that connection. Divided by the round trip it is the speed.
+   * sixteenth of it, but at least 16 KiB, while calls pass on that connection; a last chunk may pass it. Divided by the round trip it is the speed.
    */
   readonly streamFlightBytes: number
   /** UTF-8 bytes of a key. */

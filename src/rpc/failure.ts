@@ -1,6 +1,7 @@
 /** Failures as values, and the numbers by which they travel. */
-import type { ShoalErrorCode } from '../errors.ts'
+import { type ShoalErrorCode, within } from '../errors.ts'
 import type { CallFailure } from './call.ts'
+import type { RpcLimits } from './config.ts'
 import type { OutgoingCall } from './outgoing.ts'
 
 /** Numbers on the wire; the order must never change, new codes go to the end. */
@@ -28,15 +29,28 @@ export function callFailure(
   return { code, message, mayHaveRun, retryable, retryAfterMs: 0, owner: undefined, digest: 0 }
 }
 
-export function timedOut(call: OutgoingCall): CallFailure {
-  const where = call.sent ? 'no reply' : 'no connection'
-  return callFailure('ERR_SHOAL_TIMEOUT', `${where} within the deadline`, call.sent, true)
+/** `peer`: whom the call was for. */
+export function timedOut({ request, sent }: OutgoingCall, peer: string): CallFailure {
+  const what = sent ? `no reply to ${request.method} from "${peer}"` : notSent(request.method, peer)
+  const message = sent ? `${what} ${within(request.timeoutMs)}` : `${what}: no connection ${within(request.timeoutMs)}`
+  return callFailure('ERR_SHOAL_TIMEOUT', message, sent, true)
+}
+
+/** The connection that a call was sent on, or was to be sent on, is of no use. */
+export function lost({ request, sent }: OutgoingCall, peer: string, why: string): CallFailure {
+  const what = sent ? `no reply to ${request.method} from "${peer}"` : notSent(request.method, peer)
+  return disconnected(`${what}: ${why}`, sent)
+}
+
+function notSent(method: string, peer: string): string {
+  return `${method} was not sent to "${peer}"`
 }
 
 export function disconnected(why: string, mayHaveRun: boolean): CallFailure {
   return callFailure('ERR_SHOAL_DISCONNECTED', why, mayHaveRun, true)
 }
 
-export function overloaded(limit: string): CallFailure {
-  return callFailure('ERR_SHOAL_OVERLOADED', `${limit} is reached`, false, true)
+/** `what`: whose limit, of what. */
+export function overloaded(what: string, name: keyof RpcLimits, limits: RpcLimits): CallFailure {
+  return callFailure('ERR_SHOAL_OVERLOADED', `${what}: ${name} (${limits[name]}) is reached`, false, true)
 }

@@ -10,7 +10,7 @@ import { FrameReader } from '../wire/frame-reader.ts'
 import { Outbox } from '../wire/outbox.ts'
 import { Backlog } from './backlog.ts'
 import { Callee } from './callee.ts'
-import { Caller } from './caller.ts'
+import { Caller, type Ends } from './caller.ts'
 import type { RpcConfig } from './config.ts'
 import { Handshake, type Refusal, type Role } from './handshake.ts'
 import type { MuxInput, MuxOutput } from './mux-io.ts'
@@ -43,6 +43,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
   readonly #helloBy: Millis
   readonly #backlog: Backlog
   readonly #streams: Streams
+  readonly #ends: Ends
 
   /** We said goodbye: the peer is to send no more calls. */
   #saidGoaway: GoawayCode | undefined
@@ -71,7 +72,8 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
     const outputs = this.#outputs
     const streams = new Streams(limits, counters, outbox, outputs, () => this.onWrite?.())
     this.#streams = streams
-    const sides = { limits, counters, outbox, backlog: this.#backlog, outputs, streams }
+    this.#ends = { self: config.name, peer: expected ?? '' }
+    const sides = { limits, counters, outbox, backlog: this.#backlog, outputs, streams, ends: this.#ends }
     this.#caller = new Caller(sides)
     this.#callee = new Callee(sides)
     streams.serve(this.#caller, this.#callee)
@@ -307,6 +309,7 @@ export class Mux implements Machine<MuxInput, MuxOutput> {
     this.#reader.frameBytesMax = frameBytesMax
     this.#outbox.frameBytesMax = Math.min(frameBytesMax, peer.frameBytesMax)
     this.#streams.opened(peer.streamWindowBytes)
+    this.#ends.peer = peer.name
     this.#outputs.push({ type: 'open', name: peer.name, boot: peer.boot })
   }
 

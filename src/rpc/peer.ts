@@ -69,7 +69,7 @@ export class Peer {
     this.name = name
     this.info = info
     this.#owner = owner
-    this.waiting = new Waiting(owner.limits)
+    this.waiting = new Waiting(owner.limits, name)
     this.breaker = new Breaker(owner.limits, () => owner.random())
     this.#alarm = new Alarm(owner.clock, owner.alarms, () => this.#tick())
   }
@@ -212,7 +212,7 @@ export class Peer {
     const { info } = this
     if (info === undefined || this.#dialing !== undefined) return
     if (!this.#owner.mayConnect()) {
-      this.#fail(overloaded('connectionsMax'))
+      this.#fail(overloaded(`connections, and none to "${this.name}"`, 'connectionsMax', this.#owner.limits))
       return
     }
     this.#dialledBoot = info.boot

@@ -3,6 +3,7 @@
  * chunks at most, until the connection's lane takes it.
  */
 import { Body } from '../wire/body.ts'
+import { streamWindowBytesMax } from '../wire/frame.ts'
 import type { CallFailure } from './call.ts'
 import { type ChunkListener, type ChunkWriter, chunkCost, chunkOverheadBytes } from './stream.ts'
 import type { StreamCall } from './streams.ts'
@@ -15,9 +16,6 @@ export interface WriterPort {
   /** The writer has something to tell its listener. */
   tell(writer: StreamWriter): void
 }
-
-/** Most credit that a stream can have: what is granted beyond it is a lie. */
-const creditMax = 2 ** 31
 
 /** Chunks that wait for the lane, in pieces of the longest. */
 const queuedPieces = 2
@@ -144,7 +142,7 @@ export class StreamWriter implements ChunkWriter {
 
   /** The peer takes so many bytes more. */
   granted(bytes: number): Violation | undefined {
-    if (this.#credit + bytes > creditMax) return 'credit'
+    if (this.#credit + bytes > streamWindowBytesMax) return 'credit'
     this.#credit += bytes
     this.#feed()
     return undefined

@@ -8,12 +8,15 @@ import { DeadlineWheel } from './wheel.ts'
 
 export class Waiting implements CallHolder {
   readonly #limits: RpcLimits
+  readonly #peer: string
   readonly #calls = new Set<OutgoingCall>()
   readonly #wheel = new DeadlineWheel()
   #bytes = 0
 
-  constructor(limits: RpcLimits) {
+  /** `peer`: its name. */
+  constructor(limits: RpcLimits, peer: string) {
     this.#limits = limits
+    this.#peer = peer
   }
 
   get size(): number {
@@ -28,9 +31,9 @@ export class Waiting implements CallHolder {
   add(call: OutgoingCall, now: Millis): boolean {
     const bytes = bodyBytes(call)
     const { callsWaitingMax, queuedBytesMax } = this.#limits
-    if (call.request.deadline <= now) call.failure = timedOut(call)
-    else if (this.#calls.size >= callsWaitingMax) call.failure = overloaded('callsWaitingMax')
-    else if (this.#bytes + bytes > queuedBytesMax) call.failure = overloaded('queuedBytesMax')
+    if (call.request.deadline <= now) call.failure = timedOut(call, this.#peer)
+    else if (this.#calls.size >= callsWaitingMax) call.failure = this.#over('callsWaitingMax')
+    else if (this.#bytes + bytes > queuedBytesMax) call.failure = this.#over('queuedBytesMax')
     else {
       call.holder = this
       this.#bytes += bytes
@@ -52,9 +55,13 @@ export class Waiting implements CallHolder {
     const due = this.#wheel.expire(now)
     for (const call of due) {
       this.cancelCall(call)
-      call.failure = timedOut(call)
+      call.failure = timedOut(call, this.#peer)
     }
     return due
+  }
+
+  #over(limit: keyof RpcLimits): CallFailure {
+    return overloaded(`calls that wait for a connection to "${this.#peer}"`, limit, this.#limits)
   }
 
   /** Empties the queue, first come first. */

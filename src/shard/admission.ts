@@ -26,7 +26,7 @@ export interface AdmissionLimits extends ConcurrencyLimits, LaneLimits {
   readonly callsQueuedMax: number
   /** Bytes of their bodies. */
   readonly callsQueuedBytesMax: number
-  /** Calls of a peer that all wait longer than this are too many; then twice this is the longest wait. */
+  /** Calls of a peer that all wait longer than this, and than 32 handlers take, are too many; then twice that is the longest wait. */
   readonly queueTargetMs: Millis
   /** For how long they must, and the longest wait until then, or half of the call's time. At least `queueTargetMs`. */
   readonly queueIntervalMs: Millis
@@ -302,7 +302,8 @@ export class Admission {
 
   #expired(call: QueuedCall, waitedMs: Millis): void {
     this.#counters.expired += 1
-    const message = `the call waited ${Math.round(waitedMs)} ms to run, until its deadline`
+    const waited = `waited ${Math.round(waitedMs)} ms to run on "${this.#ports.self}"`
+    const message = `${call.method} ${waited}, until its deadline`
     call.refuse(failure('ERR_SHOAL_TIMEOUT', message, false))
   }
 
@@ -310,7 +311,19 @@ export class Admission {
     this.#counters.refused[why] += 1
     if (why !== 'lag') this.#concurrency.trouble()
     const retryAfterMs = this.#watch.refused(why, this.#lanes.size, this.#concurrency.limit, now)
-    call.refuse({ ...refusals[why], retryAfterMs })
+    call.refuse({ ...failure('ERR_SHOAL_OVERLOADED', this.#message(call.method, why), false), retryAfterMs })
+  }
+
+  /** Who refused which call, and at which limit. */
+  #message(method: string, why: Refusal): string {
+    const { callsQueuedMax, callsQueuedBytesMax, queueTargetMs, queueIntervalMs, lagTargetMs } = this.#limits
+    const where = `"${this.#ports.self}" refused ${method}: `
+    if (why === 'full') {
+      return `${where}callsQueuedMax (${callsQueuedMax}) or callsQueuedBytesMax (${callsQueuedBytesMax}) is reached`
+    }
+    return why === 'waited'
+      ? `${where}it waited too long to run (queueTargetMs ${queueTargetMs}, queueIntervalMs ${queueIntervalMs})`
+      : `${where}the event loop is later than lagTargetMs (${lagTargetMs})`
   }
 
   #tickLater(now: Millis): void {
@@ -332,11 +345,4 @@ export class Admission {
     if (isIdle) this.#lanes.sweep()
     else if (!this.#closed) this.#tickLater(now)
   }
-}
-
-/** What a refused call says; nothing of it is made anew for each. */
-const refusals: Readonly<Record<Refusal, CallFailure>> = {
-  full: failure('ERR_SHOAL_OVERLOADED', 'callsQueuedMax or callsQueuedBytesMax is reached', false),
-  waited: failure('ERR_SHOAL_OVERLOADED', 'the call waited too long to run', false),
-  lag: failure('ERR_SHOAL_OVERLOADED', 'the event loop is late', false),
 }

@@ -30,6 +30,10 @@ export abstract class CarriedCall implements CallContents {
     return this.#contents.deadline
   }
 
+  get timeoutMs(): Millis | undefined {
+    return this.#contents.timeoutMs
+  }
+
   get trace(): TraceContext | undefined {
     return this.#contents.trace
   }

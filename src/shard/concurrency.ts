@@ -9,6 +9,8 @@
  *   callers that give up. A handler that always takes long is never limited.
  * - latency is compared per method, by the mean of its logarithm, so that neither another mixture of methods nor a few
  *   slow calls look like load. Methods that take long on a quiet node wait rather than work: they do not count at all.
+ * - a handler that does not end at all (a lost connection that nobody watches) keeps its place only for a while; else a few
+ *   of them would keep all others out, although the resource has come back.
  * - a cut must help. If half as many calls take as long as before, their latency has another cause, and becomes the base.
  *
  * A machine: time comes with each call. Windows are closed by the `tick` of its owner.
@@ -34,6 +36,8 @@ const lift = 1.5
 const latencyMsMin: Millis = 1
 /** A method that takes so long on a quiet node waits; it does no work that a limit could speed up. */
 const patientMs: Millis = 1_000
+/** A handler that has run for so long hangs: the limit is for others, up to `concurrencyMax`. */
+const hungMs: Millis = 10_000
 /** A node that runs so few calls is quiet. */
 const quiet = 8
 /** A share of calls given up by their callers that means trouble. */
@@ -108,6 +112,7 @@ export interface Slot {
   readonly running: number
   /** Whether it counted. */
   readonly counted: boolean
+  hung: boolean
 }
 
 interface Cut {
@@ -120,6 +125,9 @@ export class Concurrency {
   readonly #methods = new Map<string, MethodLatency>()
   #limit: number
   #running = 0
+  /** Those that run and count, the oldest first; and how many of them hang. */
+  readonly #slots = new Set<Slot>()
+  #hung = 0
   #windowAt: Millis = Number.NEGATIVE_INFINITY
   #samples = 0
   #abandoned = 0
@@ -146,7 +154,7 @@ export class Concurrency {
   }
 
   get hasRoom(): boolean {
-    return this.#running < this.#limit
+    return this.#running - this.#hung < this.#limit && this.#running < this.#limits.concurrencyMax
   }
 
   /** Whether calls of that method need room. */
@@ -163,13 +171,17 @@ export class Concurrency {
     }
     const counted = latency.counts
     if (counted) this.#running += 1
-    return { peer, latency, startedAt: now, running: this.#running, counted }
+    const slot = { peer, latency, startedAt: now, running: this.#running, counted, hung: false }
+    if (counted) this.#slots.add(slot)
+    return slot
   }
 
   /** It ended. `failed`: by an error, which says nothing of load; `abandoned`: its caller had given up before. */
   end(slot: Slot, now: Millis, failed: boolean, abandoned: boolean): void {
     if (slot.counted) {
       this.#running -= 1
+      this.#slots.delete(slot)
+      if (slot.hung) this.#hung -= 1
       this.#ended += 1
       if (abandoned) this.#abandoned += 1
     }
@@ -191,6 +203,7 @@ export class Concurrency {
   /** Closes a window that is over. */
   tick(now: Millis): void {
     const { concurrencyMax } = this.#limits
+    if (this.#blocked) this.#lookForHung(now)
     if (this.#windowAt === Number.NEGATIVE_INFINITY) this.#windowAt = now
     const ageMs = now - this.#windowAt
     const troubled = this.#troubled || this.#abandoned > abandonedShare * this.#ended
@@ -205,6 +218,15 @@ export class Concurrency {
     this.#ended = 0
     this.#blocked = false
     this.#troubled = false
+  }
+
+  #lookForHung(now: Millis): void {
+    for (const slot of this.#slots) {
+      if (now - slot.startedAt < hungMs) return
+      if (slot.hung) continue
+      slot.hung = true
+      this.#hung += 1
+    }
   }
 
   #adapt(troubled: boolean, now: Millis): void {

@@ -45,8 +45,8 @@ export class LagShed {
       if (now - this.#lateSince >= sustainedMs) this.#share = Math.min(shareMax, this.#share + step)
       return
     }
-    // Between half of the target and the target nothing changes.
-    if (lagMs >= this.#targetMs / 2) return
+    // Between half of the target and the target what is shed stays; what is not shed yet was not late all the time.
+    if (this.#share > 0 && lagMs >= this.#targetMs / 2) return
     this.#lateSince = undefined
     this.#share = this.#share > step ? this.#share - step : 0
   }

@@ -12,7 +12,7 @@
  */
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
-import { Codel } from './codel.ts'
+import { Codel, type Pace } from './codel.ts'
 
 /** Why a call is not run. */
 export type Refusal = 'full' | 'waited' | 'lag'
@@ -96,12 +96,12 @@ export class Lane {
   /** Milliseconds of handlers it may still use in this turn. */
   credit = 0
 
-  constructor(peer: string, { queueTargetMs, queueIntervalMs }: LaneLimits) {
+  constructor(peer: string, { queueTargetMs, queueIntervalMs }: LaneLimits, pace: Pace) {
     this.peer = peer
-    const codel = new Codel(queueTargetMs, queueIntervalMs)
+    const codel = new Codel(queueTargetMs, queueIntervalMs, pace)
     this.calls = new Line(codel)
     this.bulk = new Line(codel)
-    this.roomless = new Line(new Codel(queueTargetMs, queueIntervalMs))
+    this.roomless = new Line(new Codel(queueTargetMs, queueIntervalMs, pace))
   }
 
   /** Calls that wait, those of bulk excepted, and the bytes of their bodies. */
@@ -146,6 +146,8 @@ const turnMs: Millis = 0.25
 const turnsMax = 16
 /** Lanes that may be remembered beyond twice those that are in use. */
 const lanesSpare = 64
+/** How much of what a call took the mean takes up. */
+const costShare = 1 / 16
 
 export interface LaneLimits {
   readonly callsQueuedMax: number
@@ -154,7 +156,7 @@ export interface LaneLimits {
   readonly queueIntervalMs: Millis
 }
 
-export class Lanes {
+export class Lanes implements Pace {
   readonly #limits: LaneLimits
   readonly #lanes = new Map<string, Lane>()
   /** Lanes in which calls wait, in the order of their turns; and those in which bulk calls do. */
@@ -166,6 +168,7 @@ export class Lanes {
   #busy = 0
   /** With so many lanes, those that are not in use are forgotten: peers come and go, also where nobody rests. */
   #sweepAt = lanesSpare
+  #costMs: Millis = 0
 
   constructor(limits: LaneLimits) {
     this.#limits = limits
@@ -177,6 +180,11 @@ export class Lanes {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** What calls that waited take of the loop, as a mean over the last ones. */
+  get costMs(): Millis {
+    return this.#costMs
   }
 
   /** Lanes that are remembered. */
@@ -191,7 +199,7 @@ export class Lanes {
         this.sweep()
         this.#sweepAt = lanesSpare + 2 * this.#lanes.size
       }
-      lane = new Lane(peer, this.#limits)
+      lane = new Lane(peer, this.#limits, this)
       this.#lanes.set(peer, lane)
     }
     return lane
@@ -273,6 +281,7 @@ export class Lanes {
   /** A call of that lane has used so much of the loop. */
   charge(peer: string, ms: Millis): void {
     const lane = this.#lane(peer)
+    this.#costMs += costShare * (ms - this.#costMs)
     lane.credit -= Math.min(turnsMax * turnMs, Math.max(turnMs, ms))
   }
 

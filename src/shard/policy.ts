@@ -31,6 +31,19 @@ export function repeatOf(error: CallFailure, idempotent: boolean): Repeat {
   return error.code === 'ERR_SHOAL_OVERLOADED' ? 'refused' : 'free'
 }
 
+/** Why a call was not repeated that might have been. */
+export type Left = 'attempts' | 'deadline' | 'budget'
+
+/** The failure with which such a call ends. */
+export function notRepeated(error: CallFailure, why: Left, peer: string): CallFailure {
+  const reason = {
+    attempts: `it was refused ${refusalsMax + 1} times`,
+    deadline: 'that would be after its deadline',
+    budget: `the retry budget of "${peer}" is spent`,
+  }[why]
+  return { ...error, message: `${error.message}; not repeated: ${reason}` }
+}
+
 /** Pauses double from `first` to `most`. */
 const backoffMs = { first: 10, most: 250 }
 /** Calls that were all told the same time come back spread over as long again, up to this. */

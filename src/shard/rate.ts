@@ -2,6 +2,9 @@
  * How often callers may call a method: one token bucket per method, or per method and caller. A bucket is one number, the
  * time at which it is full again (the generic cell rate algorithm, ITU-T I.371), so it costs no timer, and when the next
  * call is welcome is known exactly. A full bucket is the same as none: full ones are forgotten when room is needed.
+ *
+ * Calls that are refused are told different times, one interval apart, as if each had reserved a place: told the same, all
+ * would come back at once, for one place. Nothing is reserved: who comes while there is room is taken.
  */
 import type { Clock, Millis } from '../env.ts'
 import { ShoalError } from '../errors.ts'
@@ -24,6 +27,16 @@ export const rateCallersMax = 1_024
 /** How often callers without a bucket may have the full ones looked for. */
 const sweepMs: Millis = 100
 
+/** How far ahead callers are sent; then the places from the next one on are told again, to others. */
+export const promisedMsMax: Millis = 10_000
+
+interface Bucket {
+  /** When it is full again. */
+  fullAt: Millis
+  /** The latest time that a refused call was told. */
+  promisedAt: Millis
+}
+
 const ratesMax = 1_000_000
 const rateMin = 0.001
 
@@ -33,10 +46,10 @@ export class RateLimit {
   /** How far the time of being full may lie ahead of a call that is taken. */
   readonly #slackMs: Millis
   readonly #perCaller: boolean
-  /** By caller: when its bucket is full again. */
-  readonly #fullAt = new Map<string, Millis>()
+  /** By caller. */
+  readonly #buckets = new Map<string, Bucket>()
   /** The bucket of all, or of callers that found no room for one of their own. */
-  #sharedFullAt: Millis = 0
+  readonly #shared: Bucket = emptyBucket()
   #sweptAt: Millis = Number.NEGATIVE_INFINITY
 
   /** Options that `checkRate` has passed. */
@@ -49,37 +62,46 @@ export class RateLimit {
 
   /** Buckets of callers that are kept. */
   get size(): number {
-    return this.#fullAt.size
+    return this.#buckets.size
   }
 
-  /** Takes a call of that node: 0, or in how many milliseconds one will be taken. */
+  /** Takes a call of that node: 0, or in how many milliseconds it may come again. */
   take(caller: string): Millis {
     const now = this.#clock.now()
-    if (!this.#perCaller) return this.#takeShared(now)
-    const fullAt = this.#fullAt.get(caller)
-    if (fullAt === undefined && !this.#hasRoom(now)) return this.#takeShared(now)
-    const waitMs = this.#waitMs(fullAt ?? 0, now)
-    if (waitMs === 0) this.#fullAt.set(caller, Math.max(fullAt ?? 0, now) + this.#intervalMs)
-    return waitMs
+    const bucket = this.#perCaller ? this.#bucketOf(caller, now) : this.#shared
+    const nextAt = bucket.fullAt - this.#slackMs
+    if (Math.ceil(nextAt - now) > 0) return Math.ceil(this.#promise(bucket, nextAt, now) - now)
+    bucket.fullAt = Math.max(bucket.fullAt, now) + this.#intervalMs
+    return 0
   }
 
-  #takeShared(now: Millis): Millis {
-    const waitMs = this.#waitMs(this.#sharedFullAt, now)
-    if (waitMs === 0) this.#sharedFullAt = Math.max(this.#sharedFullAt, now) + this.#intervalMs
-    return waitMs
+  /** `nextAt`: when there is room for one. */
+  #promise(bucket: Bucket, nextAt: Millis, now: Millis): Millis {
+    const behind = bucket.promisedAt + this.#intervalMs
+    bucket.promisedAt = behind - now > promisedMsMax ? nextAt : Math.max(nextAt, behind)
+    return bucket.promisedAt
   }
 
-  #waitMs(fullAt: Millis, now: Millis): Millis {
-    return Math.max(0, Math.ceil(fullAt - this.#slackMs - now))
+  #bucketOf(caller: string, now: Millis): Bucket {
+    const known = this.#buckets.get(caller)
+    if (known !== undefined) return known
+    if (!this.#hasRoom(now)) return this.#shared
+    const bucket = emptyBucket()
+    this.#buckets.set(caller, bucket)
+    return bucket
   }
 
   #hasRoom(now: Millis): boolean {
-    if (this.#fullAt.size < rateCallersMax) return true
+    if (this.#buckets.size < rateCallersMax) return true
     if (now - this.#sweptAt < sweepMs) return false
     this.#sweptAt = now
-    for (const [caller, fullAt] of this.#fullAt) if (fullAt <= now) this.#fullAt.delete(caller)
-    return this.#fullAt.size < rateCallersMax
+    for (const [caller, { fullAt }] of this.#buckets) if (fullAt <= now) this.#buckets.delete(caller)
+    return this.#buckets.size < rateCallersMax
   }
+}
+
+function emptyBucket(): Bucket {
+  return { fullAt: 0, promisedAt: Number.NEGATIVE_INFINITY }
 }
 
 /** Checks the rate of a method and fills in defaults. Throws `ERR_SHOAL_OPTION`. */

@@ -3,6 +3,7 @@
  * request that travels and the sink of each attempt.
  */
 import type { Millis, Timer } from '../env.ts'
+import { within } from '../errors.ts'
 import type { CallFailure, CallRequest, CallSink } from '../rpc/call.ts'
 import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
@@ -11,7 +12,7 @@ import { CarriedCall } from './carried.ts'
 import type { Cancellable } from './context.ts'
 import type { Expiring } from './deadlines.ts'
 import { failure } from './methods.ts'
-import { pauseMs, refusalsMax, repeatOf } from './policy.ts'
+import { type Left, notRepeated, pauseMs, refusalsMax, repeatOf } from './policy.ts'
 import { givenUp, QueuedOwn } from './queued.ts'
 import type { Route, Router, RouteSink } from './router.ts'
 
@@ -189,13 +190,13 @@ export class RoutedCall
   /** The deadline passed while the handler ran in this process. */
   expire(): void {
     if (this.#queued !== undefined) {
-      const message = 'the call waited to run on this node until its deadline'
-      this.failed(failure('ERR_SHOAL_TIMEOUT', message, false), true)
+      const waited = `${this.method} waited to run on this node, and did not ${within(this.timeoutMs)}`
+      this.failed(failure('ERR_SHOAL_TIMEOUT', waited, false), true)
       return
     }
     this.#handle?.cancel()
-    const message = `no reply from ${this.method} on this node within its deadline`
-    this.failed(failure('ERR_SHOAL_TIMEOUT', message, true), true)
+    const late = `no reply to ${this.method} on this node ${within(this.timeoutMs)}`
+    this.failed(failure('ERR_SHOAL_TIMEOUT', late, true), true)
   }
 
   /** One attempt failed. `final`: no other will be made. */
@@ -204,8 +205,9 @@ export class RoutedCall
     if (this.#settled || (!final && error.mayHaveRun && this.#isKept(error))) return
     this.#leaveHere()
     this.#mayHaveRun ||= error.mayHaveRun
-    if (final || !this.#mayRepeat(error)) {
-      this.#settle(error)
+    const repeats = !final && this.#mayRepeat(error)
+    if (repeats !== true) {
+      this.#settle(repeats === false ? error : notRepeated(error, repeats, this.#target))
       return
     }
     if (error.code === 'ERR_SHOAL_NOT_OWNER' && this.#follow(error)) return
@@ -302,21 +304,20 @@ export class RoutedCall
     this.#router.here.remove(this)
   }
 
-  #mayRepeat(error: CallFailure): boolean {
+  #mayRepeat(error: CallFailure): boolean | Left {
     const router = this.#router
     if (router.closed || this.#route.to !== undefined || this.#sink.begun) return false
     const repeat = repeatOf(error, this.idempotent)
     if (repeat === 'never' || repeat === 'free') return repeat === 'free'
     if (repeat === 'refused') {
-      const notBefore = router.ports.clock.now() + error.retryAfterMs
-      if (notBefore >= this.deadline || this.#refusals >= refusalsMax) return false
-      this.#refusals++
-      this.#notBefore = notBefore
+      if (this.#refusals++ >= refusalsMax) return 'attempts'
+      this.#notBefore = router.ports.clock.now() + error.retryAfterMs
+      if (this.#notBefore >= this.deadline) return 'deadline'
     }
     const budget = router.budgets.of(this.#target)
     const isPaid = repeat === 'refused' ? budget.spendRefused() : budget.spend()
     if (!isPaid) router.counters.outOfBudget++
-    return isPaid
+    return isPaid || 'budget'
   }
 
   /** Goes straight to the owner that the other node named, a few times. */

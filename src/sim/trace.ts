@@ -26,8 +26,14 @@ export class Trace {
   }
 
   bytes(bytes: Uint8Array): void {
-    this.number(bytes.length)
-    for (let i = 0; i < bytes.length; i += 1) this.number(bytes[i] as number)
+    const { length } = bytes
+    this.number(length)
+    // Four at a time: a run that moves much would spend a third of its time here otherwise.
+    const words = length - (length % 4)
+    for (let i = 0; i < words; i += 4) {
+      this.number(bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24))
+    }
+    for (let i = words; i < length; i += 1) this.number(bytes[i]!)
   }
 
   /** 16 hexadecimal digits. */

@@ -16,6 +16,7 @@ import {
   nonceBytes,
   prefaceBytes,
   proofBytes,
+  streamWindowBytesMax,
   streamWindowBytesMin,
   tracestateBytesMax,
   versionAt,
@@ -287,6 +288,7 @@ export class FrameReader {
     const cluster = this.#shortText()
     if (!name || boot === undefined || cluster === undefined) return this.#nothing()
     if (frameBytesMax < helloFrameBytesMax || streamWindowBytes < streamWindowBytesMin) return this.#nothing()
+    if (streamWindowBytes > streamWindowBytesMax) return this.#nothing()
     const proves = (this.flags & flag.proves) !== 0
     return { name, boot, cluster, nonce, features, frameBytesMax, streamWindowBytes, proves }
   }

@@ -162,3 +162,5 @@ export const proofBytes = 32
 export const helloFrameBytesMax = 4_096
 /** The least that a stream may be allowed to hold. */
 export const streamWindowBytesMin = 4_096
+/** The most, and the most credit that a stream can have. */
+export const streamWindowBytesMax: number = 2 ** 31

@@ -34,7 +34,7 @@ function stage() {
     for (const bytes of outbox.take()) stream.write(bytes)
     world.run()
   }
-  const hello = () => {
+  const hello = (streamWindowBytes = rpcLimits.streamWindowBytes) => {
     outbox.preface()
     outbox.hello({
       name: 'mallory',
@@ -43,7 +43,7 @@ function stage() {
       nonce: new Uint8Array(32),
       features: 0,
       frameBytesMax: rpcLimits.frameBytesMax,
-      streamWindowBytes: rpcLimits.streamWindowBytes,
+      streamWindowBytes,
       proves: false,
     })
   }
@@ -64,6 +64,13 @@ function stage() {
 function frame(type: number, flags: number, ...fields: number[]): Uint8Array {
   return Uint8Array.of(0, 0, 0, fields.length + 2, type, flags, ...fields)
 }
+
+test('a hello with a window that no credit may reach ends the connection, and not its first stream', () => {
+  const { outbox, hello, ends } = stage()
+  hello(2 ** 31 + 1)
+  assert.ok(outbox.pendingBytes > 0)
+  ends('fields')
+})
 
 test('a request before hello ends the connection', () => {
   const { outbox, ends } = stage()

@@ -153,7 +153,7 @@ test('a queue that stands refuses whoever waited for twice the target; a burst m
   for (let turn = 0; turn < 300; turn += 1) {
     const began = stand.ran.length
     stand.turn()
-    for (let i = 0; i < 3 * (stand.ran.length - began) + 3; i += 1) stand.offer(`${made++}`, { ms: 0.5 })
+    for (let i = 0; i < 3 * (stand.ran.length - began) + 3; i += 1) stand.offer(`${made++}`, { ms: 0.25 })
   }
   const half = stand.calls.slice(stand.calls.length / 2, -500)
   for (const call of half) if (call.ranAt !== undefined) waits.push(call.ranAt - call.since)
@@ -421,4 +421,18 @@ test('calls that wait for room are refused by their own waits, whatever else goe
   const waited = stand.admission.stats.waiting
   assert.ok(waited < 2 * 20 + 30, `${waited} wait`)
   assert.ok(late.some(({ failures }) => failures[0]?.code === 'ERR_SHOAL_OVERLOADED'))
+})
+
+test('callers that wait for each answer before they call again are refused nothing, however slow the handler', () => {
+  for (const ms of [1, 5, 20]) {
+    const stand = new Stand()
+    // So many at a time: a queue that never gets empty, and never grows.
+    for (let turn = 0; turn < 400; turn += 1) {
+      while (stand.admission.stats.waiting < 50) {
+        stand.offer(`${turn}`, { ms, deadline: stand.clock.now() + 5_000 })
+      }
+      stand.turn()
+    }
+    assert.equal(stand.refused, 0, `${ms}`)
+  }
 })

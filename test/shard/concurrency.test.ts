@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Concurrency } from '../../src/shard/concurrency.ts'
+import { Concurrency, type Slot } from '../../src/shard/concurrency.ts'
 import { type Model, quantileOf, Server } from './server-model.ts'
 
 const places = 32
@@ -149,4 +149,37 @@ test('calls that failed at once do not make the base look low', () => {
   concurrency.trouble()
   round(60, false)
   assert.equal(concurrency.limit, 1_000)
+})
+
+test('handlers that never end do not keep the others out for ever, though their resource has come back', () => {
+  const server = new Server(1, { ...model, rate: 3 * capacity })
+  server.run(10)
+  const { concurrency } = server
+  assert.ok(concurrency.limit < 3 * places)
+  let now = 10_000
+  const hung: Slot[] = []
+  const wait = (ms: number): void => {
+    for (const end = now + ms; now < end; now += 25) {
+      concurrency.block()
+      concurrency.trouble()
+      concurrency.tick(now)
+    }
+  }
+  wait(1_000)
+  while (concurrency.hasRoom) hung.push(concurrency.begin('m', 'ann', false, now))
+  wait(8_000)
+  assert.equal(concurrency.hasRoom, false)
+  wait(3_000)
+  assert.equal(concurrency.hasRoom, true)
+  for (const slot of hung) concurrency.end(slot, now, false, true)
+  const { running } = concurrency
+  assert.ok(running < 4 * places, 'those of the server go on')
+})
+
+test('what runs at the most is a bound for handlers that never end, too', () => {
+  const concurrency = new Concurrency({ concurrencyMin: 2, concurrencyMax: 2 })
+  for (let i = 0; i < 2; i += 1) concurrency.begin('m', 'ann', false, 0)
+  // Before its first window is over a method counts.
+  for (let now = 0; now < 60_000; now += 25) concurrency.tick(now)
+  assert.equal(concurrency.hasRoom, false)
 })

@@ -31,3 +31,9 @@ test('a loop that is late all the time sheds more and more, never all; on time a
   observe(shed, 30_000, Array(20).fill(0))
   assert.equal(shed.late, false)
 })
+
+test('a loop that is late now and then was not late all the time', () => {
+  const shed = new LagShed(70)
+  for (let now = 0; now < 10_000; now += 50) shed.observe(now % 250 === 0 ? 80 : 50, now)
+  assert.equal(shed.late, false)
+})

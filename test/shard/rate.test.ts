@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isShoalError } from '../../src/errors.ts'
-import { checkRate, RateLimit, type RateOptions, rateCallersMax } from '../../src/shard/rate.ts'
+import {
+  checkRate,
+  promisedMsMax,
+  RateLimit,
+  type RateOptions,
+  rateCallersMax,
+} from '../../src/shard/rate.ts'
 import { HandClock } from '../support/clock.ts'
 import { Routers, tableOf } from './routers.ts'
 
@@ -17,18 +23,47 @@ test('a burst is taken at once, then calls at the rate, and who is refused is to
     [1, 2, 3, 4].map(() => limit.take('a')),
     [0, 0, 0, 100],
   )
-  clock.advance(60)
-  assert.equal(limit.take('a'), 40)
-  clock.advance(39)
-  assert.equal(limit.take('a'), 1)
+  clock.advance(99)
+  assert.equal(limit.take('a'), 101, 'the next place is promised to the first')
   clock.advance(1)
-  assert.deepEqual([limit.take('a'), limit.take('a')], [0, 100])
+  assert.deepEqual([limit.take('a'), limit.take('a')], [0, 200])
   clock.advance(10_000)
   assert.deepEqual(
     [1, 2, 3, 4].map(() => limit.take('a')),
     [0, 0, 0, 100],
     'no more is saved up than the burst',
   )
+})
+
+test('who is refused is told a place of its own, up to the named time ahead, and then places from the next one on', () => {
+  const { clock, limit } = limitOf({ perSecond: 10, burst: 2 })
+  const told = (calls: number): number[] => Array.from({ length: calls }, () => limit.take('a'))
+  assert.deepEqual(told(5), [0, 0, 100, 200, 300])
+  const places = promisedMsMax / 100
+  assert.deepEqual(told(places - 2).slice(-2), [promisedMsMax, 100])
+  clock.advance(promisedMsMax)
+  assert.deepEqual(told(3), [0, 0, 100], 'a promise reserves nothing')
+  const slow = limitOf({ perSecond: 0.01 }).limit
+  assert.deepEqual(
+    [1, 2, 3].map(() => slow.take('a')),
+    [0, 100_000, 100_000],
+    'the next place is always told',
+  )
+})
+
+test('a burst of twice what is allowed at once is served at the rate: each call comes back for a place of its own', () => {
+  for (const options of [
+    { perSecond: 5, burst: 10 },
+    { perSecond: 50, burst: 10 },
+  ]) {
+    const routers = new Routers(['a', 'b'], tableOf('a', 'b'), { retryReserve: 500 }, { where: options })
+    const key = keyOf('b')
+    const calls = Array.from({ length: 20 }, () => routers.call('a', key, { timeoutMs: 10_000 }))
+    assert.equal(routers.ran.length, 10)
+    routers.clock.advance(9_999)
+    for (const { outcomes } of calls) assert.deepEqual(outcomes, [{ reply: 'b' }])
+    assert.equal(routers.router('a').counters.retried, 10, 'once each')
+  }
 })
 
 test('over any time a caller gets its rate and one burst, however hard it tries', () => {

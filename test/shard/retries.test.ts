@@ -189,3 +189,19 @@ test('nobody pays for a call whose owner is not reached: such calls wait for the
   routers.clock.settle()
   for (const { outcomes } of calls) assert.deepEqual(outcomes, [{ reply: 'b' }])
 })
+
+test('a refused call that is not repeated says why', () => {
+  const told = (why: CallFailure, limits: { retryReserve?: number }, calls: number): string[] => {
+    const routers = new Routers(['a', 'b', 'c'], abc, limits)
+    routers.broken.set('b', why)
+    for (let i = 0; i < calls; i++) routers.call('a', keyOfB, { timeoutMs: 5_000 })
+    routers.clock.advance(5_000)
+    return [...new Set(routers.messages)].sort()
+  }
+  assert.deepEqual(told(refused(300), {}, 1), [`busy; not repeated: it was refused ${refusalsMax + 1} times`])
+  assert.deepEqual(told(refused(6_000), {}, 1), ['busy; not repeated: that would be after its deadline'])
+  assert.deepEqual(told(refused(300), { retryReserve: 0 }, 1), [
+    'busy; not repeated: the retry budget of "b" is spent',
+  ])
+  assert.deepEqual(told(failure('ERR_SHOAL_REMOTE', 'broken', true), {}, 1), ['broken'])
+})

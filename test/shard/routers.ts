@@ -61,6 +61,8 @@ export class Routers {
   whileItRuns: (context: CallContext) => void = () => {}
   readonly #routers = new Map<string, Router>()
   readonly notices: string[] = []
+  /** Of failures, as they came. */
+  readonly messages: string[] = []
   readonly #incoming: Incoming[] = []
   /** Calls that a router took and has not answered, cancelled ones included: each holds a place there. */
   unanswered = 0
@@ -114,7 +116,10 @@ export class Routers {
       },
       {
         replied: (body) => outcomes.push({ reply: decodeBody(body) }),
-        failed: ({ code, mayHaveRun }) => outcomes.push({ code, mayHaveRun }),
+        failed: ({ code, mayHaveRun, message }) => {
+          this.messages.push(message)
+          outcomes.push({ code, mayHaveRun })
+        },
       },
     )
     if (options.more !== true) this.clock.settle()

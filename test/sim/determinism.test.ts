@@ -30,5 +30,5 @@ test('the same seed leaves the same trace twice in one process, another seed ano
 
 test('bare sockets leave the recorded trace on every version of Node', async () => {
   // It changes with the simulator alone. If that was meant to happen, what the test says is the new one.
-  assert.equal(await wireRun(1), '70507354d240478c after 17694 events')
+  assert.equal(await wireRun(1), 'ed76ba2458b84f8d after 17694 events')
 })

@@ -7,7 +7,7 @@ import { encodeMessage } from '../../src/wire/message.ts'
 import { traceOf } from './swims-trace.ts'
 
 /** Of seed 1. Whoever changes what members say or when must change it too; nothing else may. */
-const golden = 'fea4378f9dcede07'
+const golden = '2063d9ea68b2a952'
 
 test('equal seeds give equal traces, in this process and in another; other seeds give others', () => {
   const script = join(import.meta.dirname, 'swims-trace.js')

@@ -61,8 +61,8 @@ export const retryFaults: readonly Mutant[] = [
   {
     id: 'retry/refused-for-ever',
     file: routed,
-    find: 'notBefore >= this.deadline || this.#refusals >= refusalsMax',
-    replace: 'notBefore >= this.deadline',
+    find: 'this.#refusals++ >= refusalsMax',
+    replace: 'false',
     why: 'a call that is refused again and again is left to its caller',
     tests: ['shard/retries'],
   },
@@ -101,9 +101,17 @@ export const retryFaults: readonly Mutant[] = [
   {
     id: 'retry/rate-escaped-by-new-names',
     file: rate,
-    find: 'fullAt === undefined && !this.#hasRoom(now)',
+    find: '!this.#hasRoom(now)',
     replace: 'false',
     why: 'names without end are no way round a rate, nor fill the memory',
+    tests: ['shard/rate'],
+  },
+  {
+    id: 'retry/rate-told-the-same-to-all',
+    file: rate,
+    find: 'Math.max(nextAt, behind)',
+    replace: 'nextAt',
+    why: 'calls that are refused together come back for a place each',
     tests: ['shard/rate'],
   },
   {

@@ -35,7 +35,7 @@ export const streamFaults: readonly Mutant[] = [
   {
     id: 'streams/credit-without-bound',
     file: writer,
-    find: "if (this.#credit + bytes > creditMax) return 'credit';",
+    find: "if (this.#credit + bytes > streamWindowBytesMax) return 'credit';",
     replace: '',
     why: 'credit beyond 2^31 is a lie',
     tests: ['rpc/hostile'],

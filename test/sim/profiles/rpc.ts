@@ -29,9 +29,9 @@ const kinds: readonly FaultKind[] = [
 ]
 
 const timings: readonly Timing[] = [
-  { profile: 'local', forMs: 4_000, callEveryMs: 8 },
-  { profile: 'local', forMs: 8_000, callEveryMs: 20 },
-  { profile: 'lan', forMs: 6_000, callEveryMs: 15 },
+  { profile: 'local', forMs: 1_500, callEveryMs: 8 },
+  { profile: 'local', forMs: 3_000, callEveryMs: 20 },
+  { profile: 'lan', forMs: 2_500, callEveryMs: 15 },
 ]
 
 /** Broken connections are dialled again soon, so that many are torn in a run. */
