@@ -15,11 +15,6 @@ export function chunkCost(chunk: Body): number {
   return chunk.end - chunk.start + chunkOverheadBytes
 }
 
-/** Why a value is too long for a stream, for whoever has to raise something. */
-export function valueMax(bytesMax: number): string {
-  return `the other end lets a value take ${bytesMax}: half of its streamWindowBytes, which can be raised there`
-}
-
 /** Hears that its end of a stream may have something to do; never from within a method of that end. */
 export interface ChunkListener {
   moved(): void

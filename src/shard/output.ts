@@ -1,12 +1,12 @@
 /** The stream of a reply: what a handler yields, on its way to the caller. */
 import { ShoalError } from '../errors.ts'
-import { type ChunkWriter, valueMax } from '../rpc/stream.ts'
+import type { ChunkWriter } from '../rpc/stream.ts'
 import { runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
 import type { AnswerSink } from './answer.ts'
 import type { Cancellable, Running } from './context.ts'
 import { type BodyCodec, failure, messageOf } from './methods.ts'
-import { Pump, type PumpOwner } from './pump.ts'
+import { Pump, type PumpOwner, valueMax } from './pump.ts'
 import { Source } from './source.ts'
 
 export class StreamedReply implements PumpOwner, Cancellable {

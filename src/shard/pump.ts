@@ -151,6 +151,11 @@ export class Pump implements ChunkListener {
   }
 }
 
+/** Why a value is too long for a stream, for whoever has to raise something. */
+export function valueMax(bytesMax: number): string {
+  return `the other end lets a value take ${bytesMax}: half of its streamWindowBytes, which can be raised there`
+}
+
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown }).then === 'function'
 }

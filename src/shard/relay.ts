@@ -3,9 +3,10 @@
  * writer only as the further reader takes it.
  */
 import type { CallFailure } from '../rpc/call.ts'
-import { type ChunkListener, type ChunkReader, type ChunkWriter, valueMax } from '../rpc/stream.ts'
+import type { ChunkListener, ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
 import { failure } from './methods.ts'
+import { valueMax } from './pump.ts'
 
 export class Relay implements ChunkListener {
   readonly #reader: ChunkReader
