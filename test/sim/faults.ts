@@ -215,11 +215,16 @@ const faults: Readonly<Record<FaultKind, Fault>> = {
     const name = script.pick(1)
     if (name === undefined) return undefined
     stage.crash(name, script.random.chance(0.3))
-    stage.at(script.between(1, stage.probeIntervalMs * 0.9), () => {
+    let isBack = false
+    const restart = (): void => {
+      if (isBack) return
+      isBack = true
       stage.restart(name)
       stage.sometimes.reach('the same name restarting within one probe round')
-    })
-    return undefined
+    }
+    stage.at(script.between(1, stage.probeIntervalMs * 0.9), restart)
+    // The faults may be over before: whoever is to agree must be back then.
+    return restart
   },
   pause: (script) => {
     const name = script.pick(1)

@@ -109,18 +109,16 @@ export class NodeStage implements Stage {
     this.#process(name).jumpClock(ms)
   }
 
+  /** A node that is still starting stays: it has nothing to leave yet. */
   leave(name: string): void {
     const process = this.#process(name)
-    const { boot } = process
+    const { boot, value } = process
+    if (value === undefined) return
     this.#gone.add(name)
-    process
-      .run(({ node }) => node.leave())
-      .then(
-        () => {
-          if (process.boot === boot) process.crash()
-        },
-        () => {},
-      )
+    const over = (): void => {
+      if (process.boot === boot) process.crash()
+    }
+    process.run(({ node }) => node.leave()).then(over, over)
   }
 
   join(): string {
