@@ -26,7 +26,7 @@ interface Connection {
 }
 
 /** Connections that are remembered; the oldest goes first. */
-const connectionsMax = 1_024
+const connectionsMax = 65_536
 
 export class Credit implements FrameRule {
   readonly #now: () => Millis
