@@ -32,7 +32,9 @@ export function callFailure(
 /** `peer`: whom the call was for. */
 export function timedOut({ request, sent }: OutgoingCall, peer: string): CallFailure {
   const what = sent ? `no reply to ${request.method} from "${peer}"` : notSent(request.method, peer)
-  const message = sent ? `${what} ${within(request.timeoutMs)}` : `${what}: no connection ${within(request.timeoutMs)}`
+  const message = sent
+    ? `${what} ${within(request.timeoutMs)}`
+    : `${what}: no connection ${within(request.timeoutMs)}`
   return callFailure('ERR_SHOAL_TIMEOUT', message, sent, true)
 }
 
