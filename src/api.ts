@@ -40,8 +40,10 @@ export interface NodeStats {
     readonly waiting: number
     /** Calls of peers, and outcomes of own calls that ran here, that wait for the gate, now. */
     readonly held: number
-    /** Handlers that run now. */
+    /** Handlers that run now, generators whose stream goes on among them. */
     readonly running: number
+    /** Generators whose caller is gone and that have not ended, now: those that await something without `signal`. */
+    readonly closing: number
     /** Calls refused because they came more often than their method's `rate` allows, since the start. */
     readonly rateLimited: number
   }
@@ -115,8 +117,8 @@ export interface RequestOptions<Body, Reply, Input = unknown> extends WaitOption
   /**
    * Only for calls with streams: how long such a call may wait for the other end while nothing moves. Time that the
    * reader on this side takes does not count, nor, until there is a reply, time that the source takes. 1 ms to 1 h, or
-   * `Infinity`. Default: `timeoutMs` of the node until there is a reply; then, for `stream`, no limit. Such calls have
-   * no end of their own unless `timeoutMs` says so.
+   * `Infinity`. Default: `timeoutMs` of the node until there is a reply, or that of the call if it is longer; then, for
+   * `stream`, no limit. Such calls have no end of their own unless `timeoutMs` says so, nor does a source that hangs end them.
    */
   readonly idleTimeoutMs?: number
 }

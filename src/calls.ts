@@ -145,8 +145,10 @@ export class Calls {
         throw new ShoalError('ERR_SHOAL_OPTION', 'request: hedge: not for calls with streams')
       }
       signal?.throwIfAborted()
-      const replyTimeoutMs = checkEndless('idleTimeoutMs', options.idleTimeoutMs ?? timeoutMs)
       const waitMs = checkEndless('timeoutMs', options.timeoutMs ?? Infinity)
+      // Whoever says how long the whole may take does not expect a reply sooner.
+      const patienceMs = Math.max(timeoutMs, options.timeoutMs ?? 0)
+      const replyTimeoutMs = checkEndless('idleTimeoutMs', options.idleTimeoutMs ?? patienceMs)
       const idleTimeoutMs = options.idleTimeoutMs ?? Infinity
       const inherited = currentScope()
       const scope = options.detached === true ? undefined : inherited

@@ -169,6 +169,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
         waiting,
         held,
         running: this.#methods.running,
+        closing: this.#methods.closing,
         rateLimited: this.#methods.rateLimited,
       },
       gate: { open, shuts },

@@ -14,6 +14,7 @@ import type { Answerer, Incoming } from './incoming.ts'
 import type { Mux } from './mux.ts'
 import type { CallHolder, OutgoingCall } from './outgoing.ts'
 import type { ChunkWriter } from './stream.ts'
+import { Vigil } from './vigil.ts'
 import type { Violation } from './violation.ts'
 
 /** What a link tells those who made it. */
@@ -60,6 +61,7 @@ export class Link implements Answerer, CallHolder {
 
   readonly #owner: LinkOwner
   readonly #alarm: Alarm
+  readonly #vigil = new Vigil()
   readonly #flush: () => void
   /** What came of keyed calls that ran here, until the end of the turn, or until this node may answer again. */
   readonly #answers: HeldAnswers
@@ -91,6 +93,7 @@ export class Link implements Answerer, CallHolder {
         mux.handle({ type: 'received', bytes }, owner.clock.now())
         // A queue that was never full empties without a word (`drained`), and chunks wait for it.
         if (mux.openStreams > 0) this.#backlog()
+        this.#vigil.heard()
         this.#pump()
         if (this.watched && !mux.closed) owner.heard(this)
       },
@@ -204,9 +207,17 @@ export class Link implements Answerer, CallHolder {
     if (now >= this.#lingersUntil || (now >= this.#answerBy && !this.mux.heardGoaway)) this.stream.destroy()
     else {
       this.mux.handle({ type: 'tick' }, now)
+      if (now >= this.#vigil.deadline) this.#look(now)
       this.#pump()
       if (this.mux.timeouts > 0) this.#owner.silent(this)
     }
+  }
+
+  /** Streams have no deadline by which anybody would notice that the other end is gone. */
+  #look(now: Millis): void {
+    const verdict = this.#vigil.look(this.mux.openStreams, this.stream.queuedBytes, now)
+    if (verdict === 'ping') this.ping()
+    else if (verdict === 'giveUp') this.goaway('closing', `silent for ${silentLinkMs} ms`)
   }
 
   /** Carries out what the mux says. Sinks and handlers run here and may call into this link again. */
@@ -250,6 +261,7 @@ export class Link implements Answerer, CallHolder {
           break
         case 'pause':
           this.stream.pause(output.paused)
+          this.#vigil.paused = output.paused
           break
         case 'close':
           this.orderly = true
@@ -262,7 +274,10 @@ export class Link implements Answerer, CallHolder {
       }
     }
     const answerBy = mux.heardGoaway ? Number.POSITIVE_INFINITY : this.#answerBy
-    if (!this.#gone) this.#alarm.by(Math.min(mux.deadline, this.#lingersUntil, answerBy))
+    if (mux.openStreams > 0) this.#vigil.begin(this.#owner.clock.now())
+    if (!this.#gone) {
+      this.#alarm.by(Math.min(mux.deadline, this.#lingersUntil, answerBy, this.#vigil.deadline))
+    }
     if (mux.pendingBytes > 0 || mux.chunksReady) this.#flushLater()
   }
 

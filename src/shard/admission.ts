@@ -26,7 +26,7 @@ export interface AdmissionLimits extends ConcurrencyLimits, LaneLimits {
   readonly callsQueuedMax: number
   /** Bytes of their bodies. */
   readonly callsQueuedBytesMax: number
-  /** Calls of a peer that all wait longer than this, and than 64 handlers take, are too many; then twice that is the longest wait. */
+  /** Calls of a peer that all wait longer than this, and than 32 handlers take, are too many; then twice that is the longest wait. */
   readonly queueTargetMs: Millis
   /** For how long they must, and the longest wait until then, or half of the call's time. At least `queueTargetMs`. */
   readonly queueIntervalMs: Millis

@@ -13,7 +13,7 @@
 import type { Millis } from '../env.ts'
 
 /** A queue of fewer calls does not stand. */
-const callsMin = 64
+const callsMin = 32
 
 /** What a handler takes at present. */
 export interface Pace {
@@ -41,12 +41,13 @@ export class Codel {
 
   /**
    * How long a call may wait now whose caller waits for so long in all. In a burst, up to half of that: there is no other
-   * node that could take it, and it must still be run and answered.
+   * node that could take it, and it must still be run and answered. In a queue that stands a quarter, for then all wait so long.
    */
   longestMs(patienceMs: Millis): Millis {
     const standingMs = 2 * this.#target()
-    const longest = this.#standing ? standingMs : Math.max(this.#intervalMs, standingMs)
-    return Math.min(longest, Math.max(2 * this.#targetMs, patienceMs / 2))
+    const leastMs = 2 * this.#targetMs
+    if (this.#standing) return Math.min(standingMs, Math.max(leastMs, patienceMs / 4))
+    return Math.min(Math.max(this.#intervalMs, standingMs), Math.max(leastMs, patienceMs / 2))
   }
 
   /** A call has left the queue, to run or because it was refused, after so long. */

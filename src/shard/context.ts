@@ -67,7 +67,7 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
   readonly #inputStream: ChunkReader | undefined
   #input: Chunks | undefined
   /** The stream of its reply, once there is one. */
-  output: Cancellable | undefined
+  #output: Cancellable | undefined
   /** Runs what the stream of the reply does where the handler ran. */
   enter: (<Result>(fn: () => Result) => Result) | undefined
   /** Read from the frame when somebody asks, and then kept: what is inherited is known by its identity. */
@@ -191,7 +191,13 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
     this.#dependents = undefined
     for (const call of dependents ?? []) call.abandon(reason)
     this.#input?.fail(reason)
-    this.output?.cancel()
+    this.#output?.cancel()
+  }
+
+  /** Its reply is a stream, which ends with the call: at the deadline too, though its caller is not heard. */
+  streams(output: Cancellable): void {
+    this.#output = output
+    if (this.#abandoned === undefined) this.#watch()
   }
 
   expire(): void {

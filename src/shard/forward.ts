@@ -8,6 +8,7 @@ import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Body } from '../wire/body.ts'
 import type { TraceContext } from '../wire/trace.ts'
 import { CarriedCall } from './carried.ts'
+import type { Cancellable } from './context.ts'
 import { failure } from './methods.ts'
 import { Relay } from './relay.ts'
 import type { RouterPorts } from './router.ts'
@@ -18,7 +19,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   readonly partition: number
   readonly digest: number
   readonly #incoming: IncomingCall
-  #cancel: (() => void) | undefined
+  #handle: Cancellable | undefined
   /** Whom it tells of itself, if anybody listens. */
   #message: ForwardMessage | undefined
   #hasEnded = false
@@ -41,10 +42,9 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
 
   start(ports: Pick<RouterPorts, 'self' | 'send'>, owner: string): void {
     this.#message = forwardStarted(ports.self, this.#incoming.peer, owner, this)
-    const handle = ports.send(owner, this, this)
-    this.#cancel = () => handle.cancel()
+    this.#handle = ports.send(owner, this, this)
     this.#incoming.onCancel = () => {
-      handle.cancel()
+      this.#handle?.cancel()
       // Nobody hears this; it frees the place that the call has among those that run here.
       this.failed(failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', true))
     }
@@ -65,7 +65,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   streams(body: Body, reader: ChunkReader): void {
     const writer = this.#incoming.open(body)
     if (writer === undefined) {
-      this.#cancel?.()
+      this.#handle?.cancel()
       this.#ended(failure('ERR_SHOAL_OVERLOADED', 'the stream of the reply cannot be passed on', true))
     } else {
       new Relay(
@@ -79,7 +79,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
 
   /** One of the streams cannot go on, and so both ends of the call must know. */
   #giveUp(error: CallFailure): void {
-    this.#cancel?.()
+    this.#handle?.cancel()
     this.failed(error)
   }
 

@@ -75,6 +75,7 @@ export class Methods {
   readonly #ports: RunningPorts
   readonly #admission: Admission | undefined
   #running = 0
+  #closing = 0
   #idle: (() => void)[] = []
   #hasRates = false
   #rateLimited = 0
@@ -90,9 +91,14 @@ export class Methods {
     this.#admission = admission
   }
 
-  /** Handlers that have not answered yet. */
+  /** Handlers that have not answered yet; of a stream, whose stream goes on. */
   get running(): number {
     return this.#running
+  }
+
+  /** Generators that nobody reads any more, and that have not come to their end. */
+  get closing(): number {
+    return this.#closing
   }
 
   register(
@@ -213,10 +219,12 @@ export class Methods {
 
   #finish(request: CallRequest, running: Running, sink: AnswerSink, value: unknown): void {
     if (isAsyncIterable(value)) {
-      const reply = new StreamedReply(request.method, running, this.#codec, sink, value, () => {
-        this.#done(running)
-      })
-      running.output = reply
+      const done = (): void => this.#done(running)
+      const closing = (change: 1 | -1): void => {
+        this.#closing += change
+      }
+      const reply = new StreamedReply(request.method, running, this.#codec, sink, value, done, closing)
+      running.streams(reply)
       reply.start()
       return
     }

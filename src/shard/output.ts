@@ -17,7 +17,7 @@ export class StreamedReply implements PumpOwner, Cancellable {
   readonly #done: () => void
   #isOver = false
 
-  /** `done`: the handler has nothing left to do, heard once. */
+  /** `done`: the handler has nothing left to do, heard once. `closing`: as `Source` says it. */
   constructor(
     method: string,
     running: Running,
@@ -25,12 +25,14 @@ export class StreamedReply implements PumpOwner, Cancellable {
     sink: AnswerSink,
     yields: AsyncIterable<unknown>,
     done: () => void,
+    closing: (change: 1 | -1) => void,
   ) {
     this.#method = method
     this.#codec = codec
     this.#sink = sink
     this.#running = running
-    this.#pump = new Pump(new Source(yields, running.enter ?? ((fn) => runInScope(running, fn))), this)
+    const enter = running.enter ?? ((fn) => runInScope(running, fn))
+    this.#pump = new Pump(new Source(yields, enter, closing), this)
     this.#done = done
   }
 
@@ -49,7 +51,9 @@ export class StreamedReply implements PumpOwner, Cancellable {
   /** The caller is gone, or does not want the rest: the source is closed, and holds nothing, whenever it settles. */
   cancel(): void {
     this.#pump.cancel()
-    this.#fail('its caller no longer reads')
+    const { abandoned } = this.#running
+    const message = abandoned?.message ?? 'its caller no longer reads'
+    if (this.#over()) this.#sink.failed(failure('ERR_SHOAL_TIMEOUT', message, true))
   }
 
   encode(value: unknown): Body {
@@ -62,9 +66,9 @@ export class StreamedReply implements PumpOwner, Cancellable {
     this.#over()
   }
 
+  /** Nobody reads what is all of the reply: its caller is gone, and comes back here by `cancel`. */
   unwanted(): void {
-    this.#pump.cancel()
-    this.#over()
+    this.#running.cancel()
   }
 
   broke(error: unknown): void {

@@ -19,13 +19,18 @@ type Enter = <Result>(fn: () => Result) => Result
 export class Source {
   readonly #source: StreamSource<unknown>
   readonly #enter: Enter
+  readonly #closing: ((change: 1 | -1) => void) | undefined
   #iterator: AsyncIterator<unknown> | Iterator<unknown> | undefined
   #closed = false
 
-  /** `enter`: runs what the source does where it belongs, for it is asked from wherever room was found. */
-  constructor(source: StreamSource<unknown>, enter: Enter) {
+  /**
+   * `enter`: runs what the source does where it belongs, for it is asked from wherever room was found. `closing`: it was
+   * closed (1), and its iterator has heard it and is at its end (-1).
+   */
+  constructor(source: StreamSource<unknown>, enter: Enter, closing?: (change: 1 | -1) => void) {
     this.#source = source
     this.#enter = enter
+    this.#closing = closing
     // A Node stream may fail before anybody iterates it; its iterator says so later.
     if (isDestroyable(source)) source.on('error', () => {})
   }
@@ -52,10 +57,16 @@ export class Source {
       // The iterator of a Node stream does not hear `return` while it waits for bytes that may never come.
       const source = this.#source
       if (isDestroyable(source)) this.#enter(() => source.destroy())
-      else Promise.resolve(this.#enter(() => this.#iterate().return?.())).catch(() => {})
+      else this.#await(this.#enter(() => this.#iterate().return?.()))
     } catch {
       // What a source says when it is closed interests nobody.
     }
+  }
+
+  #await(end: unknown): void {
+    this.#closing?.(1)
+    const settled = (): void => this.#closing?.(-1)
+    Promise.resolve(end).then(settled, settled)
   }
 
   #iterate(): AsyncIterator<unknown> | Iterator<unknown> {

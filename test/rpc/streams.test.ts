@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { silentLinkMs } from '../../src/rpc/breaker.ts'
 import { callFailure } from '../../src/rpc/failure.ts'
 import { chunkOverheadBytes } from '../../src/rpc/stream.ts'
+import { quietLinkMs } from '../../src/rpc/vigil.ts'
 import { encodeBody } from '../../src/wire/body.ts'
 import { Pair, Served, type StreamedCall } from './streamed.ts'
 
@@ -389,4 +391,39 @@ test('a socket whose queue was never full says nothing of having emptied it: chu
   }
   it.begin(Array.from({ length: 30 }, () => new Uint8Array(8_192)))
   assert.equal(bob.peers.counters.streamBytesIn, 30 * 8_192)
+})
+
+test('an idle stream whose connection says nothing ends at both ends within half a minute, and pings keep one that answers', () => {
+  for (const silent of ['ann', 'bob', 'nobody'] as const) {
+    for (const sends of [undefined, ['open']]) {
+      const it = new Pair()
+      const { request, served } = it.begin(sends, { timeoutMs: 1_000_000 })
+      if (sends === undefined) served.yields([1], () => {})
+      it.world.run()
+      const [ours, theirs] = [it.ann.streams[0]!, it.bob.streams[0]!]
+      // What that node sends does not arrive.
+      if (silent === 'ann') theirs.stalled = true
+      if (silent === 'bob') ours.stalled = true
+      it.world.run(silentLinkMs + 2 * quietLinkMs + 100)
+      const isLost = silent !== 'nobody'
+      const { counters } = it.ann.peers
+      assert.ok(counters.writes < 20, 'one ping in a while')
+      if (sends === undefined)
+        assert.equal(request.reading?.over, isLost ? 'DISCONNECTED' : undefined, silent)
+      else assert.equal(request.code, isLost ? 'DISCONNECTED' : undefined, silent)
+      it.world.run(quietLinkMs)
+      assert.equal(served.cancels, isLost ? 1 : 0, silent)
+    }
+  }
+})
+
+test('a connection without streams is not pinged, however quiet, nor one whose streams are over', () => {
+  const it = new Pair()
+  const { request, served } = it.begin(undefined)
+  served.yields([1])
+  it.world.run(2 * quietLinkMs)
+  assert.equal(request.reading?.over, 'ended')
+  const { writes } = it.ann.peers.counters
+  it.world.run(100 * quietLinkMs)
+  assert.equal(it.ann.peers.counters.writes, writes)
 })

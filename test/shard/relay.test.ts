@@ -63,6 +63,15 @@ test('a cancel, a stop and a failure pass through', () => {
   cancelled.it.settled()
   assert.deepEqual([cancelled.served.cancels, cancelled.served.writing?.closed], [1, true])
 
+  const left = forwarded(undefined)
+  left.served.yields([1], () => {})
+  left.world.run()
+  // As a loop does that is left: it stops reading, then gives the call up.
+  left.request.reading?.reader.stop()
+  left.request.handle?.cancel()
+  left.it.settled()
+  assert.equal(left.served.writing?.closed, true)
+
   const stopped = forwarded(many, { owner: 2 })
   stopped.served.reading?.reader.stop()
   stopped.world.run()

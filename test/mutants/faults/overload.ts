@@ -57,8 +57,8 @@ export const overloadFaults: readonly Mutant[] = [
   {
     id: 'overload/burst-waits-for-its-whole-time',
     file: 'src/shard/codel.ts',
-    find: 'patienceMs / 2',
-    replace: 'patienceMs',
+    find: 'patienceMs / 2)',
+    replace: 'patienceMs)',
     why: 'what runs in a burst is answered in time',
     tests: ['shard/admission'],
   },
@@ -153,8 +153,8 @@ export const overloadFaults: readonly Mutant[] = [
   {
     id: 'overload/standing-at-once',
     file: 'src/shard/codel.ts',
-    find: 'longest = this.#standing ?',
-    replace: 'longest = true ?',
+    find: 'if (this.#standing) return',
+    replace: 'if (true) return',
     why: 'a burst may wait for the interval',
     tests: ['shard/admission'],
   },

@@ -121,7 +121,7 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/cancel-stops-at-the-forwarder',
     file: 'src/shard/forward.ts',
-    find: 'this.#incoming.onCancel = () => { handle.cancel();',
+    find: 'this.#incoming.onCancel = () => { this.#handle?.cancel();',
     replace: 'this.#incoming.onCancel = () => {',
     why: 'cancelling a forwarded call cancels it at the owner',
     tests: ['shard/router'],
