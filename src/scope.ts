@@ -5,7 +5,7 @@
  * code, not the node: a handler that calls through another node of its process is still working for its own caller.
  *
  * One storage for the process, entered once per handler and never by `enterWith`, so that it ends where the handler does. A
- * process in which no handler ever ran pays for none of it. docs/decisions/0004-rpc-tracing.md has the cost.
+ * process in which no handler ever ran pays for none of it. docs/decisions/0007-rpc-tracing.md has the cost.
  */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import type { Millis } from './env.ts'

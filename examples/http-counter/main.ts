@@ -30,7 +30,7 @@ async function serve(name: string, httpPort: number, join: string[]): Promise<vo
     counters.set(key, count)
     return { count, node: name }
   })
-  node.on('ownership', () => process.send?.({ members: node.ring.members.length }))
+  node.on('ownership', () => tell({ members: node.ring.members.length }))
   await node.start()
 
   const server = createServer(async (request, response) => {
@@ -46,7 +46,7 @@ async function serve(name: string, httpPort: number, join: string[]): Promise<vo
   server.listen(httpPort, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  process.send?.({ gossip: node.addresses.gossip, http: `http://127.0.0.1:${port}` })
+  tell({ gossip: node.addresses.gossip, http: `http://127.0.0.1:${port}` })
 
   const end = async (): Promise<void> => {
     server.close()
@@ -64,6 +64,11 @@ interface News {
   readonly gossip?: string
   readonly http?: string
   readonly members?: number
+}
+
+/** Its parent may be gone already, and hears nothing then: 'disconnect' ends the process in good order. */
+function tell(news: News): void {
+  if (process.connected) process.send?.(news, undefined, undefined, () => {})
 }
 
 async function main(runOnce: boolean): Promise<void> {

@@ -42,6 +42,8 @@ export interface MethodOptions {
   readonly longPoll?: boolean
 }
 
+const optionNames: readonly string[] = ['idempotent', 'rate', 'longPoll'] satisfies (keyof MethodOptions)[]
+
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
 export interface Method<Body, Reply, Input = unknown> {
   readonly name: string
@@ -109,6 +111,10 @@ export class Methods {
     }
     if (typeof handler !== 'function') {
       throw new ShoalError('ERR_SHOAL_OPTION', `the handler of "${name}": expected a function`)
+    }
+    for (const option of Object.keys(options)) {
+      if (optionNames.includes(option)) continue
+      throw new ShoalError('ERR_SHOAL_OPTION', `the handler of "${name}": no such option: ${option}`)
     }
     if (this.#entries.has(name))
       throw new ShoalError('ERR_SHOAL_STATE', `method "${name}" has a handler already`)

@@ -28,7 +28,7 @@ export const rateCallersMax = 1_024
 const sweepMs: Millis = 100
 
 /** How far ahead callers are sent; then the places from the next one on are told again, to others. */
-export const promisedMsMax: Millis = 10_000
+export const promisedMsMax = 10_000
 
 interface Bucket {
   /** When it is full again. */

@@ -566,3 +566,27 @@ test('a node whose connections are all taken refuses one more, which is tried ag
   // 50 ms, doubled up to 5 s.
   assert.ok(world.dials - dials <= 12, `${world.dials - dials} dials in 10 s`)
 })
+
+test('a failed call names its method, its peer, and the limit or the time that was reached', () => {
+  const { world, ann, bob } = pair({ limits: { callsInFlightMax: 1, callsWaitingMax: 1 } })
+  bob.hold = true
+  const messages = (...calls: TestCall[]): unknown[] => calls.map(({ failures }) => failures[0]?.message)
+  const unsent = call(world, ann, 'bob', 1, { timeoutMs: 0 })
+  const late = call(world, ann, 'bob', 1, { timeoutMs: 300 })
+  const beyond = call(world, ann, 'bob')
+  world.run()
+  const more = call(world, ann, 'bob')
+  world.run()
+  world.run(400)
+  const torn = call(world, ann, 'bob')
+  world.run()
+  bob.kill()
+  world.run()
+  assert.deepEqual(messages(unsent, beyond, more, late, torn), [
+    'echo was not sent to "bob": no connection within 0 ms',
+    'calls that wait for a connection to "bob": callsWaitingMax (1) is reached',
+    'calls to "bob": callsInFlightMax (1) is reached',
+    'no reply to echo from "bob" within 300 ms',
+    'no reply to echo from "bob": the connection ended (reset)',
+  ])
+})

@@ -371,6 +371,7 @@ export class TestCall implements CallRequest, CallSink {
   readonly hops = 1
   readonly idempotent: boolean = true
   readonly deadline: Millis
+  readonly timeoutMs: Millis | undefined
   readonly trace: TraceContext | undefined
   readonly tracestate: string | undefined
   readonly input: boolean = false
@@ -379,16 +380,13 @@ export class TestCall implements CallRequest, CallSink {
   readonly replies: unknown[] = []
   readonly failures: CallFailure[] = []
 
-  constructor(
-    world: World,
-    body: unknown = 'hi',
-    options: Partial<CallRequest> & { timeoutMs?: Millis } = {},
-  ) {
+  constructor(world: World, body: unknown = 'hi', options: Partial<CallRequest> = {}) {
     this.method = options.method ?? 'echo'
     this.key = 'key' in options ? options.key : 'user-42'
     this.trace = options.trace
     this.tracestate = options.tracestate
     this.bulk = options.bulk ?? false
+    this.timeoutMs = options.timeoutMs
     this.deadline = world.clock.now() + (options.timeoutMs ?? 1_000)
     this.body = encodeBody(body)
   }

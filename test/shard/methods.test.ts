@@ -125,6 +125,14 @@ test('a handler must be a function, and its name must fit a frame', () => {
   methods.register('€'.repeat(85), () => 1, {})
 })
 
+test('an option of a handler that is none is refused', () => {
+  const methods = methodsOf(() => 1)
+  assert.throws(() => methods.register('typo', () => 1, { idempotnt: true } as never), {
+    code: 'ERR_SHOAL_OPTION',
+    message: 'the handler of "typo": no such option: idempotnt',
+  })
+})
+
 test('a signal that a handler aborts while the call is being made ends the waiting', async () => {
   const controller = new AbortController()
   const methods = methodsOf(() => {

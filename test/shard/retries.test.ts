@@ -198,7 +198,9 @@ test('a refused call that is not repeated says why', () => {
     routers.clock.advance(5_000)
     return [...new Set(routers.messages)].sort()
   }
-  assert.deepEqual(told(refused(300), {}, 1), [`busy; not repeated: it was refused ${refusalsMax + 1} times`])
+  assert.deepEqual(told(refused(300), { retryReserve: 500 }, 1), [
+    `busy; not repeated: it was refused ${refusalsMax + 1} times`,
+  ])
   assert.deepEqual(told(refused(6_000), {}, 1), ['busy; not repeated: that would be after its deadline'])
   assert.deepEqual(told(refused(300), { retryReserve: 0 }, 1), [
     'busy; not repeated: the retry budget of "b" is spent',

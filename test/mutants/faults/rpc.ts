@@ -61,8 +61,8 @@ export const rpcFaults: readonly Mutant[] = [
   {
     id: 'rpc/broken-call-that-cannot-have-run',
     file: 'src/rpc/failure.ts',
-    find: 'disconnected(`${what}: ${why}`, sent)',
-    replace: 'disconnected(`${what}: ${why}`, false)',
+    find: '}`, sent)',
+    replace: '}`, false)',
     why: 'a call on a connection that broke may have run',
     tests: ['rpc/peers', 'rpc/leak'],
   },
