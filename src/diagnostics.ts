@@ -271,9 +271,9 @@ export function queueStarted(
   return begin(queues, { node, method, key, trace, tracestate, caller, hops, reason })
 }
 
-/** The wait is over: the handler starts next, or `failure` says why it never will. */
-export function queueEnded(message: QueueMessage, failure?: Failure): void {
-  settle(queues, message, failure)
+/** The wait is over: the handler starts next, or `failure` says why it never will. Does nothing if nobody listened. */
+export function queueEnded(message: QueueMessage | undefined, failure?: Failure): void {
+  if (message !== undefined) settle(queues, message, failure)
 }
 
 function begin<Message extends TracedMessage>(channel: Channel<Message>, message: Message): Message {

@@ -42,7 +42,7 @@ class HeldCall implements Expiring {
   }
 
   ended(failure?: CallFailure): void {
-    if (this.#message !== undefined) queueEnded(this.#message, failure)
+    queueEnded(this.#message, failure)
   }
 }
 

@@ -29,13 +29,13 @@ export class QueuedIncoming extends QueuedCall {
 
   override start(): void {
     this.#incoming.onCancel = undefined
-    if (this.#message !== undefined) queueEnded(this.#message)
+    queueEnded(this.#message)
     this.#router.resume(this.#incoming)
   }
 
   override refuse(error: CallFailure): void {
     this.#incoming.onCancel = undefined
-    if (this.#message !== undefined) queueEnded(this.#message, error)
+    queueEnded(this.#message, error)
     this.#incoming.fail(error)
   }
 }
@@ -52,7 +52,7 @@ export class QueuedOwn extends QueuedCall {
   }
 
   override start(): void {
-    if (this.#message !== undefined) queueEnded(this.#message)
+    queueEnded(this.#message)
     this.#call.resume()
   }
 
@@ -63,6 +63,6 @@ export class QueuedOwn extends QueuedCall {
 
   /** Its caller gave up, or its deadline passed. */
   left(error: CallFailure): void {
-    if (this.#message !== undefined) queueEnded(this.#message, error)
+    queueEnded(this.#message, error)
   }
 }

@@ -9,6 +9,7 @@ import { encodeBody, noBody } from '../../src/wire/body.ts'
 import { frameType } from '../../src/wire/frame.ts'
 import { HostilePeer } from '../support/hostile.ts'
 import { Fleet, type NodeProcess } from '../support/processes.ts'
+import { plainRequest } from '../support/request-frame.ts'
 import { until } from '../support/until.ts'
 
 const cluster = 'hostile'
@@ -44,19 +45,7 @@ async function friend(): Promise<HostilePeer> {
   return one
 }
 
-const request = {
-  method: 'where',
-  key: undefined,
-  partition: 0,
-  digest: 0,
-  hops: 0,
-  idempotent: false,
-  trace: undefined,
-  tracestate: undefined,
-  input: false,
-  bulk: false,
-  body: noBody,
-}
+const request = { ...plainRequest, method: 'where' }
 
 /** Nobody else noticed: all calls of the witness were answered, and more of them since. */
 async function unharmed(): Promise<void> {

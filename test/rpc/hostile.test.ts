@@ -4,21 +4,10 @@ import { rpcLimits } from '../../src/rpc/config.ts'
 import { encodeBody, noBody } from '../../src/wire/body.ts'
 import { frameType, methodsMax } from '../../src/wire/frame.ts'
 import { Outbox } from '../../src/wire/outbox.ts'
+import { plainRequest } from '../support/request-frame.ts'
 import { introduce, type MemoryStream, TestCall, TestNode, World } from './world.ts'
 
-const request = {
-  method: 'echo',
-  key: undefined,
-  partition: 0,
-  digest: 0,
-  hops: 0,
-  idempotent: false,
-  trace: undefined,
-  tracestate: undefined,
-  input: false,
-  bulk: false,
-  body: noBody,
-}
+const request = { ...plainRequest, method: 'echo' }
 
 /** A peer played by hand that has said hello, and a witness whose calls must not suffer. */
 function stage() {

@@ -13,6 +13,7 @@ import {
 import { FrameReader } from '../../src/wire/frame-reader.ts'
 import { copyBytesMax, Outbox } from '../../src/wire/outbox.ts'
 import { readTrace, TraceContext } from '../../src/wire/trace.ts'
+import { plainRequest as plain } from '../support/request-frame.ts'
 import { seeded } from './seeded.ts'
 
 const limits = { keyBytesMax: 4_096, messageBytesMax: 64 }
@@ -40,20 +41,6 @@ function whole(box: Outbox): Uint8Array {
     at += segment.length
   }
   return bytes
-}
-
-const plain: RequestFrame = {
-  method: 'm',
-  key: undefined,
-  partition: 0,
-  digest: 0,
-  hops: 0,
-  idempotent: false,
-  trace: undefined,
-  tracestate: undefined,
-  input: false,
-  bulk: false,
-  body: noBody,
 }
 
 test('the layout is frozen: preface, method, a keyed request with all its fields, reply, errors, stream frames, cancel', () => {
