@@ -19,13 +19,14 @@ const rooms: Record<string, readonly string[]> = {
   swim: ['wire'],
   rpc: ['wire'],
   shard: ['ring', 'rpc', 'wire'],
+  state: ['ring', 'rpc', 'shard', 'wire'],
   host: [],
 }
 /** Files at the top that every room may import. */
 const open = ['env.ts', 'machine.ts', 'errors.ts', 'address.ts', 'scope.ts', 'diagnostics.ts']
 /** Files at the top that join rooms. */
 const joiners =
-  'node.ts api.ts bind.ts calls.ts stream.ts cluster.ts membership.ts options.ts limits.ts range.ts roster.ts driver.ts join.ts leave.ts replies.ts request.ts index.ts backlog.ts border.ts courier.ts describe.ts gate.ts lag.ts pause.ts watched.ts worker.ts'.split(
+  'node.ts api.ts bind.ts calls.ts hosting.ts stream.ts cluster.ts membership.ts options.ts limits.ts range.ts roster.ts driver.ts join.ts leave.ts replies.ts request.ts index.ts backlog.ts border.ts courier.ts describe.ts gate.ts lag.ts pause.ts watched.ts worker.ts'.split(
     ' ',
   )
 
@@ -74,9 +75,9 @@ test('a room imports only the rooms to its left', () => {
   }
 })
 
-test('shard takes types only from rpc and wire, so that it runs without them', () => {
+test('shard and state take types only from rpc and wire, so that they run without them', () => {
   for (const { from, target, typeOnly } of imports) {
-    if (roomOf(from) === 'shard' && ['rpc', 'wire'].includes(roomOf(target))) {
+    if (['shard', 'state'].includes(roomOf(from)) && ['rpc', 'wire'].includes(roomOf(target))) {
       assert.ok(typeOnly, `${from} imports code from ${target}`)
     }
   }
@@ -127,7 +128,10 @@ test('what a handler inherits and what tracers hear each go through one file, wh
     const door = doors[target]
     if (door !== undefined) assert.equal(from, door, `${from} must not import ${target}`)
     if (target === 'scope.ts' || target === 'diagnostics.ts')
-      assert.ok(['', 'shard', 'rpc', 'otel'].includes(roomOf(from)), `${from} must not import ${target}`)
+      assert.ok(
+        ['', 'shard', 'state', 'rpc', 'otel'].includes(roomOf(from)),
+        `${from} must not import ${target}`,
+      )
   }
 })
 

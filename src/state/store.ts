@@ -1,0 +1,61 @@
+/**
+ * What takes part in handoff: state that is kept by partition. Entities keep it themselves; whoever keeps state of their
+ * own gives a `PartitionStore`. Custody sees both as `Holdings` and knows nothing of what is inside.
+ */
+import type { Epoch } from './epoch.ts'
+
+/**
+ * State of your own that follows its partition. While a partition moves, calls of methods that are bound to this store
+ * wait. Whatever throws or rejects keeps the partition where it was, and is tried again later.
+ */
+export interface PartitionStore {
+  /**
+   * Everything of a partition, in chunks of any size; called after the last call of it has ended. It must stay unchanged
+   * until `release`, for the new owner may not have received it.
+   */
+  collect(partition: number): Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+  /**
+   * Takes one chunk, in the order of `collect`. Chunks come again from the beginning after a failure: `release` is called
+   * in between.
+   */
+  accept(partition: number, chunk: Uint8Array): void | Promise<void>
+  /** The partition is not ours any more: the new owner has all of it (or what was accepted so far must be forgotten). */
+  release(partition: number): void | Promise<void>
+}
+
+/** How much a partition holds. */
+export interface HoldingSize {
+  readonly keys: number
+  /** Bytes as they would travel; an estimate. */
+  readonly bytes: number
+}
+
+/** Copies a partition out while it is in use. */
+export interface Collection {
+  /**
+   * The next chunk of about so many bytes (one record at least); undefined: everything was told as it is now. Asked again
+   * later it tells what has changed since, and nothing twice.
+   */
+  next(bytes: number): Uint8Array | undefined | Promise<Uint8Array | undefined>
+  close(): void
+}
+
+/** Whatever holds state by partition, as custody sees it. Calls of a partition run only while it is active. */
+export interface Holdings {
+  /** Of the entity or store; names it in messages between nodes. */
+  readonly name: string
+  size(partition: number): HoldingSize
+  /** Partitions in which anything is held. */
+  partitions(): Iterable<number>
+  /** From now on calls of it may start; what was accepted is live. */
+  activate(partition: number, epoch: Epoch): void
+  /** No call of it starts any more (those that wait are routed anew); `done` once none runs. */
+  freeze(partition: number, done: () => void): void
+  /** Calls start again, at the same epoch. */
+  thaw(partition: number): void
+  collect(partition: number): Collection
+  /** Takes a chunk of `collect`. Throws or rejects when it cannot be read or kept: nothing of the partition may become live then. */
+  accept(partition: number, chunk: Uint8Array): void | Promise<void>
+  /** Forgets all of it: it was given away, or what was accepted is incomplete. */
+  release(partition: number): void | Promise<void>
+}
