@@ -51,12 +51,12 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
     partitions: random.pick([16, 32, 64]),
     load: {
       keys: random.pick([4, 12, 24]),
-      everyMs: random.pick([10, 20, 40]),
+      everyMs: random.pick([25, 50, 100]),
       timeouts: mode === 'planned' ? [10_000] : random.pick([[500, 2_000, 5_000], [5_000]]),
       againChance: mode === 'planned' ? 0 : 0.3,
       twinChance: 0.03,
     },
-    forMs: mode === 'planned' || mode === 'rough' ? 1_500 + random.below(2_500) : 6_000 + random.below(6_000),
+    forMs: mode === 'planned' || mode === 'rough' ? 1_500 + random.below(2_500) : 4_000 + random.below(4_000),
     rules: {
       keepsAll: mode !== 'careless',
       isLinearizable:

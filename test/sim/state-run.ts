@@ -85,7 +85,8 @@ export async function runState({ seed, nodes, sometimes, begun }: RunOptions): P
   })
   const agreedMs = await settled()
   stage.isQuiet = true
-  await simulation.run(Math.max(...plan.load.timeouts) + 100)
+  // Some are made again once they have failed.
+  await simulation.run(2 * Math.max(...plan.load.timeouts) + 100)
   const late = history.ops.find(
     ({ isSettled, caller }) => !isSettled && callers.get(caller)?.isGone === false,
   )

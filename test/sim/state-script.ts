@@ -1,6 +1,7 @@
 /** What happens to a cluster with state: planned changes, crashes of which each is repaired before the next, splits. */
 import type { Simulation } from '../../src/sim/index.ts'
 import type { SeededRandom } from '../../src/sim/random.ts'
+import { joinedThrough } from './faults.ts'
 import type { NodeStage } from './node-stage.ts'
 import type { StatePlan } from './state-plan.ts'
 
@@ -50,9 +51,14 @@ export async function play(world: ScriptWorld): Promise<void> {
 /** Joins, leaves and restarts, often before the one before has ended. */
 async function plannedChanges({ simulation, stage, random, plan, reach }: ScriptWorld): Promise<void> {
   const until = simulation.now + plan.forMs
+  const leaving = new Set<string>()
   const restart = (name: string): void => {
-    if (stage.isDown(name)) stage.restart(name)
-    else simulation.at(lookMs, () => restart(name))
+    if (!stage.isDown(name)) {
+      simulation.at(lookMs, () => restart(name))
+      return
+    }
+    leaving.delete(name)
+    stage.restart(name)
   }
   const fewest = Math.max(2, plan.copies)
   const one = (): void => {
@@ -66,7 +72,9 @@ async function plannedChanges({ simulation, stage, random, plan, reach }: Script
     if (up.length <= fewest) return
     const name = random.pick(up)
     stage.leave(name)
-    if (kind === 'restart' || stage.names.indexOf(name) < 3) simulation.at(lookMs, () => restart(name))
+    if (kind === 'leave' && stage.names.indexOf(name) >= joinedThrough) return
+    leaving.add(name)
+    restart(name)
   }
   while (simulation.now < until) {
     const times = random.pick([1, 1, 1, 2, 3])
@@ -74,6 +82,7 @@ async function plannedChanges({ simulation, stage, random, plan, reach }: Script
     if (times > 1) reach('several planned changes at once')
     await simulation.run(random.pick([5, 30, 150, 600, 1_200]) * random.fraction())
   }
+  while (leaving.size > 0) await simulation.run(lookMs)
 }
 
 /** Lossy links and moments in which a process stands still, for as long as the run lasts. */
