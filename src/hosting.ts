@@ -12,6 +12,7 @@ import type { Admission } from './shard/admission.ts'
 import type { Running } from './shard/context.ts'
 import type { BodyCodec, Methods } from './shard/methods.ts'
 import { writeCallBody } from './state/call-body.ts'
+import type { EntityConflict, EntityNotice } from './state/conflict.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
 import { EntityStore } from './state/entity-store.ts'
 import { type Defined, kindOf } from './state/kind.ts'
@@ -27,6 +28,8 @@ export interface HostingPorts {
   readonly methods: Methods
   readonly calls: Calls
   partitionOf(key: string): number
+  conflict(conflict: EntityConflict): void
+  notice(notice: EntityNotice): void
 }
 
 export class Hosting {
@@ -60,10 +63,25 @@ export class Hosting {
     }
   }
 
+  /** The node is closed. */
+  close(): void {
+    for (const store of this.#stores.values()) store.close()
+  }
+
   #add(entity: Defined): void {
     const { self, clock, config, codec, admission, methods, partitionOf } = this.#ports
     const kind = kindOf(entity)
-    const store = new EntityStore(kind, { self, clock, codec, admission, limits: config.limits, partitionOf })
+    const { conflict, notice } = this.#ports
+    const store = new EntityStore(kind, {
+      self,
+      clock,
+      codec,
+      admission,
+      limits: config.limits,
+      partitionOf,
+      conflict,
+      notice,
+    })
     this.#stores.set(kind.name, store)
     for (const call of kind.calls) {
       const handler = (body: unknown, running: unknown): unknown => store.call(call, body, running as Running)

@@ -182,7 +182,12 @@ export type CustodyOutput =
     }
   /** Forget what was accepted and is not live. */
   | { readonly type: 'discard'; readonly partition: number }
-  | { readonly type: 'activate'; readonly partition: number; readonly epoch: Epoch; readonly list: readonly string[] }
+  | {
+      readonly type: 'activate'
+      readonly partition: number
+      readonly epoch: Epoch
+      readonly list: readonly string[]
+    }
   // ---- for those who watch
   /** Where calls of these go has changed: those that wait go on. */
   | { readonly type: 'served'; readonly partitions: readonly number[] }

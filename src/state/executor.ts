@@ -11,20 +11,21 @@ import type { Running } from '../shard/context.ts'
 import { type BodyCodec, failure, isThenable, messageOf } from '../shard/methods.ts'
 import { Refused } from '../shard/refused.ts'
 import type { Body } from '../wire/body.ts'
+import type { Arrival } from './arrivals.ts'
 import { type CallBody, readCallBody } from './call-body.ts'
-import type { Effects } from './effects.ts'
-import { InstanceContext, RunningContext } from './entity-context.ts'
-import { givenUp, mailboxFull, notHere, notTyped, openThrew, settledBefore } from './failures.ts'
-import { Instance, type Partition } from './instance.ts'
+import { type Effects, shipRecord } from './effects.ts'
+import { RunningContext } from './entity-context.ts'
+import { givenUp, handlerThrew, mailboxFull, notHere, notTyped, settledBefore } from './failures.ts'
+import type { Instance, Partition } from './instance.ts'
 import type { CallKind, EntityKind } from './kind.ts'
+import { Life, type LifePorts } from './life.ts'
 import type { EntityLimits } from './limits.ts'
 import { Order } from './order.ts'
+import { type KeyRecord, removedRecord } from './records.ts'
 import { Turn } from './turn.ts'
 import { type Caller, type Entry, Window } from './window.ts'
 
-export interface ExecutorPorts {
-  /** Name of this node. */
-  readonly self: string
+export interface ExecutorPorts extends Omit<LifePorts, 'window' | 'pump' | 'refuse' | 'busy' | 'removed'> {
   readonly clock: Clock
   readonly codec: BodyCodec
   readonly limits: EntityLimits
@@ -35,14 +36,8 @@ export interface ExecutorPorts {
   }
   /** The partition of a key, if anything is held of it. */
   partition(key: string): Partition | undefined
-  /** Why a key may not be opened now. */
-  refuses(partition: Partition): CallFailure | undefined
-  /** A key has its first state. */
-  opened(instance: Instance): void
-  /** A call that may have changed the state has ended. */
-  changed(instance: Instance): void
-  /** A key as it is now, for replication. */
-  record(instance: Instance): Uint8Array
+  /** A key as it is now. */
+  record(instance: Instance): KeyRecord
   readonly effects: () => Effects | undefined
 }
 
@@ -54,12 +49,24 @@ export class Executor {
   readonly #kind: EntityKind
   readonly #ports: ExecutorPorts
   readonly #order: Order
+  readonly #life: Life
   #waiting = 0
 
   constructor(kind: EntityKind, ports: ExecutorPorts) {
     this.#kind = kind
     this.#ports = ports
     this.window = new Window(ports.limits)
+    this.#life = new Life(kind, {
+      ...ports,
+      window: this.window,
+      pump: (instance) => this.#pump(instance),
+      refuse: (instance, error) => this.#refuseAll(instance, error),
+      removed: (instance) => {
+        const effects = ports.effects()
+        if (effects !== undefined) shipRecord(effects, instance, removedRecord(instance), () => {})
+      },
+      busy: (partition, change) => this.#busy(partition, change),
+    })
     this.#order = new Order(ports.clock, ports.limits.orderWaitMs, (turn) => this.#enqueue(turn))
   }
 
@@ -109,7 +116,8 @@ export class Executor {
     said: CallBody,
     running: Running,
   ): Body | Promise<Body> {
-    const instance = partition.keys.get(key) ?? this.#open(partition, key)
+    const instance = partition.keys.get(key) ?? this.#life.open(partition, key)
+    this.#ports.keeping.used(instance)
     const isOrdered = this.#order.permits(caller, said.previous)
     const isFree = instance.phase === 'open' && (!instance.taken || call.interleaves)
     if (isFree && isOrdered && instance.head === undefined) {
@@ -246,21 +254,24 @@ export class Executor {
 
   #begin(instance: Instance, call: CallKind): void {
     if (!call.interleaves) instance.taken = true
+    instance.running += 1
     instance.partition.running += 1
   }
 
   /** The handler goes on. */
-  #follow({ entry, call, running }: Turn, result: PromiseLike<unknown>): void {
+  #follow(turn: Turn, result: PromiseLike<unknown>): void {
+    const { entry, call, running } = turn
     const { admission } = this.#ports
+    entry.instance.partition.ongoing.add(turn)
     const slot = admission.begin(call.method, running.caller, false)
     Promise.resolve(result).then(
       (value) => {
         if (slot !== undefined) admission.end(slot, false, running.cancelled)
-        this.#end(entry, call, this.#encoded(call, running, value))
+        this.#end(entry, call, this.#encoded(call, running, value), turn)
       },
       (error: unknown) => {
         if (slot !== undefined) admission.end(slot, true, running.cancelled)
-        this.#end(entry, call, this.#thrown(call, running, error))
+        this.#end(entry, call, this.#thrown(call, running, error), turn)
       },
     )
   }
@@ -275,98 +286,110 @@ export class Executor {
     }
   }
 
-  #thrown({ method }: CallKind, running: Running, error: unknown): CallFailure {
-    // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
-    const { abandoned } = running
-    if (abandoned !== undefined) return failure('ERR_SHOAL_TIMEOUT', abandoned.message, true)
-    return failure('ERR_SHOAL_REMOTE', `the handler of ${method} threw: ${messageOf(error)}`, true)
+  #thrown(call: CallKind, running: Running, error: unknown): CallFailure {
+    return handlerThrew(call, running.abandoned, error, this.#kind.remoteStacks)
   }
 
   /** A handler has ended. */
-  #end(entry: Entry, call: CallKind, outcome: Body | CallFailure): void {
-    const { instance, turn } = entry
+  #end(entry: Entry, call: CallKind, outcome: Body | CallFailure, turn: Turn | undefined = entry.turn): void {
+    const { instance } = entry
     const { partition } = instance
-    const isHere = instance.phase === 'open'
+    if (turn !== undefined) partition.ongoing.delete(turn)
     if (!call.interleaves) instance.taken = false
-    if (!call.readonly) {
-      entry.outcome = outcome
-      if (isHere) {
-        instance.version = ++partition.version
-        instance.epoch = partition.epoch
-        this.#ports.changed(instance)
-      }
+    instance.running -= 1
+    // Of a call that was cut off, or whose key went elsewhere, nobody hears.
+    const isHeard = instance.phase === 'open' && turn?.phase !== 'over'
+    if (isHeard && !call.readonly) entry.outcome = outcome
+    if (instance.phase === 'open' && !call.readonly) {
+      partition.version += 1
+      instance.version = partition.version
+      instance.epoch = partition.epoch
+      this.#ports.keeping.changed(instance)
+      this.#ports.changed(instance)
     }
     const effects = this.#ports.effects()
-    if (turn !== undefined && effects !== undefined && isHere) this.#ship(effects, entry, turn, call, outcome)
+    if (turn !== undefined && effects !== undefined && isHeard) this.#ship(effects, turn, outcome)
     else {
       entry.turn = undefined
-      turn?.settle(outcome)
+      turn?.settle(instance.phase === 'open' || !this.#kind.moves ? outcome : this.#undone(instance))
     }
-    partition.running -= 1
-    if (partition.running === 0 && partition.frozen !== undefined) {
-      const { frozen } = partition
-      partition.frozen = undefined
-      frozen()
-    } else if (instance.head !== undefined) this.#pump(instance)
+    if (instance.running === 0 && instance.arrival !== undefined) this.#life.calm(instance)
+    this.#busy(partition, -1)
+    if (instance.head !== undefined) this.#pump(instance)
   }
 
-  #ship(effects: Effects, entry: Entry, turn: Turn, call: CallKind, outcome: Body | CallFailure): void {
-    const { instance } = entry
-    const record = call.readonly ? undefined : this.#ports.record(instance)
-    effects.ship(instance.partition.number, record, (refused) => {
+  /** What it did went with the state: it may run once more, elsewhere. */
+  #undone({ key }: Instance): CallFailure {
+    return { ...this.notHere(key), mayHaveRun: true }
+  }
+
+  #ship(effects: Effects, turn: Turn, outcome: Body | CallFailure): void {
+    const { entry, call, running } = turn
+    const told = (failed?: CallFailure): void => {
       entry.turn = undefined
-      turn.settle(refused ?? outcome)
-    })
-  }
-
-  /** Makes the first state of a key. Those that come meanwhile wait. */
-  #open(partition: Partition, key: string): Instance {
-    const refused = this.#ports.refuses(partition)
-    if (refused !== undefined) throw new Refused(refused)
-    const instance = new Instance(key, partition)
-    partition.keys.set(key, instance)
-    const context = new InstanceContext(instance, this.#kind.name, this.#ports.self)
-    try {
-      // It serves all who wait: neither deadline nor trace of one of them.
-      const state = runOutside(() => this.#kind.open(key, context))
-      if (isThenable(state)) {
-        Promise.resolve(state).then(
-          (value) => this.#opened(instance, value),
-          (error: unknown) => this.#notOpened(instance, error),
-        )
-      } else {
-        instance.phase = 'open'
-        instance.state = state
-        this.#ports.opened(instance)
-      }
-    } catch (error) {
-      partition.keys.delete(key)
-      instance.phase = 'gone'
-      throw new Refused(openThrew(this.#kind.name, error), error)
+      turn.settle(failed ?? outcome)
     }
-    return instance
+    try {
+      if (call.readonly) effects.ship(entry.instance.partition.number, undefined, told)
+      else shipRecord(effects, entry.instance, this.#ports.record(entry.instance), told)
+    } catch (error) {
+      told(this.#thrown(call, running, error))
+    }
   }
 
-  #opened(instance: Instance, state: unknown): void {
-    if (instance.phase !== 'opening') return
-    instance.phase = 'open'
-    instance.state = state
-    this.#ports.opened(instance)
-    this.#pump(instance)
+  #busy(partition: Partition, change: 1 | -1): void {
+    partition.running += change
+    if (partition.running > 0 || partition.frozen === undefined) return
+    const { frozen } = partition
+    partition.frozen = undefined
+    frozen()
   }
 
-  #notOpened(instance: Instance, error: unknown): void {
-    if (instance.phase !== 'opening') return
-    this.discard(instance, openThrew(this.#kind.name, error))
+  /** Another node has sent the key. */
+  arrived(partition: Partition, key: string, arrival: Arrival): void {
+    this.#life.arrived(partition, key, arrival)
   }
 
-  /** The key is no more: those that wait for it fail. */
-  discard(instance: Instance, error: CallFailure): void {
-    const { partition, key } = instance
-    instance.phase = 'gone'
-    if (partition.keys.get(key) === instance) partition.keys.delete(key)
-    while (instance.head !== undefined) this.refuse(instance.head, error)
-    this.window.forgetAll(instance)
+  /** Forgets the state of a key that nobody uses. */
+  forget(instance: Instance): void {
+    this.#life.forget(instance)
+  }
+
+  /** The partition is frozen: what waits is routed anew, what opens is opened elsewhere. */
+  refuseWaiting(partition: Partition): void {
+    for (const turn of [...partition.held]) this.refuse(turn, this.notHere(turn.entry.instance.key))
+    for (const instance of [...partition.keys.values()]) {
+      if (instance.phase === 'opening') this.#life.drop(instance, this.notHere(instance.key))
+      else if (instance.head !== undefined) this.#refuseAll(instance, this.notHere(instance.key))
+    }
+  }
+
+  /** A frozen partition waits no longer for its handlers. They may go on, but nobody hears of them. */
+  cutOff(partition: Partition): void {
+    for (const turn of [...partition.ongoing]) {
+      const { entry, call, running } = turn
+      const message = `${call.method} took longer than its key could wait to move (limits.freezeWaitMs)`
+      entry.outcome = failure('ERR_SHOAL_TIMEOUT', message, true)
+      entry.turn = undefined
+      turn.settle(entry.outcome)
+      running.cancel()
+    }
+    const { frozen } = partition
+    partition.frozen = undefined
+    frozen?.()
+  }
+
+  /** The partition is not here any more. */
+  release(partition: Partition): void {
+    for (const turn of [...partition.held]) this.refuse(turn, this.notHere(turn.entry.instance.key))
+    for (const instance of [...partition.keys.values()]) {
+      if (!this.#kind.moves) this.#life.close(instance)
+      this.#life.drop(instance, this.notHere(instance.key))
+    }
+  }
+
+  #refuseAll(instance: Instance, error: CallFailure): void {
+    for (let turn = instance.head; turn !== undefined; turn = instance.head) this.refuse(turn, error)
   }
 
   /** What a call hears whose partition is not active here. */
