@@ -87,8 +87,12 @@ const pauses: Record<RefusalCode, readonly [first: Millis, most: Millis, isForgi
   copy: [20, 1_000, false],
   late: [1_000, 60_000, false],
   unreadable: [1_000, 60_000, false],
-  failed: [100, 10_000, false],
+  broken: [50, 1_000, false],
+  failed: [1_000, 60_000, false],
 }
+
+/** Refusals of which nobody is told: they pass by themselves. */
+const passing: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['notOwner', 'busy', 'copy', 'broken'])
 
 interface Refused {
   tries: number
@@ -455,7 +459,7 @@ export class Giver {
     const tries = this.#refused.get(partition)?.tries ?? 0
     const ms = Math.min(first * 2 ** Math.min(tries, 10), most)
     this.#refused.set(partition, { tries: tries + 1, until: now + ms, isForgivenByClaim })
-    if (refusal.code !== 'busy' && refusal.code !== 'notOwner' && refusal.code !== 'copy') {
+    if (!passing.has(refusal.code)) {
       const { code, reason } = refusal
       this.#ground.out({
         type: 'told',
