@@ -112,7 +112,7 @@ export async function runState({ seed, nodes, sometimes, begun }: RunOptions): P
 }
 
 function service(
-  { load }: StatePlan,
+  plan: StatePlan,
   history: LedgerHistory,
   ledgers: Map<ShoalNode, Ledgers>,
   callers: Map<string, WatchedNode>,
@@ -120,14 +120,14 @@ function service(
 ): Service {
   return {
     serve: (watched, random) => {
-      ledgers.set(watched.node, hostLedgers(watched, new LedgerCalls(watched, history, random, broken)))
+      ledgers.set(watched.node, hostLedgers(watched, new LedgerCalls(watched, history, random, broken), plan))
     },
     load: (watched, random, _, goesOn) => {
       const { name, clock } = watched.node
       const caller = `${name}.${callers.size}`
       callers.set(caller, watched)
       const asked = ledgers.get(watched.node) as Ledgers
-      new LedgerCaller(asked, history, load, { name: caller, clock }, random).run(goesOn)
+      new LedgerCaller(asked, history, plan.load, { name: caller, clock }, random).run(goesOn)
     },
     callMsMax: 0,
     ask: () => Promise.reject(new Error('not asked')),
