@@ -2,6 +2,7 @@
 import type { ShoalNode } from '../../src/index.ts'
 import { agreementMs } from '../../src/sim/checkers/agreement.ts'
 import { ClusterChecks, type WatchedNode } from '../../src/sim/checkers/cluster.ts'
+import { Sometimes } from '../../src/sim/checkers/sometimes.ts'
 import { Violation } from '../../src/sim/checkers/violation.ts'
 import { Simulation } from '../../src/sim/index.ts'
 import { SeededRandom, seedFrom } from '../../src/sim/random.ts'
@@ -14,6 +15,7 @@ import { NodeStage } from './node-stage.ts'
 import type { RunOptions, RunResult } from './profile.ts'
 import { drawPlan, type StatePlan } from './state-plan.ts'
 import { play } from './state-script.ts'
+import { TornConnections, tearStates } from './torn.ts'
 
 /** The rare states that such a run notes. */
 export const stateStates: readonly string[] = [
@@ -24,8 +26,9 @@ export const stateStates: readonly string[] = [
 ]
 
 const leaveMs = 60_000
-/** Longest time for one call when nothing disturbs it any more. */
-const askMs = 10_000
+/** Longest time for one call when nothing disturbs it any more: a connection may be found dead only then. */
+const askMs = 60_000
+const rpcPort = 7_947
 const timing = profiles.local
 
 export async function runState({ seed, nodes, sometimes, begun }: RunOptions): Promise<RunResult> {
@@ -44,13 +47,14 @@ export async function runState({ seed, nodes, sometimes, begun }: RunOptions): P
   const checks = new ClusterChecks(simulation)
   const ledgers = new Map<ShoalNode, Ledgers>()
   const callers = new Map<string, WatchedNode>()
+  const early: (() => void)[] = []
   const stage = new NodeStage({
     simulation,
     checks,
     sometimes,
     probeIntervalMs: timing.probeIntervalMs,
-    node: { profile: 'local', ring: { partitions: plan.partitions, points: 32, bound: 1.25 } },
-    service: service(plan, history, ledgers, callers, (message) =>
+    node: { profile: 'local', rpcPort, ring: { partitions: plan.partitions, points: 32, bound: 1.25 } },
+    service: service(plan, history, ledgers, callers, early, (message) =>
       report(new Violation('ledger', simulation.now, message)),
     ),
     thread: false,
@@ -73,6 +77,15 @@ export async function runState({ seed, nodes, sometimes, begun }: RunOptions): P
   for (let i = 0; i < plan.nodes; i += 1) stage.join()
   await settled()
   const reach = (state: string): void => sometimes.reach(state)
+  for (const call of early) call()
+  const torn = new TornConnections({
+    simulation,
+    random,
+    sometimes: new Sometimes(tearStates),
+    port: rpcPort,
+    chance: plan.tearChance,
+    names: () => (plan.tearChance > 0 ? stage.names : []),
+  })
   await play({
     simulation,
     stage,
@@ -83,6 +96,7 @@ export async function runState({ seed, nodes, sometimes, begun }: RunOptions): P
       await settled()
     },
   })
+  torn.end()
   const agreedMs = await settled()
   stage.isQuiet = true
   // Some are made again once they have failed.
@@ -116,6 +130,7 @@ function service(
   history: LedgerHistory,
   ledgers: Map<ShoalNode, Ledgers>,
   callers: Map<string, WatchedNode>,
+  early: (() => void)[],
   broken: (message: string) => void,
 ): Service {
   return {
@@ -127,7 +142,10 @@ function service(
       const caller = `${name}.${callers.size}`
       callers.set(caller, watched)
       const asked = ledgers.get(watched.node) as Ledgers
-      new LedgerCaller(asked, history, plan.load, { name: caller, clock }, random).run(goesOn)
+      const calls = new LedgerCaller(asked, history, plan.load, { name: caller, clock }, random)
+      // Where nobody comes, nobody calls before all are there.
+      if (plan.mode === 'still') early.push(() => calls.run(goesOn))
+      else calls.run(goesOn)
     },
     callMsMax: 0,
     ask: () => Promise.reject(new Error('not asked')),

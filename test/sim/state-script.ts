@@ -23,18 +23,18 @@ const nodesMax = 9
 const blinkMsMax = 300
 
 export async function play(world: ScriptWorld): Promise<void> {
-  const { plan } = world
+  const { plan, simulation } = world
+  if (plan.isRough) roughen(world)
   switch (plan.mode) {
-    case 'planned':
-      await plannedChanges(world)
+    case 'still':
+      await simulation.run(plan.forMs)
       break
+    case 'planned':
     case 'rough':
-      roughen(world)
       await plannedChanges(world)
       break
     case 'crash':
     case 'careless':
-      if (world.random.chance(0.5)) roughen(world)
       await crashes(world)
       break
     case 'split':
