@@ -46,6 +46,21 @@ export type { Placement, Plan, PlanChange } from './shard/plan.ts'
 export type { RateOptions } from './shard/rate.ts'
 export type { RouterCounters, RouterLimits } from './shard/router.ts'
 export type { StreamSource } from './shard/source.ts'
+export {
+  type Entity,
+  type EntityCallOptions,
+  type EntityCalls,
+  type EntityContext,
+  type EntityLevel,
+  type EntityOptions,
+  type EntityReference,
+  type EntityReferences,
+  entity,
+  type KeyContext,
+  type SnapshotContext,
+} from './state/entity.ts'
+export type { EntityLimits } from './state/limits.ts'
+export type { WindowLimits } from './state/window.ts'
 export type { CallStream, StreamChunk } from './stream.ts'
 export type { SwimTiming } from './swim/config.ts'
 export type { SeedFailureReason } from './swim/events.ts'
