@@ -1,27 +1,55 @@
-/** The service that is drilled when no other is given: each key keeps the ids of its updates. */
+/**
+ * The service that is drilled when no other is given, and the shortest example of one: each key is an entity that keeps the
+ * ids of its updates. Between reading and writing it lets others run, so that two calls of a key that overlap are seen.
+ */
 import { setImmediate } from 'node:timers/promises'
-import { createNode, type NodeOptions } from '../../index.ts'
-import type { Service } from './contract.ts'
+import { createNode, entity, type NodeOptions } from '../../index.ts'
+import type { Service, Setting } from './contract.ts'
 
-export async function start(options: NodeOptions): Promise<Service> {
-  const node = createNode(options)
-  const marks = new Map<string, string[]>()
-  const add = node.handle(
-    'add',
-    async (id: string, { key = '' }) => {
-      const before = marks.get(key) ?? []
-      if (before.includes(id)) return before.length
-      await setImmediate()
-      marks.set(key, [...before, id])
-      return before.length + 1
+interface State {
+  ids: readonly string[]
+}
+
+/** Longer than a death takes to be found, so that calls wait for it. */
+const timeoutMs = 15_000
+
+export async function start(options: NodeOptions, setting: Setting): Promise<Service> {
+  const { level, copies, acks, merge, voters } = setting
+  const Marks = entity('marks', {
+    open: (): State => ({ ids: [] }),
+    calls: {
+      async add(marks, id: string) {
+        const before = marks.ids
+        await setImmediate()
+        marks.ids = [...before, id]
+      },
+      list: (marks) => marks.ids,
     },
-    { idempotent: true },
-  )
-  const list = node.handle('list', (_: undefined, { key = '' }) => marks.get(key) ?? [], { idempotent: true })
+    readonly: ['list'],
+    level,
+    ...(copies === undefined ? {} : { copies }),
+    ...(acks === undefined ? {} : { acks }),
+    ...(voters === undefined ? {} : { quorum: { voters } }),
+    ...(merge ? { merge: union } : {}),
+  })
+  const node = createNode({ timeoutMs, ...options })
+  const marks = node.host(Marks)
   await node.start()
   return {
     node,
-    update: (key, id) => node.request({ method: add, key, body: id }),
-    read: (key) => node.request({ method: list, key }),
+    update: (key, id) => marks.get(key).add(id),
+    read: (key) => marks.get(key).list(),
   }
+}
+
+/** Each id as often as the one has it that has it more often. */
+function union(ours: State, theirs: State): State {
+  const left = new Map<string, number>()
+  for (const id of ours.ids) left.set(id, (left.get(id) ?? 0) + 1)
+  const added = theirs.ids.filter((id) => {
+    const count = left.get(id) ?? 0
+    left.set(id, count - 1)
+    return count <= 0
+  })
+  return { ids: [...ours.ids, ...added] }
 }
