@@ -19,6 +19,7 @@ export interface StorePorts
 }
 
 export class EntityStore implements Holdings {
+  readonly copiesLive = true
   readonly name: string
   readonly kind: EntityKind
   /** Set by replication. */
@@ -97,6 +98,10 @@ export class EntityStore implements Holdings {
   }
 
   accept(_number: number, _chunk: Uint8Array): void {
+    throw new Error('not yet')
+  }
+
+  discard(_number: number): void {
     throw new Error('not yet')
   }
 
