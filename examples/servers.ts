@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { leaveOnSignals, type ShoalNode } from 'shoal'
 
@@ -23,12 +23,13 @@ export function serverArguments(): { name: string; httpPort: number; join: strin
 
 /**
  * Starts the node and puts the server in front of it. On SIGTERM the server takes no more requests, those under way are
- * answered, then the node hands its state over and leaves.
+ * answered, `hangUp` ends connections that would stay, then the node hands its state over and leaves.
  */
 export async function serve(
   node: ShoalNode,
   httpPort: number,
-  server: Server = createServer(),
+  server: Server,
+  hangUp: () => void = () => {},
 ): Promise<void> {
   leaveOnSignals(node, {
     signals: ['SIGTERM'],
@@ -36,6 +37,7 @@ export async function serve(
       const closed = once(server, 'close')
       server.close()
       server.closeIdleConnections()
+      hangUp()
       return closed
     },
   })
@@ -90,8 +92,9 @@ export class Servers {
     await this.#together()
   }
 
+  /** Lets go of them: a server without a parent leaves. */
   end(): void {
-    for (const { child } of this.#running) child.kill('SIGTERM')
+    for (const { child } of this.#running) child.disconnect()
   }
 
   async #start(index: number): Promise<void> {

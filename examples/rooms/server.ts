@@ -10,7 +10,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { serve, serverArguments } from '../servers.ts'
 
 interface Message {
-  /** 1, 2, 3, … in each room. */
+  /** Grows from message to message of a room. */
   readonly number: number
   readonly from: string
   readonly text: string
@@ -24,25 +24,32 @@ const { name, httpPort, join } = serverArguments()
 const node = createNode({ name, port: 0, join, cluster: 'rooms', profile: 'local' })
 
 const Room = entity('room', {
-  open: () => ({ count: 0, history: [] as Message[], servers: [] as string[] }),
+  open: () => ({ last: 0, history: [] as Message[], servers: [] as string[] }),
   calls: {
     /** This server has somebody in the room from now on. */
     join(room, server: string) {
       if (!room.servers.includes(server)) room.servers.push(server)
-      return room.count
     },
     leave(room, server: string) {
       room.servers = room.servers.filter((other) => other !== server)
     },
     say(room, { from, text }: { from: string; text: string }, { key }) {
-      room.history.push({ number: ++room.count, from, text })
+      // The time, so that numbers go on growing after a crash that took the history with it.
+      room.last = Math.max(room.last + 1, Date.now())
+      room.history.push({ number: room.last, from, text })
       if (room.history.length > historyMax) room.history.shift()
+      room.servers = room.servers.filter(isThere)
       for (const server of room.servers) poke(server, key)
     },
     since: (room, number: number) => room.history.filter((message) => message.number > number),
   },
+  readonly: ['since'],
 })
 const rooms = node.host(Room)
+
+function isThere(server: string): boolean {
+  return node.members.some(({ name, state }) => name === server && (state === 'alive' || state === 'suspect'))
+}
 
 /** Tells a server that there is news; one that is gone has nobody to tell it to. */
 function poke(server: string, room: string): void {
@@ -132,16 +139,16 @@ async function enter(socket: WebSocket, url: URL): Promise<void> {
   await audience.refresh()
 }
 
-/** A room whose server has crashed has forgotten who listens; whoever has people in it says so again. */
-node.on('ownership', () => {
+/** A room that has moved, or was lost in a crash, is told again who listens. */
+function joinAgain(): void {
   for (const [room, audience] of audiences) {
-    rooms
-      .get(room)
-      .join(name)
-      .then(() => audience.refresh())
-      .catch(() => {})
+    const joined = rooms.get(room).join(name)
+    joined.then(() => audience.refresh()).catch(() => {})
   }
-})
+}
+node.on('ownership', joinAgain)
+// Should a poke have been lost.
+setInterval(joinAgain, 5_000).unref()
 
 const page = readFileSync(new URL('../../../examples/rooms/page.html', import.meta.url))
 const server = createServer((_, response) => {
@@ -152,4 +159,6 @@ sockets.on('connection', (socket, request) => {
   const url = new URL(request.url ?? '/', 'http://localhost')
   enter(socket, url).catch(() => socket.close(1013, 'try again'))
 })
-await serve(node, httpPort, server)
+await serve(node, httpPort, server, () => {
+  for (const socket of sockets.clients) socket.close(1012, 'this server restarts')
+})

@@ -51,12 +51,14 @@ export function leaveOnSignals(node: LeavingNode, options: LeaveOnSignalsOptions
   const { signals = ['SIGTERM', 'SIGINT'], timeoutMs = timeoutMsDefault } = options
   check(signals, timeoutMs)
   let first: { readonly signal: NodeJS.Signals; readonly at: number } | undefined
+  const hurry = new AbortController()
   const told = (signal: NodeJS.Signals): void => {
     const now = performance.now()
     if (first === undefined) {
       first = { signal, at: now }
-      void end(node, signal, timeoutMs, options)
+      void end(node, signal, timeoutMs, hurry.signal, options)
     } else if (signal !== first.signal || now - first.at > sameSignalMs) {
+      hurry.abort()
       void closeNow(node, signal, options)
     }
   }
@@ -81,12 +83,14 @@ function wrong(option: string, value: unknown, range: string): ShoalError {
   return new ShoalError('ERR_SHOAL_OPTION', `${option}: expected ${range}, got ${shown}`)
 }
 
+/** In good order, unless somebody is in a `hurry`: then it is not for this to say how it ends. */
 async function end(
   node: LeavingNode,
   signal: NodeJS.Signals,
   timeoutMs: number,
+  hurry: AbortSignal,
   { before, after, logger = stderrLogger }: LeaveOnSignalsOptions,
-): Promise<never> {
+): Promise<void> {
   const { name } = node
   const until = performance.now() + timeoutMs
   setTimeout(() => {
@@ -100,7 +104,8 @@ async function end(
       return await within(waitMs, run)
     } catch (error) {
       code = 1
-      logger.warn({ node: name, signal, error }, `${name}: ${what} failed: ${String(error)}`)
+      if (!hurry.aborted)
+        logger.warn({ node: name, signal, error }, `${name}: ${what} failed: ${String(error)}`)
       return undefined
     }
   }
@@ -108,6 +113,7 @@ async function end(
   const leftMs = Math.max(1, until - performance.now())
   // The node keeps its own time; the limit here is for one that does not.
   const report = await step('leaving', leftMs + graceMs / 2, () => node.leave({ timeoutMs: leftMs }))
+  if (hurry.aborted) return
   if (after !== undefined) await step('what runs after leaving', graceMs / 2, after)
   if (leftBehind(report)) {
     code = 1
@@ -115,7 +121,7 @@ async function end(
   } else if (code === 0) {
     logger.info({ node: name, signal, report }, `${name} has left`)
   }
-  process.exit(code)
+  if (!hurry.aborted) process.exit(code)
 }
 
 /** What `leave` says of what no other node has taken. */

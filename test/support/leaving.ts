@@ -24,19 +24,25 @@ const {
   beforeFails,
 } = JSON.parse(process.argv[2] ?? '{}') as Leaving
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
+let close = (): void => {}
+const closed = new Promise<void>((resolve) => {
+  close = resolve
+})
 const forever = new Promise<never>(() => {})
 
 const node = {
   name: 'solo',
   async leave(options: { timeoutMs: number }): Promise<unknown> {
     say(`leave ${options.timeoutMs <= (timeoutMs ?? 25_000) && options.timeoutMs > 0}`)
-    if (leaveMs < 0) return forever
+    // As a node does: what waits is told that it was closed.
+    if (leaveMs < 0) return closed.then(() => Promise.reject(new Error('the node was closed')))
     await setTimeout(leaveMs)
     if (leaveFails) throw new Error('no way out')
     return report
   },
   async close(): Promise<void> {
     say('close')
+    close()
   },
 }
 
