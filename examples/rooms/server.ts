@@ -19,6 +19,7 @@ interface Message {
 /** Messages that a room keeps for those who come later. */
 const historyMax = 200
 const textMax = 1_000
+const nameMax = 64
 
 const { name, httpPort, join } = serverArguments()
 const node = createNode({ name, port: 0, join, cluster: 'rooms', profile: 'local' })
@@ -115,11 +116,11 @@ node.handle(
 
 /** Somebody comes in: `?room=R&name=N&since=NUMBER`. */
 async function enter(socket: WebSocket, url: URL): Promise<void> {
-  const room = url.searchParams.get('room') ?? 'lobby'
-  const from = url.searchParams.get('name') ?? 'somebody'
+  const room = url.searchParams.get('room')?.slice(0, nameMax) || 'lobby'
+  const from = url.searchParams.get('name')?.slice(0, nameMax) || 'somebody'
   const audience = audiences.get(room) ?? new Audience(room)
   audiences.set(room, audience)
-  audience.enter(socket, Number(url.searchParams.get('since') ?? 0))
+  audience.enter(socket, Number(url.searchParams.get('since')) || 0)
   socket.on('message', (text) => {
     rooms
       .get(room)

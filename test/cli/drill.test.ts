@@ -68,11 +68,7 @@ suite('a drill', { concurrency: true }, () => {
       [['rolling', '--level', 'exact'], 2, /--level: expected routed, handoff, replicated, got "exact"/],
       [['rolling', '--copies', '2'], 2, /--copies needs --level replicated/],
       [['rolling', '--entry', 'none.js'], 2, /--entry: there is no file "none.js"/],
-      [
-        ['rolling', '--entry', noService],
-        1,
-        /client-1 did not start: .* exports no function "start"/,
-      ],
+      [['rolling', '--entry', noService], 1, /client-1 did not start: .* exports no function "start"/],
     ]
     await Promise.all(
       wrong.map(async ([args, code, line]) => {
