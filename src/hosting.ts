@@ -2,7 +2,6 @@
  * What a node hosts of state: its entities, as methods that peers call, and as references for its own user. Joins the room
  * of state to the rest of the node.
  */
-
 import type { OwnershipChange } from './api.ts'
 import type { Calls } from './calls.ts'
 import type { Clock } from './env.ts'
@@ -34,6 +33,7 @@ export interface HostingPorts {
 
 export class Hosting {
   readonly #ports: HostingPorts
+  readonly #names = new Set<string>()
   readonly #stores = new Map<string, EntityStore>()
 
   constructor(ports: HostingPorts) {
@@ -43,9 +43,11 @@ export class Hosting {
   /** Registers the calls of an entity, unless this node is an observer. Throws `ERR_SHOAL_STATE` for a second one of that name. */
   host<State, Named>(entity: Entity<State, Named>): EntityReferences<Named> {
     const { boot, calls, config } = this.#ports
-    if (this.#stores.has(entity.name)) {
+    // Two references would count their calls each by itself, and each take the other's for repeated ones.
+    if (this.#names.has(entity.name)) {
       throw new ShoalError('ERR_SHOAL_STATE', `entity "${entity.name}" is hosted already`)
     }
+    this.#names.add(entity.name)
     if (config.weight > 0) this.#add(entity)
     return references(entity, {
       origin: boot,

@@ -267,7 +267,11 @@ export class Methods {
     sink.failed(
       running.abandoned === undefined
         ? {
-            ...failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true),
+            ...failure(
+              'ERR_SHOAL_REMOTE',
+              `the handler of ${request.method} threw: ${messageOf(error)}`,
+              true,
+            ),
             remoteCode: codeOf(error),
           }
         : failure('ERR_SHOAL_TIMEOUT', running.abandoned.message, true),

@@ -3,12 +3,7 @@
  * entity without `snapshot` gets wrong, and looking costs the same for every state.
  */
 
-const carried: ReadonlySet<unknown> = new Set([
-  Object.prototype,
-  Array.prototype,
-  Set.prototype,
-  null,
-])
+const carried: ReadonlySet<unknown> = new Set([Object.prototype, Array.prototype, Set.prototype, null])
 
 /** What it is; undefined: it is plain. */
 export function whyNotPlain(state: unknown): string | undefined {
