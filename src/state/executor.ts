@@ -191,8 +191,9 @@ export class Executor implements TurnPorts {
       const message = `${call.method} took longer than its key could wait to move (limits.freezeWaitMs)`
       entry.outcome = failure('ERR_SHOAL_TIMEOUT', message, true)
       entry.turn = undefined
-      turn.settle(entry.outcome)
+      // Before it is over: a handler that listens to its signal may end yet.
       running.cancel()
+      turn.settle(entry.outcome)
     }
     const { frozen } = partition
     partition.frozen = undefined
