@@ -114,9 +114,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   }
 
   handle(input: CustodyInput, now: Millis): void {
-    this.#ground.later.tick(now)
     switch (input.type) {
+      // Only here: after a pause of the process, answers that waited in its sockets are heard before it is too late for them.
       case 'tick':
+        this.#ground.later.tick(now)
         break
       case 'view':
         this.#view(input, now)

@@ -51,6 +51,8 @@ export interface CustodyLimits {
   readonly holderWaitMs: Millis
   /** After so long a partition that nobody has claimed is offered to its owner. */
   readonly offerAfterMs: Millis
+  /** A partition whose running calls, or whose store, take longer is served here again, and given later. */
+  readonly freezeMs: Millis
   /** How long a node may take to read what it was given. */
   readonly acceptMs: Millis
 }
@@ -63,6 +65,7 @@ export const custodyLimits: CustodyLimits = Object.freeze({
   claimWaitMs: 1_000,
   holderWaitMs: 10_000,
   offerAfterMs: 200,
+  freezeMs: 5_000,
   acceptMs: 10_000,
 })
 
