@@ -245,7 +245,8 @@ export class Custodian {
   }
 
   #lookEmpty(): void {
-    if (this.#emptied.length === 0 || (this.custody.held > 0 && this.custody.hasHeirs)) return
+    const { held, sought, hasHeirs } = this.custody
+    if (this.#emptied.length === 0 || (held + sought.size > 0 && hasHeirs)) return
     const emptied = this.#emptied
     this.#emptied = []
     for (const done of emptied) done()
@@ -361,8 +362,7 @@ export class Custodian {
       },
       pace: (length) => this.#ports.pace(length, clock.now()),
       answered: (answer) => ended(readOutcome(answer) ?? { code: 'failed', reason: 'a malformed answer' }),
-      broke: (error) =>
-        ended({ code: isUncollectable ? 'failed' : 'broken', reason: messageOf(error) }),
+      broke: (error) => ended({ code: isUncollectable ? 'failed' : 'broken', reason: messageOf(error) }),
     })
     const counted = (chunk: Uint8Array | undefined): Uint8Array | undefined => {
       bytes += chunk?.length ?? 0
@@ -408,7 +408,11 @@ export class Custodian {
     try {
       const kept = from(0)
       if (kept === undefined) done(undefined)
-      else kept.then(() => done(undefined), (error: unknown) => done(messageOf(error)))
+      else
+        kept.then(
+          () => done(undefined),
+          (error: unknown) => done(messageOf(error)),
+        )
     } catch (error) {
       done(messageOf(error))
     }

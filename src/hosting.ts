@@ -3,7 +3,6 @@
  * of state to the rest of the node.
  */
 
-import type { OwnershipChange } from './api.ts'
 import type { Calls } from './calls.ts'
 import type { Clock } from './env.ts'
 import { ShoalError } from './errors.ts'
@@ -16,6 +15,7 @@ import type { Entity, EntityReferences } from './state/entity.ts'
 import { EntityStore } from './state/entity-store.ts'
 import { type Defined, kindOf } from './state/kind.ts'
 import { references } from './state/reference.ts'
+import type { Stores } from './stores.ts'
 
 export interface HostingPorts {
   readonly self: string
@@ -26,6 +26,7 @@ export interface HostingPorts {
   readonly admission: Admission
   readonly methods: Methods
   readonly calls: Calls
+  readonly stores: Stores
   partitionOf(key: string): number
 }
 
@@ -51,23 +52,16 @@ export class Hosting {
     })
   }
 
-  /** Until custody decides what is active: every partition that the table gives this node is, with nothing in it. */
-  viewChanged({ gained, lost }: OwnershipChange): void {
-    const epoch = { counter: 1, boot: this.#ports.boot }
-    for (const store of this.#stores.values()) {
-      for (const partition of gained) store.activate(partition, epoch)
-      for (const partition of lost) store.freeze(partition, () => store.release(partition))
-    }
-  }
-
   #add(entity: Defined): void {
-    const { self, clock, config, codec, admission, methods, partitionOf } = this.#ports
+    const { self, clock, config, codec, admission, methods, stores, partitionOf } = this.#ports
     const kind = kindOf(entity)
     const store = new EntityStore(kind, { self, clock, codec, admission, limits: config.limits, partitionOf })
     this.#stores.set(kind.name, store)
+    stores.add(store)
     for (const call of kind.calls) {
       const handler = (body: unknown, running: unknown): unknown => store.call(call, body, running as Running)
       methods.register(call.method, handler, { idempotent: true }, true)
+      stores.bind(call.method, kind.name)
     }
   }
 }

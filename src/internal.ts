@@ -128,11 +128,7 @@ export class InternalCalls {
     then: (reply: unknown, isAnswered: boolean) => void,
   ): void {
     const { clock, send } = this.#ports
-    const question = new Question(
-      bodyCodec.encode([kind, store, message]),
-      clock.now() + askTimeoutMs,
-      then,
-    )
+    const question = new Question(bodyCodec.encode([kind, store, message]), clock.now() + askTimeoutMs, then)
     send(to, question, question)
   }
 

@@ -497,12 +497,7 @@ export class Giver {
   }
 
   /** One that did not get so far as to be asked for. */
-  #refuseOne(
-    partition: number,
-    move: Move,
-    refusal: Pick<Refusal, 'code' | 'reason'>,
-    now: Millis,
-  ): void {
+  #refuseOne(partition: number, move: Move, refusal: Pick<Refusal, 'code' | 'reason'>, now: Millis): void {
     const thawed: number[] = []
     const ms = this.#refuse(partition, move, refusal, thawed, now)
     this.#thawed(thawed)

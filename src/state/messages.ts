@@ -217,7 +217,9 @@ function readRefusal(code: unknown, reason: unknown): Pick<Refusal, 'code' | 're
 }
 
 function readEpoch(counter: unknown, boot: unknown): Epoch | undefined {
-  return isCount(counter) && counter <= counterMax && isText(boot, bootLengthMax) ? { counter, boot } : undefined
+  return isCount(counter) && counter <= counterMax && isText(boot, bootLengthMax)
+    ? { counter, boot }
+    : undefined
 }
 
 function isCount(value: unknown): value is number {
