@@ -160,6 +160,8 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       calls: this.#calls,
       stores: this.#stores,
       partitionOf: (key) => this.#cluster.table.partitionOf(key),
+      conflict: (conflict) => this.#news.emit('conflict', conflict),
+      notice: (notice) => this.#news.notice({ level: 'warn', ...notice }),
     })
   }
 
@@ -376,6 +378,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#router.close('the node was closed')
     this.#calls.close('the node was closed')
     this.#peers.close()
+    this.#hosting.close()
     await Promise.all([this.#listener?.close(), this.#cluster.close(this.#wrongState('the node was closed'))])
   }
 
