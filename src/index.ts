@@ -26,6 +26,8 @@ export type {
   Timer,
 } from './env.ts'
 export { isShoalError, ShoalError, type ShoalErrorCode, type ShoalErrorDetail } from './errors.ts'
+export { systemEnv } from './host/env.ts'
+export { type LeaveOnSignalsOptions, type LeavingNode, leaveOnSignals } from './host/signals.ts'
 export type { JoinFailure } from './join.ts'
 export type { NodeLimits } from './limits.ts'
 export type { MemberChange, MembershipStats } from './membership.ts'
