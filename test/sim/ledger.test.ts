@@ -123,6 +123,18 @@ test('an update that took effect once more under another number is found by its 
   story.breaks('linearizable', ['a', 'b'])
 })
 
+test('an update of an older owner has no place after one of a newer, nor two owners in one epoch', () => {
+  for (const [first, second] of [
+    ['2@b', '1@a'],
+    ['2@b', '2@c'],
+  ] as const) {
+    const story = new Story()
+    story.done('a', { epoch: first })
+    story.done('b', { count: 1, last: 'a', epoch: second })
+    story.breaks('tenures', ['a', 'b'])
+  }
+})
+
 test('calls of a key overlap nowhere, but on a process that is gone, and beside those that interleave', () => {
   const story = new Story()
   let isGone = false
