@@ -13,7 +13,7 @@ export interface Owners {
   ownerOf(partition: number): string | undefined
 }
 
-/** Why a partition was not taken. All but `dead` and `failed` come from the taker. */
+/** Why a partition was not taken. All but the last two come from the taker. */
 export type RefusalCode =
   /** The taker's table names another owner. */
   | 'notOwner'
@@ -25,7 +25,9 @@ export type RefusalCode =
   | 'unreadable'
   /** The taker did not take it in time. */
   | 'late'
-  /** It could not be collected or sent. */
+  /** The connection broke. */
+  | 'broken'
+  /** It could not be collected. */
   | 'failed'
 
 export interface Refusal {

@@ -1,4 +1,6 @@
 /** Ledgers on a node: the entity that keeps them, and how it is hosted and called. */
+
+import { entity } from '../../src/index.ts'
 import type { WatchedNode } from '../../src/sim/checkers/cluster.ts'
 import type { SeededRandom } from '../../src/sim/random.ts'
 import {
@@ -7,6 +9,7 @@ import {
   type Ledger,
   type LedgerCall,
   lastOf,
+  mergeLedgers,
   openLedger,
   type Update,
 } from './ledger.ts'
@@ -69,7 +72,7 @@ export class LedgerCalls {
     return this.#found(ledger, update, context, true)
   }
 
-  all(ledger: Ledger, _: undefined, { key }: Context): string[] {
+  all(ledger: Ledger, { key }: Context): string[] {
     if (!isWhole(key, ledger)) this.#broken(`the ballast of "${key}" is not what it was`)
     return ledger.tokens
   }
@@ -97,32 +100,40 @@ export class LedgerCalls {
   }
 }
 
-/** Stands in for the entity until nodes host them: state that stays where it is. */
-export function hostLedgers(watched: WatchedNode, calls: LedgerCalls): Ledgers {
-  const kept = new Map<string, Promise<Ledger>>()
-  const turns = new Map<string, Promise<unknown>>()
-  const one = <R>(key: string, run: (ledger: Ledger) => R | Promise<R>): Promise<R> => {
-    const ledger = kept.get(key) ?? Promise.resolve(openLedger(key))
-    kept.set(key, ledger)
-    const turn = (turns.get(key) ?? Promise.resolve()).then(async () => run(await ledger))
-    turns.set(
-      key,
-      turn.catch(() => {}),
-    )
-    return turn
-  }
-  const method = (call: LedgerCall): void => {
-    watched.handle<Update, Found>(call, (update, { key = '' }) =>
-      one(key, (ledger) => calls[call](ledger, update, { key, epoch: `0@${watched.node.name}` })),
-    )
-  }
-  for (const call of ['append', 'slow', 'swap', 'read', 'peek'] as const) method(call)
-  watched.handle<undefined, string[]>('all', (_, { key = '' }) =>
-    one(key, (ledger) => calls.all(ledger, undefined, { key, epoch: '' })),
-  )
+/** Hosts the entity, before the node starts. */
+export function hostLedgers(watched: WatchedNode, calls: LedgerCalls, kept: LedgerKept): Ledgers {
+  const ledgers = watched.node.host(ledgerEntity(calls, kept))
   return {
-    call: (key, call, body, { timeoutMs }) =>
-      watched.request<Update, Found>({ method: call, key, body, timeoutMs }),
-    all: (key, timeoutMs) => watched.request<undefined, string[]>({ method: 'all', key, timeoutMs }),
+    call: (key, call, update, options) => ledgers.get(key)[call](update, options),
+    all: (key, timeoutMs) => ledgers.get(key).all(undefined, { timeoutMs }),
   }
+}
+
+/** How ledgers are kept. */
+export interface LedgerKept {
+  readonly level: 'handoff' | 'replicated'
+  readonly copies: number
+  readonly acks: number
+  readonly voters: number | undefined
+  readonly merges: boolean
+}
+
+function ledgerEntity(calls: LedgerCalls, { level, copies, acks, voters, merges }: LedgerKept) {
+  return entity('ledger', {
+    open: (key) => openLedger(key),
+    calls: {
+      append: (ledger, update: Update, context): Found => calls.append(ledger, update, context),
+      slow: (ledger, update: Update, context): Promise<Found> => calls.slow(ledger, update, context),
+      swap: (ledger, update: Update, context): Found => calls.swap(ledger, update, context),
+      read: (ledger, update: Update, context): Found => calls.read(ledger, update, context),
+      peek: (ledger, update: Update, context): Found => calls.peek(ledger, update, context),
+      all: (ledger, _: undefined, context): string[] => calls.all(ledger, context),
+    },
+    level,
+    ...(level === 'replicated' ? { copies, acks } : {}),
+    ...(voters === undefined ? {} : { quorum: { voters } }),
+    ...(merges ? { merge: mergeLedgers } : {}),
+    interleave: ['peek'],
+    readonly: ['read', 'peek', 'all'],
+  })
 }

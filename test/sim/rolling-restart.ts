@@ -12,7 +12,7 @@ const report = await rollingRestart({
   keys: Number(values.keys ?? 20_000),
   requests: Number(values.requests ?? 10_000_000),
   clients: 6,
-  requestsPerSecond: 20_000,
+  requestsPerSecond: 200_000,
   partitions: 1_024,
   seed: Number(values.seed ?? 1),
 })

@@ -4,12 +4,12 @@ import type { LedgerRules } from './ledger-history.ts'
 import type { LedgerLoad } from './ledger-load.ts'
 
 /**
- * `planned`: joins, drains, rolling restarts, one in the midst of another. `rough`: the same over lossy links and torn
+ * `still`: nobody comes or goes. `planned`: joins, drains, rolling restarts, one in the midst of another. `rough`: the same over lossy links and torn
  * connections, among short pauses. `crash`: nodes end, or stand still, at most acks - 1 at a time. `careless`: the same
  * at a level that does not survive it. `split`: the cluster falls apart, and is put together. `asymmetric`: one-way cuts
  * and long pauses.
  */
-export type StateMode = 'planned' | 'rough' | 'crash' | 'careless' | 'split' | 'asymmetric'
+export type StateMode = 'still' | 'planned' | 'rough' | 'crash' | 'careless' | 'split' | 'asymmetric'
 
 export interface StatePlan {
   readonly mode: StateMode
@@ -22,15 +22,22 @@ export interface StatePlan {
   readonly nodes: number
   readonly partitions: number
   readonly load: LedgerLoad
+  /** Links are lossy, and processes stand still for moments. */
+  readonly isRough: boolean
+  /** How likely a connection is to be torn, in each direction. */
+  readonly tearChance: number
   /** How long things happen to the cluster. */
   readonly forMs: number
   readonly rules: LedgerRules
 }
 
 const modes: readonly StateMode[] = [
-  ...(['planned', 'planned', 'planned', 'rough', 'rough'] as const),
+  ...(['still', 'planned', 'planned', 'planned', 'rough', 'rough'] as const),
   ...(['crash', 'crash', 'crash', 'careless', 'split', 'asymmetric'] as const),
 ]
+
+/** Nobody is lost, or taken for lost. */
+const plainModes: readonly StateMode[] = ['still', 'planned', 'rough']
 
 export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: number): StatePlan {
   const mode = random.pick(modes)
@@ -38,6 +45,7 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
   const drawn = nodesMin + random.below(nodesMax - nodesMin + 1)
   const apart = mode === 'split' || mode === 'asymmetric'
   const hasQuorum = level === 'replicated' && apart && random.chance(0.5)
+  const isRough = mode === 'rough' || (mode !== 'planned' && random.chance(0.5))
   // One is down at a time, and the others are to make all copies.
   const nodes = Math.max(drawn, level === 'replicated' ? copies + 1 : 2)
   return {
@@ -48,6 +56,8 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
     voters: hasQuorum ? nodes : undefined,
     merges: apart || random.chance(0.3),
     nodes,
+    isRough,
+    tearChance: isRough ? random.pick([0, 0, 0.1, 0.5]) : 0,
     partitions: random.pick([16, 32, 64]),
     load: {
       keys: random.pick([4, 12, 24]),
@@ -56,7 +66,7 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
       againChance: mode === 'planned' ? 0 : 0.3,
       twinChance: 0.03,
     },
-    forMs: mode === 'planned' || mode === 'rough' ? 1_500 + random.below(2_500) : 4_000 + random.below(4_000),
+    forMs: plainModes.includes(mode) ? 1_500 + random.below(2_500) : 4_000 + random.below(4_000),
     rules: {
       keepsAll: mode !== 'careless',
       isLinearizable:

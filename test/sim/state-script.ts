@@ -11,6 +11,8 @@ export interface ScriptWorld {
   readonly random: SeededRandom
   readonly plan: StatePlan
   reach(state: string): void
+  /** Calls, and is never harmed; in a split it is on one of the sides. */
+  readonly client: string
   /** Everything that has to move or be copied again has been, as far as the nodes know. */
   settled(): Promise<void>
 }
@@ -23,18 +25,18 @@ const nodesMax = 9
 const blinkMsMax = 300
 
 export async function play(world: ScriptWorld): Promise<void> {
-  const { plan } = world
+  const { plan, simulation } = world
+  if (plan.isRough) roughen(world)
   switch (plan.mode) {
-    case 'planned':
-      await plannedChanges(world)
+    case 'still':
+      await simulation.run(plan.forMs)
       break
+    case 'planned':
     case 'rough':
-      roughen(world)
       await plannedChanges(world)
       break
     case 'crash':
     case 'careless':
-      if (world.random.chance(0.5)) roughen(world)
       await crashes(world)
       break
     case 'split':
@@ -148,16 +150,24 @@ async function goDown({ simulation, stage, random, reach }: ScriptWorld, name: s
 }
 
 /** Two sides that do not hear each other, whole; nodes crash in neither. */
-async function splits({ simulation, stage, random, plan, reach, settled }: ScriptWorld): Promise<void> {
+async function splits({
+  simulation,
+  stage,
+  random,
+  plan,
+  reach,
+  client,
+  settled,
+}: ScriptWorld): Promise<void> {
   const until = simulation.now + plan.forMs
   do {
     const names = pickSome(random, stage.names, stage.names.length)
     const size = 1 + random.below(names.length - 1)
-    const [left, right] = [names.slice(0, size), names.slice(size)]
+    const [left, right] = [names.slice(0, size), [...names.slice(size), client]]
     stage.cut(left, right, 'all')
     stage.cut(right, left, 'all')
     await simulation.run(random.pick([300, 3_000, 6_000, 9_000]) * random.fraction())
-    const apart = left.some((one) => right.some((other) => stage.sees(one, other) === 'dead'))
+    const apart = left.some((one) => names.slice(size).some((other) => stage.sees(one, other) === 'dead'))
     if (apart) reach('two sides that took each other for dead')
     stage.cut(left, right, 'none')
     stage.cut(right, left, 'none')
