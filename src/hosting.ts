@@ -2,7 +2,6 @@
  * What a node hosts of state: its entities, as methods that peers call, and as references for its own user. Joins the room
  * of state to the rest of the node.
  */
-import type { OwnershipChange } from './api.ts'
 import type { Calls } from './calls.ts'
 import type { Clock } from './env.ts'
 import { ShoalError } from './errors.ts'
@@ -16,6 +15,7 @@ import type { Entity, EntityReferences } from './state/entity.ts'
 import { EntityStore } from './state/entity-store.ts'
 import { type Defined, kindOf } from './state/kind.ts'
 import { references } from './state/reference.ts'
+import type { Stores } from './stores.ts'
 
 export interface HostingPorts {
   readonly self: string
@@ -26,6 +26,7 @@ export interface HostingPorts {
   readonly admission: Admission
   readonly methods: Methods
   readonly calls: Calls
+  readonly stores: Stores
   partitionOf(key: string): number
   conflict(conflict: EntityConflict): void
   notice(notice: EntityNotice): void
@@ -61,22 +62,13 @@ export class Hosting {
     })
   }
 
-  /** Until custody decides what is active: every partition that the table gives this node is, with nothing in it. */
-  viewChanged({ gained, lost }: OwnershipChange): void {
-    const epoch = { counter: 1, boot: this.#ports.boot }
-    for (const store of this.#stores.values()) {
-      for (const partition of gained) store.activate(partition, epoch)
-      for (const partition of lost) store.freeze(partition, () => store.release(partition))
-    }
-  }
-
   /** The node is closed. */
   close(): void {
     for (const store of this.#stores.values()) store.close()
   }
 
   #add(entity: Defined): void {
-    const { self, clock, config, codec, admission, methods, partitionOf } = this.#ports
+    const { self, clock, config, codec, admission, methods, stores, partitionOf } = this.#ports
     const kind = kindOf(entity)
     const { conflict, notice } = this.#ports
     const store = new EntityStore(kind, {
@@ -90,9 +82,11 @@ export class Hosting {
       notice,
     })
     this.#stores.set(kind.name, store)
+    stores.add(store)
     for (const call of kind.calls) {
       const handler = (body: unknown, running: unknown): unknown => store.call(call, body, running as Running)
       methods.register(call.method, handler, { idempotent: true }, true)
+      stores.bind(call.method, kind.name)
     }
   }
 }

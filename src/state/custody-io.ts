@@ -6,6 +6,8 @@ export interface ViewPeer {
   readonly name: string
   /** Another boot id is another life: what the former one held is gone. */
   readonly boot: string
+  /** It takes nothing any more. */
+  readonly isLeaving: boolean
 }
 
 /** As much of a ring table as custody needs. */

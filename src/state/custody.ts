@@ -100,9 +100,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     return this.#seeker.seeks
   }
 
-  /** Whether somebody could take what is held here. */
+  /** Whether somebody may come to own what is held here. */
   get hasHeirs(): boolean {
-    return this.#ground.peers.size > 0
+    for (const peer of this.#ground.peers.values()) if (!peer.isLeaving) return true
+    return false
   }
 
   get deadline(): Millis {
@@ -114,9 +115,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   }
 
   handle(input: CustodyInput, now: Millis): void {
-    this.#ground.later.tick(now)
     switch (input.type) {
+      // Only here: after a pause of the process, answers that waited in its sockets are heard before it is too late for them.
       case 'tick':
+        this.#ground.later.tick(now)
         break
       case 'view':
         this.#view(input, now)

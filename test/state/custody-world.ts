@@ -246,7 +246,7 @@ export class World {
   see(node: Node, members: readonly Membership[]): void {
     const others: ViewPeer[] = members
       .filter(({ name }) => name !== node.name)
-      .map(({ name, boot }) => ({ name, boot }))
+      .map(({ name, boot, status }) => ({ name, boot, isLeaving: status === 'draining' }))
     const before = node.table
     const owners = new ScoreTable(this.options.partitions, members)
     const gained: number[] = []
