@@ -7,7 +7,7 @@ import type { Clock, Millis } from './env.ts'
 import type { CopyTarget, InternalCalls } from './internal.ts'
 import type { Machine } from './machine.ts'
 import type { Cancellable } from './shard/context.ts'
-import type { CopiesPort } from './state/copies-port.ts'
+import type { CopiesNews, CopiesPort } from './state/copies-port.ts'
 import { Custody, type CustodyLimits } from './state/custody.ts'
 import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } from './state/custody-io.ts'
 import {
@@ -111,6 +111,11 @@ export class Custodian {
     if (this.#machine.wake()) this.#driver.feed(tick)
   }
 
+  /** What replication has found out. */
+  heard(news: CopiesNews): void {
+    this.#driver.feed(news)
+  }
+
   /** A call that was passed to the holder came back. */
   sealed(partition: number, by: string): void {
     this.#driver.feed({ type: 'sealed', partition, by })
@@ -206,7 +211,10 @@ export class Custodian {
         }
         break
       case 'release':
-        for (const partition of output.partitions) this.#release(partition)
+        for (const partition of output.partitions) {
+          this.#ports.copies?.yield(partition)
+          this.#release(partition)
+        }
         break
       case 'admit':
         this.#incoming.get(output.id)?.('admit')
@@ -222,6 +230,17 @@ export class Custodian {
         break
       case 'activate':
         this.#activate(output)
+        break
+      case 'take':
+        this.#ports.copies?.take(output.partition, output.counter, this.#ports.clock.now())
+        break
+      case 'abandon':
+        this.#ports.copies?.abandon(output.partition)
+        break
+      case 'depose':
+        this.#freezes.delete(output.partition)
+        this.#holdings.freeze(output.partition, () => {})
+        this.#inTurn(output.partition, () => this.#holdings.release(output.partition))
         break
       case 'served':
         this.#served.push(...output.partitions)
@@ -425,7 +444,7 @@ export class Custodian {
   #activate({ partition, epoch, list }: Extract<CustodyOutput, { type: 'activate' }>): void {
     this.#inTurn(partition, () => {
       this.#holdings.activate(partition, epoch)
-      this.#ports.copies?.lead(partition, epoch, list)
+      this.#ports.copies?.lead(partition, epoch, list, this.#ports.clock.now())
     })
   }
 

@@ -161,6 +161,14 @@ export class Giver {
     for (const giving of this.#givings.values()) this.#pump(giving, now)
   }
 
+  /** It is not ours to give any more. */
+  forget(partition: number): void {
+    const move = this.#moves.get(partition)
+    if (move === undefined) return
+    if (move.step !== 'queued') this.#ground.out({ type: 'stop', partition })
+    this.#end(partition, move)
+  }
+
   // ---- what the host says
 
   frozen(partition: number): void {
@@ -455,7 +463,6 @@ export class Giver {
     strays.delete(partition)
     hints.set(partition, peer)
     epochs[partition] = { counter: this.#ground.epochOf(partition).counter + 1, boot: peer.boot }
-    this.#ground.options.copies?.yield(partition)
     this.#ground.out({
       type: 'told',
       what: 'given',
