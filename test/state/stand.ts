@@ -2,7 +2,7 @@
 import type { CallFailure, CallRequest } from '../../src/rpc/call.ts'
 import { Running } from '../../src/shard/context.ts'
 import { Deadlines } from '../../src/shard/deadlines.ts'
-import { Refused } from '../../src/shard/refused.ts'
+import { Refused } from '../../src/shard/own.ts'
 import { writeCallBody } from '../../src/state/call-body.ts'
 import type { EntityConflict, EntityNotice } from '../../src/state/conflict.ts'
 import type { Entity } from '../../src/state/entity.ts'
@@ -120,10 +120,10 @@ export class Stand {
         made.atOnce = true
         made.ended(outcome)
       } else {
-        outcome.then(
-          (reply) => made.ended(reply),
-          (error: unknown) => made.failed(error),
-        )
+        outcome.hear((told) => {
+          if ('code' in told) made.failed(new Refused(told))
+          else made.ended(told)
+        })
       }
     } catch (error) {
       made.failed(error)
