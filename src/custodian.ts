@@ -7,8 +7,8 @@ import type { CopyTarget } from './copying.ts'
 import { Driver } from './driver.ts'
 import type { Clock, Millis } from './env.ts'
 import type { InternalCalls } from './internal.ts'
-import type { Machine } from './machine.ts'
 import { Outgoing } from './outgoing.ts'
+import { Patient } from './patient.ts'
 import type { CopiesNews, CopiesPort } from './state/copies-port.ts'
 import { Custody, type CustodyLimits } from './state/custody.ts'
 import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } from './state/custody-io.ts'
@@ -42,7 +42,7 @@ export class Custodian {
   readonly #holdings: Holdings
   readonly #ports: CustodianPorts
   readonly #driver: Driver<CustodyInput, CustodyOutput>
-  readonly #machine: Patient
+  readonly #machine: Patient<CustodyInput, CustodyOutput>
   readonly #outgoing: Outgoing
   /** Which freeze of a partition is the present one. */
   readonly #freezes = new Map<number, number>()
@@ -362,38 +362,6 @@ export class Custodian {
     void settled.then(() => {
       if (this.#busy.get(partition) === settled) this.#busy.delete(partition)
     })
-  }
-}
-
-/** The machine, but time passes for it only while this node is sure of its view: see `Custody.handle`. */
-class Patient implements Machine<CustodyInput, CustodyOutput> {
-  readonly #machine: Custody
-  readonly #mayRun: () => boolean
-  #waits = false
-
-  constructor(machine: Custody, mayRun: () => boolean) {
-    this.#machine = machine
-    this.#mayRun = mayRun
-  }
-
-  get deadline(): Millis {
-    return this.#waits ? Infinity : this.#machine.deadline
-  }
-
-  handle(input: CustodyInput, now: Millis): void {
-    if (input.type === 'tick' && !this.#mayRun()) this.#waits = true
-    else this.#machine.handle(input, now)
-  }
-
-  poll(): CustodyOutput | undefined {
-    return this.#machine.poll()
-  }
-
-  /** Whether it has waited. */
-  wake(): boolean {
-    const waited = this.#waits
-    this.#waits = false
-    return waited
   }
 }
 
