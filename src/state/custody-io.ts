@@ -1,4 +1,5 @@
 /** What goes into the custody machine of a store and what comes out: see custody.ts for what it all means. */
+import type { CopiesNews } from './copies-port.ts'
 import type { Epoch } from './epoch.ts'
 
 /** A member that may hold partitions, as the view names it. */
@@ -152,6 +153,7 @@ export type CustodyInput =
     }
   /** A call that was passed to the holder came back: it is frozen there. */
   | { readonly type: 'sealed'; readonly partition: number; readonly by: string }
+  | CopiesNews
 
 export type CustodyOutput =
   | { readonly type: 'ask'; readonly id: number; readonly to: string; readonly ask: Ask }
@@ -192,6 +194,11 @@ export type CustodyOutput =
       readonly epoch: Epoch
       readonly list: readonly string[]
     }
+  // ---- with copies: see copies-port.ts
+  | { readonly type: 'take'; readonly partition: number; readonly counter: number }
+  | { readonly type: 'abandon'; readonly partition: number }
+  /** Another node leads it: its calls end at once, and what is here is forgotten. */
+  | { readonly type: 'depose'; readonly partition: number }
   // ---- for those who watch
   /** Where calls of these go has changed: those that wait go on. */
   | { readonly type: 'served'; readonly partitions: readonly number[] }

@@ -162,6 +162,15 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       case 'sealed':
         this.#seeker.seal(input.partition, input.by, now)
         break
+      case 'taken':
+        this.#takenOver(input.partition, input.epoch, input.lost)
+        break
+      case 'held':
+        this.#seeker.held(input.partition, input.by, now)
+        break
+      case 'deposed':
+        this.#deposed(input.partition, input.counter, input.by, now)
+        break
       default:
         input satisfies never
     }
@@ -284,19 +293,39 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   }
 
   #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {
-    const ground = this.#ground
     this.#taker.forget(partition)
     this.#activate(partition, epoch, [])
-    if (lost === undefined) return
-    ground.out({
-      type: 'told',
-      what: 'lost',
-      peer: lost.name,
-      partition,
-      bytes: 0,
-      ms: 0,
-      reason: 'its holder is gone, and nobody else has it',
-    })
+    if (lost !== undefined) this.#tellLost(partition, lost.name, 'its holder is gone, and nobody else has it')
+  }
+
+  /** The copies of a partition that nobody held were brought together here. */
+  #takenOver(partition: number, epoch: Epoch, isLost: boolean): void {
+    const seek = this.#seeker.seeks.get(partition)
+    if (seek?.isTaking !== true) return
+    seek.isTaking = false
+    this.#seeker.drop(partition)
+    this.#activate(partition, epoch, [])
+    if (isLost) this.#tellLost(partition, seek.prior?.name ?? '', 'not all of its copies could be heard')
+  }
+
+  /** Replication has stopped us: another node leads the partition at a newer epoch. */
+  #deposed(partition: number, counter: number, by: string, now: Millis): void {
+    const ground = this.#ground
+    const { phases, strays, epochs } = ground
+    if (phases[partition] !== phase.active && phases[partition] !== phase.frozen) return
+    this.#giver.forget(partition)
+    phases[partition] = phase.none
+    ground.held -= 1
+    strays.delete(partition)
+    epochs[partition] = { counter: Math.max(counter, ground.epochOf(partition).counter), boot: '' }
+    ground.out({ type: 'depose', partition })
+    ground.out({ type: 'served', partitions: [partition] })
+    if (!ground.isOurs(partition)) return
+    this.#seek([partition], () => ground.peers.get(by), now)
+  }
+
+  #tellLost(partition: number, peer: string, reason: string): void {
+    this.#ground.out({ type: 'told', what: 'lost', peer, partition, bytes: 0, ms: 0, reason })
   }
 
   #take(entry: GiveEntry, from: Peer, bytes: number, now: Millis): void {

@@ -395,6 +395,9 @@ export class World {
         break
       }
       case 'served':
+      case 'take':
+      case 'abandon':
+      case 'depose':
         break
       case 'told':
         node.events.push(output)
