@@ -74,13 +74,15 @@ export class Copies {
     return this.#copies.keys()
   }
 
-  /** The copy of a partition that this node leads from now on, under this configuration; undefined: a newer one was promised. */
-  lead(partition: number, config: Config, log?: RecordLog, lastMark = 0): Copy | undefined {
+  /**
+   * The copy of a partition that this node is to lead under this configuration: `log` is complete as of `base`. Undefined: a
+   * newer one was promised.
+   */
+  lead(partition: number, config: Config, base: Config | undefined, log?: RecordLog, lastMark = 0): Copy | undefined {
     const copy = this.#made(partition, config)
     if (compareConfigs(copy.promised, config) > 0) return undefined
+    if (log !== undefined) this.resize(copy, () => copy.adopt(log, lastMark, base))
     copy.promise(config)
-    copy.complete()
-    if (log !== undefined) this.resize(copy, () => copy.adopt(log, lastMark))
     return copy
   }
 

@@ -129,7 +129,7 @@ export class Replicas {
     if (tenure === undefined) return
     this.#ports.counters.deposed++
     // What nobody else has accepted never was.
-    if (!tenure.isOpen) this.#copies.remove(partition)
+    if (tenure.isFirst && !tenure.isFenced) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
     const { counter } = by.epoch
@@ -139,7 +139,7 @@ export class Replicas {
   /** A key has changed to this record (undefined: it is forgotten). */
   ship(tenure: Tenure, key: string, record: Uint8Array | undefined, done: Shipped): void {
     const { copy } = tenure
-    this.#copies.resize(copy, () => copy.put(key, record, tenure.head + 1))
+    this.#copies.resize(copy, () => tenure.keep(key, record))
     tenure.add(key, true, done)
     this.#touch(tenure)
   }
@@ -218,9 +218,13 @@ export class Replicas {
   }
 
   #advance(tenure: Tenure, now: Millis): void {
-    const wasOpen = tenure.isOpen
-    this.#settle(tenure.commit(this.#view), undefined)
-    if (tenure.isOpen && !wasOpen) this.#touch(tenure)
+    const wasFenced = tenure.isFenced
+    let done: readonly Shipped[] = []
+    this.#copies.resize(tenure.copy, () => {
+      done = tenure.commit(this.#view)
+    })
+    this.#settle(done, undefined)
+    if (tenure.isFenced && !wasFenced) this.#touch(tenure)
     if (tenure.asksAll)
       for (const peer of tenure.askAll(this.#ports.peers())) this.#channel(peer).dirty.add(tenure)
     if (!tenure.isFenced && tenure.timed !== tenure.config) {
@@ -287,7 +291,7 @@ export class Replicas {
       const row = { partition, epoch, revision, ...told, records: this.#packer.finish(), drop }
       return { tenure, state, config, position: 0, keys: none, extras: [], lapses: 0, row }
     }
-    if (!tenure.isOpen) {
+    if (!tenure.isFenced) {
       if (!isNew) return undefined
       const row = { partition, epoch, revision, ...told, records: this.#packer.finish() }
       return { tenure, state, config, position: 0, keys: none, extras: [], lapses: 0, row }
@@ -360,7 +364,7 @@ export class Replicas {
     }
     if (this.#tenures.get(tenure.partition) !== tenure) return
     this.#moved.add(tenure)
-    if (!tenure.isOpen && state.isTold) return
+    if (!tenure.isFenced && state.isTold) return
     const isDue = state.pending.size > 0 || state.extras.length > 0 || state.compares || !state.isTold
     if (isDue || (state.isComplete && !state.isToldComplete) || state.matched < tenure.head)
       channel.dirty.add(tenure)

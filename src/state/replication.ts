@@ -239,7 +239,7 @@ export class Replication implements CopiesPort {
       return
     }
     log.version = Math.max(log.version, grant.version)
-    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), log)
+    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), grant.chain.at(-1), log)
     if (copy === undefined) this.#late(partition)
     else this.#replicas.begin(partition, copy, grant.chain, { fenced: [], equal: grant.equal }, now)
   }
@@ -400,7 +400,8 @@ export class Replication implements CopiesPort {
     const epoch = this.#empty.get(partition)
     if (tenure !== undefined || epoch === undefined) return tenure
     this.#empty.delete(partition)
-    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), new RecordLog())
+    const config = this.#configAt(partition, epoch)
+    const copy = this.#copies.lead(partition, config, undefined, new RecordLog())
     if (copy !== undefined) return this.#replicas.begin(partition, copy, [], undefined, this.#now)
     this.#late(partition)
     return undefined

@@ -92,11 +92,6 @@ export class Tenure {
   #isFenced = false
   /** No tenure before it is known. */
   readonly isFirst: boolean
-  /**
-   * Records travel. Under a first list they do not before its members have promised it: had one of them promised another that
-   * we know nothing of, what we shipped to the rest would seem newer than what counted there.
-   */
-  isOpen: boolean
   /** All have all, and whoever is not in the list has dropped its copy or is gone. */
   isSettled = false
   /** All who live are to be asked before anything counts; those who do not answer, until patience is over. */
@@ -104,6 +99,7 @@ export class Tenure {
   isPatienceOver = false
   /** The configuration for which patience was measured. */
   timed: Config | undefined
+  readonly #drafts = new Map<string, { readonly record: Uint8Array | undefined; readonly version: number }>()
   readonly #waiting: Waiting[] = []
   #next = 0
 
@@ -123,7 +119,6 @@ export class Tenure {
     this.head = this.committed = copy.log.version
     // Of a partition that never held anything a copy is complete from the start.
     this.isFirst = chain.length === 0 && copy.log.count === 0
-    this.isOpen = !this.isFirst
     this.#seat(this.isFirst)
     for (const state of this.seats.values()) {
       state.hasPromised = told.fenced.some((seat) => sameSeat(seat, state.seat))
@@ -133,7 +128,11 @@ export class Tenure {
     }
   }
 
-  /** Nothing can count before others have promised this configuration. */
+  /**
+   * Enough have promised this configuration that nothing can count under another. Before, records do not travel, nor are they
+   * in this node's own copy: had somebody promised another one that we know nothing of, ours would seem newer than what
+   * counted there.
+   */
   get isFenced(): boolean {
     return this.#isFenced
   }
@@ -149,7 +148,6 @@ export class Tenure {
     if (this.#isFenced) this.chain = [...this.chain, config].slice(-chainMax)
     this.config = { epoch: config.epoch, revision: config.revision + 1, seats, acks }
     this.copy.promise(this.config)
-    this.copy.complete()
     this.#isFenced = this.isSettled = this.asksAll = this.isPatienceOver = false
     this.#seat(false)
   }
@@ -167,11 +165,19 @@ export class Tenure {
     this.#waiting.push({ position: this.head, key, done })
   }
 
+  /** Keeps a changed record (undefined: the key is forgotten), which takes the next position. */
+  keep(key: string, record: Uint8Array | undefined): void {
+    if (this.#isFenced) this.copy.put(key, record, this.head + 1)
+    else this.#drafts.set(key, { record, version: this.head + 1 })
+  }
+
   /** Moves on to what enough seats have; those whose calls are done. */
   commit(view: TenureView): Shipped[] {
-    if (!this.isOpen) this.isOpen = this.#opens(view)
-    if (!this.#isFenced) this.#isFenced = this.isOpen && this.chain.every((one) => this.#follows(one, view))
-    if (!this.#isFenced) return []
+    if (!this.#isFenced) {
+      const isOpen = !this.isFirst || this.chain.length > 0 || this.#opens(view)
+      if (!isOpen || !this.chain.every((one) => this.#follows(one, view))) return []
+      this.#fenced()
+    }
     const matched = [this.head]
     for (const { isListed, hasPromised, isBehind, matched: upTo } of this.seats.values()) {
       if (isListed && hasPromised && !isBehind) matched.push(upTo)
@@ -304,6 +310,13 @@ export class Tenure {
     let complete = 1
     for (const state of this.seats.values()) if (state.isListed && state.isToldComplete) complete++
     return complete >= this.config.acks
+  }
+
+  #fenced(): void {
+    this.#isFenced = true
+    this.copy.complete()
+    for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
+    this.#drafts.clear()
   }
 
   /** All of the first list that live have promised it, or enough and the others do not answer. */
