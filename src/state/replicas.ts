@@ -256,7 +256,6 @@ export class Replicas {
       if (state === undefined || !sameSeat(state.seat, channel.seat)) continue
       const one = this.#row(tenure, state, this.#ports.limits.batchBytesMax - bytes)
       if (one === undefined) continue
-      if (state.pending.size > 0) channel.dirty.add(tenure)
       bytes += one.row.records.length
       sent.push(one)
     }
