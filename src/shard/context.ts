@@ -95,6 +95,11 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
     return this.#abandoned !== undefined
   }
 
+  /** As whoever sent the call has it. */
+  get partition(): number {
+    return this.#request.partition
+  }
+
   get method(): string {
     return this.#request.method
   }
@@ -206,6 +211,12 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
   expire(): void {
     this.#watched = false
     this.cancel()
+  }
+
+  /** Part of this very call waits: it hears when nobody waits for the call any more, at the deadline too. */
+  watch(waiting: Dependent): void {
+    this.adopt(waiting)
+    if (this.#abandoned === undefined) this.#watch()
   }
 
   /** The handler has answered. Calls that it left behind go on, until the deadline. */

@@ -14,6 +14,7 @@ import type { AnswerSink } from './answer.ts'
 import { type CallContext, type Cancellable, Running, type RunningPorts } from './context.ts'
 import { Deadlines } from './deadlines.ts'
 import { StreamedReply } from './output.ts'
+import { Later, Refused } from './own.ts'
 import { checkRate, RateLimit, type RateOptions } from './rate.ts'
 import { isAsyncIterable } from './source.ts'
 
@@ -66,6 +67,8 @@ interface Entry {
   readonly method: Method<unknown, unknown>
   readonly rate: RateLimit | undefined
   readonly longPoll: boolean
+  /** It answers as own.ts has it, and says itself to the admission what runs on. */
+  readonly isOwn: boolean
 }
 
 export class Methods {
@@ -101,10 +104,12 @@ export class Methods {
     return this.#closing
   }
 
+  /** `isOwn`: a handler of shoal's own. */
   register(
     name: string,
     handler: Handler<unknown, unknown>,
     options: MethodOptions,
+    isOwn = false,
   ): Method<unknown, unknown> {
     if (typeof name !== 'string' || !nameFits(name)) {
       throw new ShoalError('ERR_SHOAL_OPTION', `method: expected ${methodNameRange}, got ${shown(name)}`)
@@ -122,7 +127,7 @@ export class Methods {
     const rate = options.rate === undefined ? undefined : checkRate(name, options.rate)
     this.#hasRates ||= rate !== undefined
     const limit = rate && new RateLimit(this.#ports.clock, rate)
-    this.#entries.set(name, { handler, method, rate: limit, longPoll: options.longPoll ?? false })
+    this.#entries.set(name, { handler, method, rate: limit, longPoll: options.longPoll ?? false, isOwn })
     return method
   }
 
@@ -192,17 +197,21 @@ export class Methods {
     }
     if (reply instanceof Promise) {
       const admission = this.#admission
-      const slot = admission?.begin(request.method, caller, entry.longPoll)
+      const slot = entry.isOwn ? undefined : admission?.begin(request.method, caller, entry.longPoll)
       reply.then(
         (value) => {
           if (slot !== undefined) admission?.end(slot, false, running.cancelled)
-          this.#finish(request, running, sink, value)
+          if (entry.isOwn) this.#replied(running, sink, value as Body)
+          else this.#finish(request, running, sink, value)
         },
         (error: unknown) => {
           if (slot !== undefined) admission?.end(slot, true, running.cancelled)
           this.#threw(request, running, sink, error)
         },
       )
+    } else if (entry.isOwn) {
+      if (reply instanceof Later) reply.hear((outcome) => this.#settled(running, sink, outcome))
+      else this.#replied(running, sink, reply as Body)
     } else {
       this.#finish(request, running, sink, reply)
     }
@@ -213,6 +222,7 @@ export class Methods {
     const run = (span: HandlerMessage): unknown => {
       running.enterSpan(span)
       const reply = runInScope(running, answer, entry.handler, body, running)
+      if (reply instanceof Later) return reply.promise()
       return isThenable(reply) ? Promise.resolve(reply) : reply
     }
     return watchHandler(this.#self, running.caller, request, run, (reply, over) => {
@@ -241,16 +251,37 @@ export class Methods {
       this.#threw(request, running, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
       return
     }
+    this.#replied(running, sink, body)
+  }
+
+  #settled(running: Running, sink: AnswerSink, outcome: Body | CallFailure): void {
+    this.#done(running)
+    if ('code' in outcome) sink.failed(outcome)
+    else sink.replied(outcome)
+  }
+
+  #replied(running: Running, sink: AnswerSink, body: Body): void {
     this.#done(running)
     sink.replied(body)
   }
 
   #threw(request: CallRequest, running: Running, sink: AnswerSink, error: unknown): void {
     this.#done(running)
+    if (error instanceof Refused) {
+      sink.failed(error.failure)
+      return
+    }
     // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
     sink.failed(
       running.abandoned === undefined
-        ? failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true)
+        ? {
+            ...failure(
+              'ERR_SHOAL_REMOTE',
+              `the handler of ${request.method} threw: ${messageOf(error)}`,
+              true,
+            ),
+            remoteCode: codeOf(error),
+          }
         : failure('ERR_SHOAL_TIMEOUT', running.abandoned.message, true),
     )
   }
@@ -298,11 +329,27 @@ export function messageOf(error: unknown): string {
   }
 }
 
+/** The `code` of what was thrown, if it is one that travels. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  try {
+    const { code } = error as { readonly code?: unknown }
+    return typeof code === 'string' && remoteCodeFits(code) ? code : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** 1 to 64 characters of printable ASCII. */
+export function remoteCodeFits(code: string): boolean {
+  return /^[ -~]{1,64}$/.test(code)
+}
+
 function shown(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value) : typeof value
 }
 
-function isThenable(value: unknown): value is Promise<unknown> {
+export function isThenable(value: unknown): value is Promise<unknown> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   )

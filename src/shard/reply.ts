@@ -14,6 +14,8 @@ export class PendingReply implements CallSink, Dependent {
   #scope: Scope | undefined
   #call: Cancellable | undefined
   #settled = false
+  /** Hears once that nobody waits any more. */
+  hears: { settled(): void } | undefined
 
   constructor(
     decode: (body: Body) => unknown,
@@ -69,14 +71,15 @@ export class PendingReply implements CallSink, Dependent {
     }
   }
 
-  failed({ code, message, mayHaveRun, retryable, retryAfterMs }: CallFailure): void {
+  failed({ code, message, mayHaveRun, retryable, retryAfterMs, remoteCode }: CallFailure): void {
     this.#settle()
-    this.#reject(new ShoalError(code, message, { mayHaveRun, retryable, retryAfterMs }))
+    this.#reject(new ShoalError(code, message, { mayHaveRun, retryable, retryAfterMs, remoteCode }))
   }
 
   #settle(): void {
     this.#settled = true
     this.#unlisten?.()
     this.#scope?.release(this)
+    this.hears?.settled()
   }
 }

@@ -1,4 +1,5 @@
 /** What goes into the custody machine of a store and what comes out: see custody.ts for what it all means. */
+import type { CopiesNews } from './copies-port.ts'
 import type { Epoch } from './epoch.ts'
 
 /** A member that may hold partitions, as the view names it. */
@@ -6,6 +7,8 @@ export interface ViewPeer {
   readonly name: string
   /** Another boot id is another life: what the former one held is gone. */
   readonly boot: string
+  /** It takes nothing any more. */
+  readonly isLeaving: boolean
 }
 
 /** As much of a ring table as custody needs. */
@@ -13,7 +16,7 @@ export interface Owners {
   ownerOf(partition: number): string | undefined
 }
 
-/** Why a partition was not taken. All but `dead` and `failed` come from the taker. */
+/** Why a partition was not taken. All but the last two come from the taker. */
 export type RefusalCode =
   /** The taker's table names another owner. */
   | 'notOwner'
@@ -25,7 +28,9 @@ export type RefusalCode =
   | 'unreadable'
   /** The taker did not take it in time. */
   | 'late'
-  /** It could not be collected or sent. */
+  /** The connection broke. */
+  | 'broken'
+  /** It could not be collected. */
   | 'failed'
 
 export interface Refusal {
@@ -148,6 +153,7 @@ export type CustodyInput =
     }
   /** A call that was passed to the holder came back: it is frozen there. */
   | { readonly type: 'sealed'; readonly partition: number; readonly by: string }
+  | CopiesNews
 
 export type CustodyOutput =
   | { readonly type: 'ask'; readonly id: number; readonly to: string; readonly ask: Ask }
@@ -182,7 +188,17 @@ export type CustodyOutput =
     }
   /** Forget what was accepted and is not live. */
   | { readonly type: 'discard'; readonly partition: number }
-  | { readonly type: 'activate'; readonly partition: number; readonly epoch: Epoch; readonly list: readonly string[] }
+  | {
+      readonly type: 'activate'
+      readonly partition: number
+      readonly epoch: Epoch
+      readonly list: readonly string[]
+    }
+  // ---- with copies: see copies-port.ts
+  | { readonly type: 'take'; readonly partition: number; readonly counter: number }
+  | { readonly type: 'abandon'; readonly partition: number }
+  /** Another node leads it: its calls end at once, and what is here is forgotten. */
+  | { readonly type: 'depose'; readonly partition: number }
   // ---- for those who watch
   /** Where calls of these go has changed: those that wait go on. */
   | { readonly type: 'served'; readonly partitions: readonly number[] }

@@ -5,6 +5,7 @@ import { agent } from '../../src/cli/agent.ts'
 import { call } from '../../src/cli/call.ts'
 import { type Command, helpOf, readInput, UsageError } from '../../src/cli/command.ts'
 import { demo } from '../../src/cli/demo.ts'
+import { drill } from '../../src/cli/drill.ts'
 import { hostPort } from '../../src/cli/flags.ts'
 import { members } from '../../src/cli/members.ts'
 import { describeMember, type MemberLine, percent, table, toJson } from '../../src/cli/output.ts'
@@ -12,7 +13,7 @@ import { owner } from '../../src/cli/owner.ts'
 import { plan } from '../../src/cli/plan.ts'
 import { why } from '../../src/cli/why.ts'
 
-const commands: readonly Command[] = [demo, agent, members, owner, why, plan, call]
+const commands: readonly Command[] = [demo, drill, agent, members, owner, why, plan, call]
 
 test('flags and operands are read in any order, repeated flags as a list', () => {
   const input = readInput(agent, ['--tag', 'a=1', '--json', '--tag', 'b=2', '--weight', '0.5'])
@@ -29,6 +30,7 @@ test('what was mistyped is named', () => {
     [members, ['--via'], /'--via <value>' argument missing/],
     [owner, [], /^KEY is missing$/],
     [call, ['echo'], /^KEY is missing$/],
+    [drill, [], /^rolling\|crash\|pause\|split is missing$/],
     [owner, ['a', 'b'], /^unexpected "b"$/],
   ]
   for (const [command, args, message] of wrong) {
@@ -58,6 +60,11 @@ test('a command refuses what it can before it touches the network', async () => 
     [agent, ['--bind', 'h'], /--bind: expected host:port, got "h"/],
     [agent, ['--log', 'loud'], /--log: expected debug, info, warn, error or silent/],
     [demo, ['--nodes', '1', '--kill'], /--kill needs another process/],
+    [drill, ['meteor'], /expected rolling, crash, pause, split, got "meteor"/],
+    [drill, ['rolling', '--level', 'exact'], /--level: expected routed, handoff, replicated, got "exact"/],
+    [drill, ['rolling', '--copies', '2'], /--copies needs --level replicated/],
+    [drill, ['rolling', '--entry', 'none.js'], /--entry: there is no file "none.js"/],
+    [drill, ['crash', '--nodes', '1'], /--nodes: expected a number from 2 to 20/],
     [demo, ['--nodes', '0'], /--nodes: expected a number from 1 to 20/],
   ]
   await Promise.all(

@@ -1,0 +1,219 @@
+/**
+ * Takes the calls of one entity: one at a time for each key, in the order in which their callers made them, each once. A
+ * call of a key that is open and idle, whose handler returns at once, runs in the caller's own turn of the loop and makes no
+ * promise. Everything else becomes a `Turn`.
+ */
+import type { CallFailure } from '../rpc/call.ts'
+import { rememberScope } from '../scope.ts'
+import type { Running } from '../shard/context.ts'
+import { failure } from '../shard/methods.ts'
+import { type Later, Refused } from '../shard/own.ts'
+import type { Body } from '../wire/body.ts'
+import type { Arrival } from './arrivals.ts'
+import { type CallBody, readCallBody } from './call-body.ts'
+import { shipRecord } from './effects.ts'
+import { mailboxFull, notHere, notTyped, settledBefore, waitedInVain } from './failures.ts'
+import type { Instance, Partition } from './instance.ts'
+import type { CallKind, EntityKind } from './kind.ts'
+import { Life, type LifePorts } from './life.ts'
+import type { EntityLimits } from './limits.ts'
+import { Order } from './order.ts'
+import { removedRecord } from './records.ts'
+import { Runner, type RunnerPorts } from './runner.ts'
+import { Turn, type TurnPorts } from './turn.ts'
+import { type Caller, type Entry, Window } from './window.ts'
+
+export interface ExecutorPorts
+  extends RunnerPorts,
+    Omit<LifePorts, 'window' | 'pump' | 'refuse' | 'busy' | 'removed'> {
+  readonly limits: EntityLimits
+  /** The partition of a key: what a peer says of it is not believed. */
+  partitionOf(key: string): number
+  /** If anything is held of it. */
+  partition(number: number): Partition | undefined
+}
+
+export class Executor implements TurnPorts {
+  readonly window: Window
+  readonly #kind: EntityKind
+  readonly #ports: ExecutorPorts
+  readonly #order: Order
+  readonly #life: Life
+  readonly #runner: Runner
+
+  constructor(kind: EntityKind, ports: ExecutorPorts) {
+    this.#kind = kind
+    this.#ports = ports
+    this.window = new Window(ports.limits)
+    this.#runner = new Runner(kind, ports, {
+      left: (turn) => this.left(turn),
+      waitedLongEnough: (turn) => this.waitedLongEnough(turn),
+      calm: (instance) => this.#life.calm(instance),
+    })
+    this.#life = new Life(kind, {
+      ...ports,
+      window: this.window,
+      pump: (instance) => this.#runner.pump(instance),
+      refuse: (instance, error) => this.#refuseAll(instance, error),
+      removed: (instance) => {
+        const effects = ports.effects()
+        if (effects !== undefined) shipRecord(effects, instance, removedRecord(instance), () => {})
+      },
+      busy: (partition, change) => this.#runner.busy(partition, change),
+    })
+    this.#order = new Order(ports.clock, ports.limits.orderWaitMs, (turn) => this.#enqueue(turn))
+  }
+
+  /** Calls that wait for their turn. */
+  get waiting(): number {
+    return this.#runner.waiting
+  }
+
+  /** The outcome of a call, encoded. Throws `Refused`. */
+  call(call: CallKind, body: unknown, running: Running): Body | Later {
+    const { key } = running
+    const said = readCallBody(body)
+    if (key === undefined || said === undefined) throw new Refused(notTyped(call))
+    const isOwn = running.caller === this.#ports.self
+    const partition = this.#ports.partition(isOwn ? running.partition : this.#ports.partitionOf(key))
+    if (partition === undefined || partition.phase !== 'active') throw new Refused(this.notHere(key))
+    const caller = this.window.heard(said.origin, said.settledBelow)
+    if (caller.held !== undefined) this.#order.settled(caller)
+    const known = this.window.find(caller, said.seq, said.callId, key)
+    if (known !== undefined) {
+      const again = this.#again(known, said, running)
+      if (again !== undefined) return again
+    } else if (said.seq < caller.settledBelow) throw new Refused(settledBefore(call))
+    return this.#first(partition, key, call, caller, said, running)
+  }
+
+  /** The call came before; undefined: it may run once more. */
+  #again(entry: Entry, said: CallBody, running: Running): Body | Later | undefined {
+    if (entry.turn !== undefined) return entry.turn.join(running)
+    const { outcome } = entry
+    if (outcome === undefined) {
+      this.window.forget(entry)
+      return undefined
+    }
+    // Later calls of the same caller name this copy as the one they follow.
+    if (entry.seq !== said.seq && entry.caller.entries.get(said.seq) === undefined) {
+      this.window.add(this.window.heard(said.origin, 0), said.seq, '', entry.instance)
+    }
+    if ('code' in outcome) throw new Refused(outcome)
+    return outcome
+  }
+
+  #first(
+    partition: Partition,
+    key: string,
+    call: CallKind,
+    caller: Caller,
+    said: CallBody,
+    running: Running,
+  ): Body | Later {
+    const instance = partition.keys.get(key) ?? this.#life.open(partition, key)
+    this.#ports.keeping.used(instance)
+    const isOrdered = this.#order.permits(caller, said.previous)
+    const isFree = instance.phase === 'open' && (!instance.taken || call.interleaves)
+    if (isFree && isOrdered && instance.head === undefined) {
+      const entry = this.window.add(caller, said.seq, said.callId, instance)
+      try {
+        return this.#runner.run(entry, call, said.arg, running)
+      } finally {
+        if (caller.held !== undefined) this.#order.arrived(caller, said.seq)
+      }
+    }
+    const { limits, self } = this.#ports
+    if (this.#runner.waiting >= limits.turnsWaitingMax) {
+      throw new Refused(mailboxFull(self, call, limits.turnsWaitingMax))
+    }
+    const entry = this.window.add(caller, said.seq, said.callId, instance)
+    const turn = new Turn(this, entry, call, said.arg, running)
+    entry.turn = turn
+    turn.enter = rememberScope()
+    this.#runner.waiting += 1
+    turn.watch()
+    if (isOrdered) this.#enqueue(turn)
+    else this.#order.hold(turn, said.previous)
+    return turn.outcome
+  }
+
+  #enqueue(turn: Turn): void {
+    const { instance, caller, seq } = turn.entry
+    this.#runner.enqueue(turn)
+    if (caller.held !== undefined) this.#order.arrived(caller, seq)
+    this.#runner.pump(instance)
+  }
+
+  left(turn: Turn): void {
+    this.refuse(turn, waitedInVain(this.#ports.self, turn.call))
+  }
+
+  waitedLongEnough(turn: Turn): void {
+    this.#order.release(turn)
+  }
+
+  /** A call that has not started never will. */
+  refuse(turn: Turn, error: CallFailure): void {
+    if (turn.phase === 'held') this.#order.drop(turn)
+    else this.#runner.dequeue(turn)
+    this.#runner.waiting -= 1
+    turn.unwatch()
+    turn.entry.turn = undefined
+    this.window.forget(turn.entry)
+    turn.settle(error)
+    this.#runner.pump(turn.entry.instance)
+  }
+
+  /** Another node has sent the key. */
+  arrived(partition: Partition, key: string, arrival: Arrival): void {
+    this.#life.arrived(partition, key, arrival)
+  }
+
+  /** Forgets the state of a key that nobody uses. */
+  forget(instance: Instance): void {
+    this.#life.forget(instance)
+  }
+
+  /** The partition is frozen: what waits is routed anew, what opens is opened elsewhere. */
+  refuseWaiting(partition: Partition): void {
+    for (const turn of [...partition.held]) this.refuse(turn, this.notHere(turn.entry.instance.key))
+    for (const instance of [...partition.keys.values()]) {
+      if (instance.phase === 'opening') this.#life.drop(instance, this.notHere(instance.key))
+      else if (instance.head !== undefined) this.#refuseAll(instance, this.notHere(instance.key))
+    }
+  }
+
+  /** A frozen partition waits no longer for its handlers. They may go on, but nobody hears of them. */
+  cutOff(partition: Partition): void {
+    for (let turn = partition.ongoing; turn !== undefined; turn = turn.next) {
+      const { entry, call, running } = turn
+      const message = `${call.method} took longer than its key could wait to move (limits.freezeWaitMs)`
+      entry.outcome = failure('ERR_SHOAL_TIMEOUT', message, true)
+      entry.turn = undefined
+      turn.settle(entry.outcome)
+      running.cancel()
+    }
+    const { frozen } = partition
+    partition.frozen = undefined
+    frozen?.()
+  }
+
+  /** The partition is not here any more. */
+  release(partition: Partition): void {
+    for (const turn of [...partition.held]) this.refuse(turn, this.notHere(turn.entry.instance.key))
+    for (const instance of [...partition.keys.values()]) {
+      if (!this.#kind.moves) this.#life.close(instance)
+      this.#life.drop(instance, this.notHere(instance.key))
+    }
+  }
+
+  #refuseAll(instance: Instance, error: CallFailure): void {
+    for (let turn = instance.head; turn !== undefined; turn = instance.head) this.refuse(turn, error)
+  }
+
+  /** What a call hears whose partition is not active here. */
+  notHere(key: string): CallFailure {
+    return notHere(this.#ports.self, this.#kind.name, key)
+  }
+}

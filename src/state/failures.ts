@@ -1,0 +1,53 @@
+/** What callers hear of calls that an entity does not run. */
+import type { CallFailure } from '../rpc/call.ts'
+import { codeOf, failure, messageOf } from '../shard/methods.ts'
+import type { CallKind } from './kind.ts'
+
+/** The partition of the key is not active here. */
+export function notHere(self: string, entity: string, key: string): CallFailure {
+  return failure('ERR_SHOAL_NOT_OWNER', `"${self}" does not hold "${key}" of entity "${entity}" now`, false)
+}
+
+export function notTyped({ method }: CallKind): CallFailure {
+  const message = `${method} is a call of an entity: make it through a reference, node.host(…).get(key)`
+  return failure('ERR_SHOAL_REMOTE', message, false)
+}
+
+export function settledBefore({ method }: CallKind): CallFailure {
+  return failure('ERR_SHOAL_TIMEOUT', `a late copy of a call of ${method} that its caller has settled`, true)
+}
+
+export function mailboxFull(self: string, { method }: CallKind, max: number): CallFailure {
+  return failure(
+    'ERR_SHOAL_OVERLOADED',
+    `"${self}" refused ${method}: turnsWaitingMax (${max}) is reached`,
+    false,
+  )
+}
+
+export function openThrew(entity: string, error: unknown): CallFailure {
+  return failure('ERR_SHOAL_REMOTE', `open of entity "${entity}" threw: ${messageOf(error)}`, false)
+}
+
+/** Its caller gave up, or its deadline passed. */
+export function waitedInVain(self: string, { method }: CallKind): CallFailure {
+  const message = `${method} waited on "${self}" for its key's turn and did not run within its deadline`
+  return failure('ERR_SHOAL_TIMEOUT', message, false)
+}
+
+/** Nobody hears it. */
+export const givenUp: CallFailure = failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', false)
+
+/** `abandoned`: why nobody waits for the call any more. */
+export function handlerThrew(
+  { method }: CallKind,
+  abandoned: Error | undefined,
+  error: unknown,
+  withStack: boolean,
+): CallFailure {
+  // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
+  if (abandoned !== undefined) return failure('ERR_SHOAL_TIMEOUT', abandoned.message, true)
+  const stack = withStack && error instanceof Error ? error.stack : undefined
+  const message = `the handler of ${method} threw: ${stack ?? messageOf(error)}`
+  return { ...failure('ERR_SHOAL_REMOTE', message, true), remoteCode: codeOf(error) }
+}
