@@ -1,20 +1,28 @@
 /** Simulated nodes that host counters, and calls of them all the time, which are counted. */
-import { createNode, type EntityReferences, entity, type NodeOptions, type ShoalNode } from '../../src/index.ts'
+import { createNode, type Entity, type EntityReferences, entity, type NodeOptions, type ShoalNode } from '../../src/index.ts'
 import { type SimProcess, type Simulation, type SimulationOptions, Simulation as World } from '../../src/sim/index.ts'
 
-export const Counter = entity('counter', {
-  open: () => ({ n: 0 }),
+interface State {
+  n: number
+}
+
+interface Calls {
+  add(state: State, by: number): number
+  read(state: State): number
+}
+
+export const Counter: Entity<State, Calls> = entity('counter', {
+  open: (): State => ({ n: 0 }),
   calls: {
-    add: (state, by: number) => {
+    add: (state: State, by: number): number => {
       state.n += by
       return state.n
     },
-    read: ({ n }) => n,
+    read: ({ n }: State): number => n,
   },
-  readonly: ['read'],
 })
 
-export type Counters = EntityReferences<typeof Counter.definition.calls>
+export type Counters = EntityReferences<Calls>
 
 export interface Host {
   readonly node: ShoalNode

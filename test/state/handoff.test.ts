@@ -18,7 +18,7 @@ test('nodes that join and leave under load take the state of their keys over, an
   fleet.quiet()
   await fleet.sim.run(6_000)
   assert.deepEqual(fleet.failures, [])
-  assert.ok(fleet.calls > 10_000, `${fleet.calls}`)
+  assert.ok(fleet.calls > 9_000, `${fleet.calls}`)
   assert.deepEqual(await fleet.wrong(), [])
   const waits = fleet.waits.sort((a, b) => a - b)
   console.log(waits.length, waits.at(-1), waits[Math.floor(waits.length * 0.999)], waits[Math.floor(waits.length * 0.5)])
