@@ -53,7 +53,12 @@ export class Hosting {
     return references(entity, {
       origin: boot,
       call: (method, key, body, options, open) =>
-        calls.request({ ...options, method, key, body: writeCallBody(body), idempotent: true }, open),
+        calls.request(
+          options === undefined
+            ? { method, key, body: writeCallBody(body), idempotent: true }
+            : { ...options, method, key, body: writeCallBody(body), idempotent: true },
+          open,
+        ),
     })
   }
 

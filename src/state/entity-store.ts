@@ -6,6 +6,7 @@ import type { Timer } from '../env.ts'
 import { runOutside } from '../scope.ts'
 import type { Running } from '../shard/context.ts'
 import { isThenable, messageOf } from '../shard/methods.ts'
+import type { Later } from '../shard/own.ts'
 import type { Body } from '../wire/body.ts'
 import { Arrivals } from './arrivals.ts'
 import { RecordError } from './bytes.ts'
@@ -20,9 +21,7 @@ import type { CallRecord, KeyRecord } from './records.ts'
 import type { Collection, HoldingSize, Holdings } from './store.ts'
 
 export interface StorePorts
-  extends Omit<ExecutorPorts, 'partition' | 'keeping' | 'changed' | 'record' | 'effects'> {
-  partitionOf(key: string): number
-}
+  extends Omit<ExecutorPorts, 'partition' | 'keeping' | 'changed' | 'record' | 'effects'> {}
 
 export class EntityStore implements Holdings {
   readonly copiesLive = true
@@ -51,7 +50,7 @@ export class EntityStore implements Holdings {
     this.#executor = new Executor(kind, {
       ...ports,
       keeping: this.#keeping,
-      partition: (key) => this.#partitions.get(ports.partitionOf(key)),
+      partition: (number) => this.#partitions.get(number),
       changed: (instance) => this.#changed(instance),
       record: (instance) => this.#record(instance),
       effects: () => this.effects,
@@ -69,7 +68,7 @@ export class EntityStore implements Holdings {
     return this.#executor.waiting
   }
 
-  call(call: CallKind, body: unknown, running: Running): Body | Promise<Body> {
+  call(call: CallKind, body: unknown, running: Running): Body | Later {
     if (this.#sweeping === undefined) this.#sweepLater()
     return this.#executor.call(call, body, running)
   }
@@ -173,8 +172,8 @@ export class EntityStore implements Holdings {
   /** The key as it is now. Throws what `snapshot` throws, and for a state that cannot be written. */
   #record(instance: Instance): KeyRecord {
     const { key, epoch, version, state, window } = instance
-    const { snapshot, version: schema } = this.kind
-    const body = this.#written(key, snapshot === undefined ? state : snapshot(state))
+    const { version: schema } = this.kind
+    const body = this.#written(key, state)
     this.#keeping.measured(instance, body.end - body.start)
     const calls: CallRecord[] = []
     for (let entry = window; entry !== undefined; entry = entry.after) {
@@ -185,8 +184,10 @@ export class EntityStore implements Holdings {
     return { key, stamp: { epoch, version }, schema, state: body, calls }
   }
 
-  #written(key: string, value: unknown): Body {
+  #written(key: string, state: unknown): Body {
+    const { snapshot } = this.kind
     try {
+      const value = snapshot === undefined ? state : snapshot(state)
       if (isThenable(value)) throw new Error('snapshot returned a promise')
       return this.#ports.codec.encode(value)
     } catch (error) {

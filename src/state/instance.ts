@@ -60,7 +60,7 @@ export class Partition {
   /** Handlers that have not ended. */
   running = 0
   /** Calls whose handlers did not return at once, and have not ended. */
-  readonly ongoing: Set<Turn> = new Set()
+  ongoing: Turn | undefined
   /** Calls that wait for one before them to arrive. */
   readonly held: Set<Turn> = new Set()
   /** What `bytes` of its keys add up to. */

@@ -13,7 +13,7 @@
 import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import { isThenable, messageOf } from '../shard/methods.ts'
-import { Refused } from '../shard/refused.ts'
+import { Refused } from '../shard/own.ts'
 import type { Arrival } from './arrivals.ts'
 import type { EntityConflict, EntityNotice } from './conflict.ts'
 import { InstanceContext } from './entity-context.ts'
