@@ -66,6 +66,12 @@ export interface TenureView {
   readonly peers: () => readonly Seat[]
 }
 
+export interface DraftRecord {
+  readonly key: string
+  readonly record: Uint8Array | undefined
+  readonly version: number
+}
+
 interface Waiting {
   readonly position: number
   readonly key: string
@@ -168,7 +174,15 @@ export class Tenure {
   /** Keeps a changed record (undefined: the key is forgotten), which takes the next position. */
   keep(key: string, record: Uint8Array | undefined): void {
     if (this.#isFenced) this.copy.put(key, record, this.head + 1)
-    else this.#drafts.set(key, { record, version: this.head + 1 })
+    else {
+      this.#drafts.delete(key)
+      this.#drafts.set(key, { record, version: this.head + 1 })
+    }
+  }
+
+  /** Changes above this version that are not in the copy yet. */
+  *draftsAbove(version: number): Generator<DraftRecord> {
+    for (const [key, draft] of this.#drafts) if (draft.version > version) yield { key, ...draft }
   }
 
   /** Moves on to what enough seats have; those whose calls are done. */
