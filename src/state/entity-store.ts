@@ -172,8 +172,8 @@ export class EntityStore implements Holdings {
   /** The key as it is now. Throws what `snapshot` throws, and for a state that cannot be written. */
   #record(instance: Instance): KeyRecord {
     const { key, epoch, version, state, window } = instance
-    const { snapshot, version: schema } = this.kind
-    const body = this.#written(key, snapshot === undefined ? state : snapshot(state))
+    const { version: schema } = this.kind
+    const body = this.#written(key, state)
     this.#keeping.measured(instance, body.end - body.start)
     const calls: CallRecord[] = []
     for (let entry = window; entry !== undefined; entry = entry.after) {
@@ -184,8 +184,10 @@ export class EntityStore implements Holdings {
     return { key, stamp: { epoch, version }, schema, state: body, calls }
   }
 
-  #written(key: string, value: unknown): Body {
+  #written(key: string, state: unknown): Body {
+    const { snapshot } = this.kind
     try {
+      const value = snapshot === undefined ? state : snapshot(state)
       if (isThenable(value)) throw new Error('snapshot returned a promise')
       return this.#ports.codec.encode(value)
     } catch (error) {
