@@ -29,7 +29,7 @@ export interface CustodianPorts {
   pace(bytes: number, now: Millis): Millis
   /** Where calls of these partitions go has changed. */
   served(partitions: readonly number[]): void
-  told(store: string, what: Extract<CustodyOutput, { type: 'told' }>): void
+  told(what: Extract<CustodyOutput, { type: 'told' }>): void
   malformed(peer: string): void
 }
 
@@ -67,6 +67,7 @@ export class Custodian {
       copies,
       copiesLive: holdings.copiesLive,
       size: (partition) => holdings.size(partition),
+      along: (to) => holdings.along?.(to),
       pace: (bytes, now) => ports.pace(bytes, now),
     })
     this.#machine = new Patient(this.custody, () => ports.mayRun())
@@ -225,6 +226,9 @@ export class Custodian {
       case 'activate':
         this.#activate(output)
         break
+      case 'along':
+        this.#holdings.hear?.(output.chunk)
+        break
       case 'take':
         this.#ports.copies?.take(output.partition, output.counter, this.#ports.clock.now())
         break
@@ -240,7 +244,7 @@ export class Custodian {
         this.#served.push(...output.partitions)
         break
       case 'told':
-        this.#ports.told(this.#holdings.name, output)
+        this.#ports.told(output)
         break
       default:
         output satisfies never

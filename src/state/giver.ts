@@ -63,15 +63,6 @@ export class Giver {
     return this.#moves.get(partition)?.giving.peer
   }
 
-  /** Partitions on their way or about to be, by peer. */
-  *progress(): Generator<{ readonly peer: string; readonly partitions: number }> {
-    const counts = new Map<string, number>()
-    for (const { giving } of this.#moves.values()) {
-      counts.set(giving.peer.name, (counts.get(giving.peer.name) ?? 0) + 1)
-    }
-    for (const [peer, partitions] of counts) yield { peer, partitions }
-  }
-
   /** The owner by our table asks for these, which are active here. */
   claimed(partitions: readonly number[], peer: Peer, now: Millis): void {
     const due = partitions.filter((partition) => {

@@ -29,6 +29,7 @@ export interface Move {
 export interface Batch {
   readonly number: number
   readonly entries: readonly GiveEntry[]
+  readonly along: Uint8Array | undefined
   tries: number
 }
 
