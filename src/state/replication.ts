@@ -224,8 +224,7 @@ export class Replication implements CopiesPort {
   listOf(partition: number): readonly string[] {
     const tenure = this.#replicas.tenures.get(partition)
     if (tenure === undefined) return []
-    const { config, chain } = tenure
-    const equal = [this.#options.self, ...tenure.equal]
+    const { config, chain, equal } = tenure
     return [JSON.stringify({ chain: [...chain, config], equal, version: tenure.head })]
   }
 

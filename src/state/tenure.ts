@@ -232,9 +232,11 @@ export class Tenure {
     return missing
   }
 
-  /** Members of the list that hold what we hold, as far as they have answered. */
+  /** Members of the list that hold what a next owner is given, as far as they have answered; this one among them. */
   get equal(): Seat[] {
-    const equal: Seat[] = []
+    // Drafts are in nobody's copy.
+    if (this.#drafts.size > 0) return []
+    const equal: Seat[] = [this.self]
     for (const { seat, isListed, isComplete, isToldComplete, matched } of this.seats.values()) {
       if (isListed && isComplete && isToldComplete && matched === this.head) equal.push(seat)
     }
