@@ -98,6 +98,8 @@ export class Tenure {
   #isFenced = false
   /** No tenure before it is known. */
   readonly isFirst: boolean
+  /** It could do something once. */
+  hasLed = false
   /** All have all, and whoever is not in the list has dropped its copy or is gone. */
   isSettled = false
   /** All who live are to be asked before anything counts; those who do not answer, until patience is over. */
@@ -329,7 +331,7 @@ export class Tenure {
   }
 
   #fenced(): void {
-    this.#isFenced = true
+    this.#isFenced = this.hasLed = true
     this.copy.complete()
     for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
     this.#drafts.clear()
