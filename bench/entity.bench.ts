@@ -53,6 +53,7 @@ const node = createNode({
 const counters = node.host(Counter)
 const blobs = node.host(Blob)
 const plain = node.handle('plain', (by: number) => by)
+const later = node.handle('later', async (by: number) => by)
 await node.start()
 
 /** Microseconds a call. */
@@ -75,6 +76,7 @@ async function measureCalls(): Promise<void> {
   const ways: Record<string, () => Promise<unknown>> = {
     'bare async function': () => bare(1),
     'plain request': () => node.request({ method: plain, key: 'one', body: 1 }),
+    'plain request, async': () => node.request({ method: later, key: 'one', body: 1 }),
     'entity, sync handler': () => one.add(1),
     'entity, readonly': () => one.read(),
     'entity, async handler': () => one.addLater(1),

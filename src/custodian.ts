@@ -7,8 +7,8 @@ import type { CopyTarget } from './copying.ts'
 import { Driver } from './driver.ts'
 import type { Clock, Millis } from './env.ts'
 import type { InternalCalls } from './internal.ts'
-import type { Machine } from './machine.ts'
 import { Outgoing } from './outgoing.ts'
+import { Patient } from './patient.ts'
 import type { CopiesNews, CopiesPort } from './state/copies-port.ts'
 import { Custody, type CustodyLimits } from './state/custody.ts'
 import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } from './state/custody-io.ts'
@@ -29,7 +29,7 @@ export interface CustodianPorts {
   pace(bytes: number, now: Millis): Millis
   /** Where calls of these partitions go has changed. */
   served(partitions: readonly number[]): void
-  told(store: string, what: Extract<CustodyOutput, { type: 'told' }>): void
+  told(what: Extract<CustodyOutput, { type: 'told' }>): void
   malformed(peer: string): void
 }
 
@@ -42,7 +42,7 @@ export class Custodian {
   readonly #holdings: Holdings
   readonly #ports: CustodianPorts
   readonly #driver: Driver<CustodyInput, CustodyOutput>
-  readonly #machine: Patient
+  readonly #machine: Patient<CustodyInput, CustodyOutput>
   readonly #outgoing: Outgoing
   /** Which freeze of a partition is the present one. */
   readonly #freezes = new Map<number, number>()
@@ -67,6 +67,7 @@ export class Custodian {
       copies,
       copiesLive: holdings.copiesLive,
       size: (partition) => holdings.size(partition),
+      along: (to) => holdings.along?.(to),
       pace: (bytes, now) => ports.pace(bytes, now),
     })
     this.#machine = new Patient(this.custody, () => ports.mayRun())
@@ -225,6 +226,9 @@ export class Custodian {
       case 'activate':
         this.#activate(output)
         break
+      case 'along':
+        this.#holdings.hear?.(output.chunk)
+        break
       case 'take':
         this.#ports.copies?.take(output.partition, output.counter, this.#ports.clock.now())
         break
@@ -240,7 +244,7 @@ export class Custodian {
         this.#served.push(...output.partitions)
         break
       case 'told':
-        this.#ports.told(this.#holdings.name, output)
+        this.#ports.told(output)
         break
       default:
         output satisfies never
@@ -362,38 +366,6 @@ export class Custodian {
     void settled.then(() => {
       if (this.#busy.get(partition) === settled) this.#busy.delete(partition)
     })
-  }
-}
-
-/** The machine, but time passes for it only while this node is sure of its view: see `Custody.handle`. */
-class Patient implements Machine<CustodyInput, CustodyOutput> {
-  readonly #machine: Custody
-  readonly #mayRun: () => boolean
-  #waits = false
-
-  constructor(machine: Custody, mayRun: () => boolean) {
-    this.#machine = machine
-    this.#mayRun = mayRun
-  }
-
-  get deadline(): Millis {
-    return this.#waits ? Infinity : this.#machine.deadline
-  }
-
-  handle(input: CustodyInput, now: Millis): void {
-    if (input.type === 'tick' && !this.#mayRun()) this.#waits = true
-    else this.#machine.handle(input, now)
-  }
-
-  poll(): CustodyOutput | undefined {
-    return this.#machine.poll()
-  }
-
-  /** Whether it has waited. */
-  wake(): boolean {
-    const waited = this.#waits
-    this.#waits = false
-    return waited
   }
 }
 

@@ -5,17 +5,20 @@
 import type { Calls } from './calls.ts'
 import type { Clock } from './env.ts'
 import { ShoalError } from './errors.ts'
+import type { News } from './news.ts'
 import type { NodeConfig } from './options.ts'
+import type { CallRequest, CallSink } from './rpc/call.ts'
+import { runOutside } from './scope.ts'
 import type { Admission } from './shard/admission.ts'
-import type { Running } from './shard/context.ts'
+import type { Cancellable, Running } from './shard/context.ts'
 import type { BodyCodec, Methods } from './shard/methods.ts'
+import type { Router } from './shard/router.ts'
 import { writeCallBody } from './state/call-body.ts'
-import type { EntityConflict, EntityNotice } from './state/conflict.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
 import { EntityStore } from './state/entity-store.ts'
 import { type Defined, kindOf } from './state/kind.ts'
 import { references } from './state/reference.ts'
-import type { Stores } from './stores.ts'
+import { Stores } from './stores.ts'
 
 export interface HostingPorts {
   readonly self: string
@@ -26,19 +29,36 @@ export interface HostingPorts {
   readonly admission: Admission
   readonly methods: Methods
   readonly calls: Calls
-  readonly stores: Stores
+  readonly router: Router
+  readonly news: News
   partitionOf(key: string): number
-  conflict(conflict: EntityConflict): void
-  notice(notice: EntityNotice): void
+  /** Whether this node is sure of its view. */
+  mayRun(): boolean
+  send(peer: string, request: CallRequest, sink: CallSink): Cancellable
 }
 
 export class Hosting {
+  readonly stores: Stores
   readonly #ports: HostingPorts
   readonly #names = new Set<string>()
   readonly #stores = new Map<string, EntityStore>()
 
   constructor(ports: HostingPorts) {
     this.#ports = ports
+    const { self, boot, clock, config, router, news, mayRun, send } = ports
+    this.stores = new Stores({
+      self,
+      boot,
+      clock,
+      partitions: config.ring.partitions,
+      options: config.handoff,
+      mayRun,
+      send,
+      opened: (places) => router.store(places),
+      served: (partitions) => runOutside(() => router.served(partitions)),
+      moved: (handoff) => news.emit('handoff', handoff),
+      notice: (notice) => news.notice(notice),
+    })
   }
 
   /** Registers the calls of an entity, unless this node is an observer. Throws `ERR_SHOAL_STATE` for a second one of that name. */
@@ -68,9 +88,8 @@ export class Hosting {
   }
 
   #add(entity: Defined): void {
-    const { self, clock, config, codec, admission, methods, stores, partitionOf } = this.#ports
+    const { self, clock, config, codec, admission, methods, news, partitionOf } = this.#ports
     const kind = kindOf(entity)
-    const { conflict, notice } = this.#ports
     const store = new EntityStore(kind, {
       self,
       clock,
@@ -78,15 +97,15 @@ export class Hosting {
       admission,
       limits: config.limits,
       partitionOf,
-      conflict,
-      notice,
+      conflict: (conflict) => news.emit('conflict', conflict),
+      notice: (notice) => news.notice({ level: 'warn', ...notice }),
     })
     this.#stores.set(kind.name, store)
-    stores.add(store)
+    this.stores.add(store)
     for (const call of kind.calls) {
       const handler = (body: unknown, running: unknown): unknown => store.call(call, body, running as Running)
       methods.register(call.method, handler, { idempotent: true }, true)
-      stores.bind(call.method, kind.name)
+      this.stores.bind(call.method, kind.name)
     }
   }
 }

@@ -60,7 +60,8 @@ export class Batches {
     giving.sealed = []
     giving.sealedBytes = 0
     if (entries.length === 0) return
-    const batch: Batch = { number: ++this.#count, entries, tries: 0 }
+    const along = this.#ground.options.along?.(giving)
+    const batch: Batch = { number: ++this.#count, entries, along, tries: 0 }
     giving.batches.set(batch.number, batch)
     this.#ask(giving, batch)
   }
@@ -76,6 +77,7 @@ export class Batches {
         toBoot: boot,
         batch: batch.number,
         below,
+        along: batch.along,
         entries: batch.entries,
       },
       (reply, now) => this.#answered(giving, batch, reply, now),

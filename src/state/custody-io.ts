@@ -63,6 +63,8 @@ export type Ask =
       readonly batch: number
       /** Batches below this are settled. */
       readonly below: number
+      /** What the taker must know beside the partitions: see `Holdings.along`. */
+      readonly along: Uint8Array | undefined
       readonly entries: readonly GiveEntry[]
     }
 
@@ -83,6 +85,8 @@ export type Reply =
       readonly contested: readonly number[]
       /** The highest counter of an epoch that it knows of these. */
       readonly counter: number
+      /** What it holds of these, about. */
+      readonly bytes: number
     }
   | {
       readonly type: 'given'
@@ -194,6 +198,8 @@ export type CustodyOutput =
       readonly epoch: Epoch
       readonly list: readonly string[]
     }
+  /** What came along with a `give`. */
+  | { readonly type: 'along'; readonly chunk: Uint8Array }
   // ---- with copies: see copies-port.ts
   | { readonly type: 'take'; readonly partition: number; readonly counter: number }
   | { readonly type: 'abandon'; readonly partition: number }

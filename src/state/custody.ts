@@ -37,6 +37,16 @@ import { Taker } from './taker.ts'
 
 export { type CustodyLimits, type CustodyOptions, custodyLimits } from './ground.ts'
 
+/** Partitions on their way to or from one peer, or about to be. */
+export interface Progress {
+  readonly direction: 'give' | 'take'
+  /** '': not known yet. */
+  readonly peer: string
+  readonly partitions: number
+  /** About. */
+  readonly bytes: number
+}
+
 type Claim = Extract<Ask, { type: 'claim' }>
 
 export class Custody implements Machine<CustodyInput, CustodyOutput> {
@@ -98,6 +108,25 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   /** Partitions that are ours by the table and not here yet, with those who have them as far as is known. */
   get sought(): ReadonlyMap<number, { readonly holder: { readonly name: string } | undefined }> {
     return this.#seeker.seeks
+  }
+
+  /** What has to move before all is where the table says, as far as this node has to do with it; by peer. */
+  *progress(): Generator<Progress> {
+    const { strays, owners, options } = this.#ground
+    const give = new Map<string, { partitions: number; bytes: number }>()
+    for (const partition of strays) {
+      const sum = sumOf(give, owners.ownerOf(partition) ?? '')
+      sum.partitions += 1
+      sum.bytes += options.size(partition).bytes
+    }
+    const take = new Map<string, { partitions: number; bytes: number }>()
+    for (const { holder } of this.#seeker.seeks.values()) {
+      const sum = sumOf(take, holder?.name ?? '')
+      sum.partitions += 1
+      sum.bytes += holder?.bytesEach ?? 0
+    }
+    for (const [peer, sum] of give) yield { direction: 'give', peer, ...sum }
+    for (const [peer, sum] of take) yield { direction: 'take', peer, ...sum, bytes: Math.round(sum.bytes) }
   }
 
   /** Whether somebody may come to own what is held here. */
@@ -250,11 +279,13 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const yielded: number[] = []
     const elsewhere = new Map<Peer, number[]>()
     let counter = 0
+    let bytes = 0
     for (const partition of partitions) {
       counter = Math.max(counter, ground.epochOf(partition).counter)
       switch (ground.phases[partition]) {
         case phase.active:
           held.push(partition)
+          bytes += ground.options.size(partition).bytes
           if (ground.owners.ownerOf(partition) === from && ground.peers.get(from) === peer)
             due.push(partition)
           else peer.hasClaimed = true
@@ -286,7 +317,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.out({
       type: 'answer',
       id,
-      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, counter },
+      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, counter, bytes },
     })
     this.#seeker.putBack(yielded, now)
     if (due.length > 0) this.#giver.claimed(due, peer, now)
@@ -349,4 +380,15 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.out({ type: 'activate', partition, epoch, list })
     ground.out({ type: 'served', partitions: [partition] })
   }
+}
+
+function sumOf(
+  sums: Map<string, { partitions: number; bytes: number }>,
+  peer: string,
+): { partitions: number; bytes: number } {
+  const known = sums.get(peer)
+  if (known !== undefined) return known
+  const sum = { partitions: 0, bytes: 0 }
+  sums.set(peer, sum)
+  return sum
 }

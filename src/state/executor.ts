@@ -89,18 +89,26 @@ export class Executor implements TurnPorts {
 
   /** The call came before; undefined: it may run once more. */
   #again(entry: Entry, said: CallBody, running: Running): Body | Later | undefined {
-    if (entry.turn !== undefined) return entry.turn.join(running)
-    const { outcome } = entry
-    if (outcome === undefined) {
-      this.window.forget(entry)
+    const { outcome, turn } = entry
+    const isCopy = entry.seq !== said.seq || entry.caller.origin !== said.origin
+    if (turn === undefined && outcome === undefined) {
+      // Another number stays known: later calls of its caller follow it.
+      if (isCopy) this.window.unname(entry)
+      else this.window.forget(entry)
       return undefined
     }
-    // Later calls of the same caller name this copy as the one they follow.
-    if (entry.seq !== said.seq && entry.caller.entries.get(said.seq) === undefined) {
-      this.window.add(this.window.heard(said.origin, 0), said.seq, '', entry.instance)
-    }
-    if ('code' in outcome) throw new Refused(outcome)
+    if (isCopy) this.#noteCopy(entry, said)
+    if (turn !== undefined) return turn.join(running)
+    if (outcome !== undefined && 'code' in outcome) throw new Refused(outcome)
     return outcome
+  }
+
+  /** Later calls of the same caller name this copy as the one they follow. */
+  #noteCopy({ instance, turn }: Entry, { origin, seq }: CallBody): void {
+    if (turn?.phase === 'held') return
+    const caller = this.window.heard(origin, 0)
+    if (caller.entries.get(seq) === undefined) this.window.add(caller, seq, '', instance)
+    if (caller.held !== undefined) this.#order.arrived(caller, seq)
   }
 
   #first(
@@ -191,8 +199,9 @@ export class Executor implements TurnPorts {
       const message = `${call.method} took longer than its key could wait to move (limits.freezeWaitMs)`
       entry.outcome = failure('ERR_SHOAL_TIMEOUT', message, true)
       entry.turn = undefined
-      turn.settle(entry.outcome)
+      // Before it is over: a handler that listens to its signal may end yet.
       running.cancel()
+      turn.settle(entry.outcome)
     }
     const { frozen } = partition
     partition.frozen = undefined

@@ -27,6 +27,8 @@ import {
   type Giving,
   type Move,
   newGiving,
+  newMove,
+  nextToFreeze,
   passing,
   pauses,
   type Refused,
@@ -39,8 +41,6 @@ export interface GiverPorts {
   regained(partitions: readonly number[], holder: Peer, now: Millis): void
 }
 
-/** Empty partitions on their way to one peer: they cost next to nothing. */
-const emptiesMax = 4_096
 export class Giver {
   readonly #ground: Ground
   readonly #ports: GiverPorts
@@ -61,15 +61,6 @@ export class Giver {
   /** To whom a frozen partition goes. */
   takerOf(partition: number): Peer | undefined {
     return this.#moves.get(partition)?.giving.peer
-  }
-
-  /** Partitions on their way or about to be, by peer. */
-  *progress(): Generator<{ readonly peer: string; readonly partitions: number }> {
-    const counts = new Map<string, number>()
-    for (const { giving } of this.#moves.values()) {
-      counts.set(giving.peer.name, (counts.get(giving.peer.name) ?? 0) + 1)
-    }
-    for (const [peer, partitions] of counts) yield { peer, partitions }
   }
 
   /** The owner by our table asks for these, which are active here. */
@@ -175,17 +166,9 @@ export class Giver {
     let hasNew = false
     for (const partition of partitions) {
       if (this.#moves.has(partition)) continue
-      const { keys, bytes } = options.size(partition)
-      const isLong = options.copiesLive && bytes > limits.inlineBytesMax
-      const move: Move = {
-        giving,
-        step: 'queued',
-        copy: 0,
-        bytes: keys === 0 ? 0 : Math.max(1, bytes),
-        sentBytes: 0,
-        frozenAt: 0,
-        chunks: [],
-      }
+      const size = options.size(partition)
+      const isLong = options.copiesLive && size.bytes > limits.inlineBytesMax
+      const move = newMove(giving, size)
       this.#moves.set(partition, move)
       if (isLong) giving.large.push(partition)
       else giving.small.push(partition)
@@ -206,7 +189,9 @@ export class Giver {
   #pump(giving: Giving, now: Millis): void {
     const freeze: number[] = []
     for (;;) {
-      const partition = this.#nextToFreeze(giving, now)
+      const partition = nextToFreeze(giving, this.#moves, this.#ground.limits, (bytes) =>
+        this.#mayLeave(giving, bytes, now),
+      )
       if (partition === undefined) break
       freeze.push(partition)
     }
@@ -223,34 +208,6 @@ export class Giver {
       this.#copy(partition, move, 'copying')
     }
     this.#batches.flush(giving)
-  }
-
-  #nextToFreeze(giving: Giving, now: Millis): number | undefined {
-    const { movesMax, frozenBytesMax } = this.#ground.limits
-    for (const row of [giving.ready, giving.small]) {
-      for (;;) {
-        const partition = row.at(-1)
-        if (partition === undefined) break
-        const move = this.#moves.get(partition)
-        const isStale = move?.giving !== giving || (move.step !== 'queued' && move.step !== 'ready')
-        if (isStale) {
-          row.pop()
-          continue
-        }
-        if (move.bytes === 0) {
-          if (giving.frozenEmpty >= emptiesMax) return undefined
-        } else {
-          const isRoom = giving.frozen < movesMax && giving.frozenBytes + move.bytes <= frozenBytesMax
-          if (!isRoom && giving.frozen > 0) return undefined
-          if (!this.#mayLeave(giving, move.bytes, now)) return undefined
-        }
-        row.pop()
-        count(move, 1)
-        move.step = 'freezing'
-        return partition
-      }
-    }
-    return undefined
   }
 
   /** What is frozen and does not get on, because a call or the store does not end, is served again. */

@@ -1,7 +1,8 @@
 /** What is on its way to other nodes: the books of giver.ts. */
 import type { Millis } from '../env.ts'
 import type { GiveEntry, RefusalCode } from './custody-io.ts'
-import type { Peer } from './ground.ts'
+import type { CustodyLimits, Peer } from './ground.ts'
+import type { HoldingSize } from './store.ts'
 
 export type Step =
   | 'queued'
@@ -28,6 +29,7 @@ export interface Move {
 export interface Batch {
   readonly number: number
   readonly entries: readonly GiveEntry[]
+  readonly along: Uint8Array | undefined
   tries: number
 }
 
@@ -100,4 +102,52 @@ export function newGiving(peer: Peer): Giving {
     isPaced: false,
     isWatched: false,
   }
+}
+
+export function newMove(giving: Giving, { keys, bytes }: HoldingSize): Move {
+  return {
+    giving,
+    step: 'queued',
+    copy: 0,
+    bytes: keys === 0 ? 0 : Math.max(1, bytes),
+    sentBytes: 0,
+    frozenAt: 0,
+    chunks: [],
+  }
+}
+
+/** Empty partitions on their way to one peer: they cost next to nothing. */
+const emptiesMax = 4_096
+
+/** Takes the next partition to freeze, those that are copied first; undefined: none, or there is no room. */
+export function nextToFreeze(
+  giving: Giving,
+  moves: ReadonlyMap<number, Move>,
+  { movesMax, frozenBytesMax }: CustodyLimits,
+  mayLeave: (bytes: number) => boolean,
+): number | undefined {
+  for (const row of [giving.ready, giving.small]) {
+    for (;;) {
+      const partition = row.at(-1)
+      if (partition === undefined) break
+      const move = moves.get(partition)
+      // It was cancelled meanwhile, or begun anew.
+      if (move?.giving !== giving || (move.step !== 'queued' && move.step !== 'ready')) {
+        row.pop()
+        continue
+      }
+      if (move.bytes === 0) {
+        if (giving.frozenEmpty >= emptiesMax) return undefined
+      } else {
+        const isRoom = giving.frozen < movesMax && giving.frozenBytes + move.bytes <= frozenBytesMax
+        if (!isRoom && giving.frozen > 0) return undefined
+        if (!mayLeave(move.bytes)) return undefined
+      }
+      row.pop()
+      count(move, 1)
+      move.step = 'freezing'
+      return partition
+    }
+  }
+  return undefined
 }

@@ -230,6 +230,7 @@ export class Seeker {
     const speaker = reply.boot === peer.boot ? peer : this.#ground.speaker(peer.name, reply.boot)
     round.answered.add(speaker)
     round.counter = Math.max(round.counter, reply.counter)
+    if (reply.held.length > 0) speaker.bytesEach = reply.bytes / reply.held.length
     const held: number[] = []
     for (const partition of reply.held) if (this.#isIn(round, partition)) held.push(partition)
     this.#found(held, speaker, now)

@@ -68,4 +68,11 @@ export interface Holdings {
   discard(partition: number): void | Promise<void>
   /** Forgets all of it: it was given away. */
   release(partition: number): void | Promise<void>
+  /**
+   * What whoever takes partitions from here must know beside what is in them, since it was asked with the same `to` before;
+   * undefined: nothing new. Goes with each batch of partitions.
+   */
+  along?(to: object): Uint8Array | undefined
+  /** Takes what `along` said elsewhere. What it cannot read it ignores. */
+  hear?(chunk: Uint8Array): void
 }

@@ -230,8 +230,10 @@ class StateRun {
         const ledgers = this.#ledgers.get(node) as Ledgers
         const calls = new LedgerCaller(ledgers, history, plan.load, caller, random)
         // Where nobody comes, nobody calls before all are there.
-        if (plan.mode === 'still') this.#early.push(() => calls.run(goesOn))
-        else calls.run(goesOn)
+        // What a node still asks for when it is closed fails.
+        const isOn = (): boolean => goesOn() && !this.#stage.isLeaving(node.name)
+        if (plan.mode === 'still') this.#early.push(() => calls.run(isOn))
+        else calls.run(isOn)
       },
       callMsMax: 0,
       ask: () => Promise.reject(new Error('not asked')),

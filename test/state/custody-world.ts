@@ -395,6 +395,7 @@ export class World {
         break
       }
       case 'served':
+      case 'along':
       case 'take':
       case 'abandon':
       case 'depose':
