@@ -119,7 +119,7 @@ test('a wrong definition is refused by the name of its option', () => {
     [/whenFull: expected keysMax or bytesMax beside it/, 'e', { ...fine, whenFull: 'evict' }],
     [/whenFull: expected 'refuse' or 'evict'/, 'e', { ...fine, keysMax: 1, whenFull: 'wait' }],
     [/remoteStacks: expected true or false/, 'e', { ...fine, remoteStacks: 1 }],
-    [/snapshot: expected a function, got string/, 'e', { ...fine, snapshot: 'json' }],
+    [/snapshot: expected a function, got "json"/, 'e', { ...fine, snapshot: 'json' }],
   ]
   for (const [message, name, definition] of cases) {
     assert.throws(() => entity(name, definition as typeof fine), { code: 'ERR_SHOAL_OPTION', message })
