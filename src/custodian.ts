@@ -339,8 +339,9 @@ export class Custodian {
 
   #activate({ partition, epoch, list }: Extract<CustodyOutput, { type: 'activate' }>): void {
     this.#inTurn(partition, () => {
-      this.#holdings.activate(partition, epoch)
+      // First: what becomes live may have been merged, and is shipped at once.
       this.#ports.copies?.lead(partition, epoch, list, this.#ports.clock.now())
+      this.#holdings.activate(partition, epoch)
     })
   }
 

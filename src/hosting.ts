@@ -3,11 +3,12 @@
  * of state to the rest of the node.
  */
 import type { Calls } from './calls.ts'
-import type { Clock } from './env.ts'
+import type { Clock, Random } from './env.ts'
 import { ShoalError } from './errors.ts'
 import type { News } from './news.ts'
 import type { NodeConfig } from './options.ts'
 import type { CallRequest, CallSink } from './rpc/call.ts'
+import { Replicator } from './replicator.ts'
 import { runOutside } from './scope.ts'
 import type { Admission } from './shard/admission.ts'
 import type { Cancellable, Running } from './shard/context.ts'
@@ -16,7 +17,7 @@ import type { Router } from './shard/router.ts'
 import { writeCallBody } from './state/call-body.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
 import { EntityStore } from './state/entity-store.ts'
-import { type Defined, kindOf } from './state/kind.ts'
+import { type Defined, type EntityKind, kindOf } from './state/kind.ts'
 import { references } from './state/reference.ts'
 import { Stores } from './stores.ts'
 
@@ -32,6 +33,9 @@ export interface HostingPorts {
   readonly router: Router
   readonly news: News
   partitionOf(key: string): number
+  readonly random: Random
+  /** How often this node was not sure of its view. */
+  readonly doubts: () => number
   /** Whether this node is sure of its view. */
   mayRun(): boolean
   send(peer: string, request: CallRequest, sink: CallSink): Cancellable
@@ -101,11 +105,36 @@ export class Hosting {
       notice: (notice) => news.notice({ level: 'warn', ...notice }),
     })
     this.#stores.set(kind.name, store)
-    this.stores.add(store)
+    if (kind.level === 'replicated') {
+      const replicator = this.#replicator(kind, store)
+      store.effects = replicator
+      this.stores.add(replicator.holdings, replicator)
+    } else this.stores.add(store)
     for (const call of kind.calls) {
       const handler = (body: unknown, running: unknown): unknown => store.call(call, body, running as Running)
       methods.register(call.method, handler, { idempotent: true }, true)
       this.stores.bind(call.method, kind.name)
     }
+  }
+
+  #replicator(kind: EntityKind, store: EntityStore): Replicator {
+    const { self, boot, clock, random, config, news, doubts } = this.#ports
+    return new Replicator(store, {
+      self,
+      boot,
+      clock,
+      random,
+      internal: this.stores.internal,
+      partitions: config.ring.partitions,
+      limits: config.limits,
+      copies: kind.copies,
+      acks: kind.acks,
+      acksMin: kind.acksMin,
+      doubts,
+      unreadable: (partition, reason) => {
+        const message = `a copy of entity "${kind.name}" cannot be read: its keys wait`
+        news.notice({ level: 'warn', code: 'copyUnreadable', message, detail: { partition, reason } })
+      },
+    })
   }
 }
