@@ -17,7 +17,7 @@ import { Executor, type ExecutorPorts } from './executor.ts'
 import { type Instance, Partition } from './instance.ts'
 import { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
-import type { CallRecord, KeyRecord } from './records.ts'
+import { type CallerRecord, type CallRecord, type KeyRecord, RecordWriter, readRecords } from './records.ts'
 import type { Collection, HoldingSize, Holdings } from './store.ts'
 
 export interface StorePorts
@@ -32,6 +32,8 @@ export class EntityStore implements Holdings {
   readonly #ports: StorePorts
   readonly #keeping: Keeping
   readonly #executor: Executor
+  /** What was told to whoever takes keys from here. */
+  readonly #told = new WeakMap<object, Map<string, number>>()
   readonly #partitions = new Map<number, Partition>()
   #sweeping: Timer | undefined
   #isClosed = false
@@ -126,7 +128,6 @@ export class EntityStore implements Holdings {
   collect(number: number): Collection {
     return new PartitionCollection(this.#partition(number), {
       record: (instance) => this.#record(instance),
-      callers: () => this.#executor.window.recentCallers(),
     })
   }
 
@@ -148,6 +149,36 @@ export class EntityStore implements Holdings {
     if (partition === undefined) return
     this.#partitions.delete(number)
     this.#executor.release(partition)
+  }
+
+  /** What callers have settled: whoever takes keys from here refuses late duplicates too. */
+  along(to: object): Uint8Array | undefined {
+    let told = this.#told.get(to)
+    if (told === undefined || told.size > this.#ports.limits.windowCallersMax) {
+      told = new Map()
+      this.#told.set(to, told)
+    }
+    const news: CallerRecord[] = []
+    for (const record of this.#executor.window.recentCallers()) {
+      if ((told.get(record.origin) ?? 0) >= record.settledBelow) continue
+      told.set(record.origin, record.settledBelow)
+      news.push(record)
+    }
+    if (news.length === 0) return undefined
+    const writer = new RecordWriter()
+    writer.addCallers(news)
+    return writer.finish()
+  }
+
+  hear(chunk: Uint8Array): void {
+    try {
+      readRecords(chunk, {
+        key: () => {},
+        caller: ({ origin, settledBelow }) => this.#executor.window.heard(origin, settledBelow),
+      })
+    } catch {
+      // Without it late duplicates may run here that would be refused.
+    }
   }
 
   /** The node is closed. */

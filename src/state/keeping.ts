@@ -25,9 +25,8 @@ export interface KeepingPorts {
 const tickMs: Millis = 16
 /** Keys that are forgotten at a stretch. */
 const forgottenMax = 256
-/** A key is estimated anew after so many changes, or an eighth as many as it has parts. */
+/** A key is estimated anew after so many changes, a large one after one for each KiB: looking at its parts takes longer. */
 const estimateEvery = 8
-const bytesOfPart = 8
 
 export class Keeping {
   keys = 0
@@ -75,11 +74,11 @@ export class Keeping {
   /** It has a state that is known to take so many bytes, or whose bytes are to be estimated. */
   measured(instance: Instance, bytes: number | undefined): void {
     if (!this.#isMeasured) return
-    const now = bytes ?? estimateBytes(instance.state)
+    const now = bytes ?? estimateBytes(instance.state) ?? instance.bytes
     this.bytes += now - instance.bytes
     instance.partition.bytes += now - instance.bytes
     instance.bytes = now
-    instance.estimateIn = Math.max(estimateEvery, Math.floor(now / bytesOfPart / 8))
+    instance.estimateIn = Math.max(estimateEvery, now >> 10)
   }
 
   /** A call may have changed its state. */

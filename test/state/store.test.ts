@@ -215,7 +215,7 @@ test('snapshot, restore and version: a value, bytes, another version of the code
   ).activate(0)
   bytes.call('k', 'add', 'a')
   const after = new Stand(
-    bytes.store.kind && list({ restore: (value: Uint8Array) => [`${value.length} ${value[8_999]}`] }).defined,
+    list({ restore: (value: Uint8Array) => [`${value.length} ${value[8_999]}`] }).defined,
   )
   await hand(bytes, after)
   assert.deepEqual(after.call('k', 'all', undefined, { origin: 'eve' }).reply, ['9000 7'])
