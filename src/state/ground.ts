@@ -69,7 +69,7 @@ export const custodyLimits: CustodyLimits = Object.freeze({
   frozenBytesMax: 65_536,
   inlineBytesMax: 8_192,
   copiesMax: 4,
-  claimWaitMs: 1_000,
+  claimWaitMs: 30_000,
   holderWaitMs: 30_000,
   offerAfterMs: 200,
   freezeMs: 5_000,
