@@ -17,6 +17,7 @@ import type { Handler, Method, MethodOptions } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
 import { closeSource, type StreamSource } from './shard/source.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
+import type { PartitionStore } from './state/store.ts'
 import { collectStats } from './stats.ts'
 import type { Rebalance } from './stores.ts'
 import type { CallStream, StreamChunk } from './stream.ts'
@@ -108,8 +109,17 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     options: MethodOptions = {},
   ): Method<Body, Reply, Input> {
     if (this.#state !== 'new') throw this.#wrongState('handlers are registered before start()')
-    const known = this.#rooms.methods.register(method, handler as Handler<unknown, unknown>, options)
+    const known = this.#rooms.hosting.handle(method, handler as Handler<unknown, unknown>, options)
     return known as Method<Body, Reply, Input>
+  }
+
+  /**
+   * Lets state of your own follow its partition, before `start`; then bind methods to it: `handle(method, handler, { store })`.
+   * Throws `ERR_SHOAL_STATE` after `start` and for a second store or entity of one name.
+   */
+  store(name: string, store: PartitionStore): void {
+    if (this.#state !== 'new') throw this.#wrongState('stores are given before start()')
+    this.#rooms.hosting.store(name, store)
   }
 
   /**

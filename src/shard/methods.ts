@@ -41,9 +41,14 @@ export interface MethodOptions {
    * limit, however long it takes. Default false.
    */
   readonly longPoll?: boolean
+  /**
+   * The store (`node.store`) whose state the handler uses: keyed calls run where the partition's state is, and wait while it
+   * moves. Default: none.
+   */
+  readonly store?: string
 }
 
-const optionNames: readonly string[] = ['idempotent', 'rate', 'longPoll'] satisfies (keyof MethodOptions)[]
+const optionNames: readonly string[] = ['idempotent', 'rate', 'longPoll', 'store'] satisfies (keyof MethodOptions)[]
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
 export interface Method<Body, Reply, Input = unknown> {

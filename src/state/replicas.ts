@@ -129,7 +129,7 @@ export class Replicas {
     if (tenure === undefined) return
     this.#ports.counters.deposed++
     // What nobody else has accepted never was.
-    if (tenure.isFirst && !tenure.isFenced) this.#copies.remove(partition)
+    if (tenure.isFirst && !tenure.hasLed) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
     const { counter } = by.epoch

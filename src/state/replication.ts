@@ -45,7 +45,7 @@ export interface ReplicationLimits {
 export const replicationLimits: ReplicationLimits = Object.freeze({
   copyBytesMax: 1024 * 1024 * 1024,
   batchBytesMax: 256 * 1024,
-  takeoverWaitMs: 1_000,
+  takeoverWaitMs: 10_000,
   repairMs: 60_000,
 })
 
@@ -224,8 +224,7 @@ export class Replication implements CopiesPort {
   listOf(partition: number): readonly string[] {
     const tenure = this.#replicas.tenures.get(partition)
     if (tenure === undefined) return []
-    const { config, chain } = tenure
-    const equal = [this.#options.self, ...tenure.equal]
+    const { config, chain, equal } = tenure
     return [JSON.stringify({ chain: [...chain, config], equal, version: tenure.head })]
   }
 
@@ -256,6 +255,8 @@ export class Replication implements CopiesPort {
     const log = this.#copies.get(partition)?.log ?? new RecordLog()
     const packer = new Packer()
     let place = 0
+    let drafted = 0
+    const drafts = (above: number) => this.#replicas.tenures.get(partition)?.draftsAbove(above) ?? []
     log.pins++
     return {
       next(bytes) {
@@ -263,6 +264,12 @@ export class Replication implements CopiesPort {
           place = step.place
           packer.put(step.entry, 0)
           if (packer.length >= bytes) break
+        }
+        // What is done with once promises have come must be with the next owner too.
+        for (const draft of drafts(drafted)) {
+          if (packer.length >= bytes) break
+          packer.put(draft, 0)
+          drafted = draft.version
         }
         return packer.length > 0 ? packer.finish() : undefined
       },

@@ -222,7 +222,7 @@ export class Runner {
       entry.turn = undefined
       turn?.settle(instance.phase === 'open' || !this.#kind.moves ? outcome : this.#undone(instance))
     }
-    if (instance.running === 0 && instance.arrival !== undefined) this.#links.calm(instance)
+    if (instance.running === 0 && partition.merging !== undefined) this.#links.calm(instance)
     this.busy(partition, -1)
     if (instance.head !== undefined) this.pump(instance)
   }

@@ -21,6 +21,11 @@ export interface PartitionStore {
   accept(partition: number, chunk: Uint8Array): void | Promise<void>
   /** The partition is not ours any more: the new owner has all of it (or what was accepted so far must be forgotten). */
   release(partition: number): void | Promise<void>
+  /**
+   * Both this node and another one had the partition, because a split had hidden them from each other: takes all chunks of the
+   * other one while calls run. Without it, what the other one had is dropped, and a notice `storeConflict` says so.
+   */
+  merge?(partition: number, chunks: readonly Uint8Array[]): void | Promise<void>
 }
 
 /** How much a partition holds. */

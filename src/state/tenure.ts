@@ -66,6 +66,12 @@ export interface TenureView {
   readonly peers: () => readonly Seat[]
 }
 
+export interface DraftRecord {
+  readonly key: string
+  readonly record: Uint8Array | undefined
+  readonly version: number
+}
+
 interface Waiting {
   readonly position: number
   readonly key: string
@@ -92,6 +98,8 @@ export class Tenure {
   #isFenced = false
   /** No tenure before it is known. */
   readonly isFirst: boolean
+  /** It could do something once. */
+  hasLed = false
   /** All have all, and whoever is not in the list has dropped its copy or is gone. */
   isSettled = false
   /** All who live are to be asked before anything counts; those who do not answer, until patience is over. */
@@ -168,7 +176,15 @@ export class Tenure {
   /** Keeps a changed record (undefined: the key is forgotten), which takes the next position. */
   keep(key: string, record: Uint8Array | undefined): void {
     if (this.#isFenced) this.copy.put(key, record, this.head + 1)
-    else this.#drafts.set(key, { record, version: this.head + 1 })
+    else {
+      this.#drafts.delete(key)
+      this.#drafts.set(key, { record, version: this.head + 1 })
+    }
+  }
+
+  /** Changes above this version that are not in the copy yet. */
+  *draftsAbove(version: number): Generator<DraftRecord> {
+    for (const [key, draft] of this.#drafts) if (draft.version > version) yield { key, ...draft }
   }
 
   /** Moves on to what enough seats have; those whose calls are done. */
@@ -218,9 +234,11 @@ export class Tenure {
     return missing
   }
 
-  /** Members of the list that hold what we hold, as far as they have answered. */
+  /** Members of the list that hold what a next owner is given, as far as they have answered; this one among them. */
   get equal(): Seat[] {
-    const equal: Seat[] = []
+    // Drafts are in nobody's copy.
+    if (this.#drafts.size > 0) return []
+    const equal: Seat[] = [this.self]
     for (const { seat, isListed, isComplete, isToldComplete, matched } of this.seats.values()) {
       if (isListed && isComplete && isToldComplete && matched === this.head) equal.push(seat)
     }
@@ -313,7 +331,7 @@ export class Tenure {
   }
 
   #fenced(): void {
-    this.#isFenced = true
+    this.#isFenced = this.hasLed = true
     this.copy.complete()
     for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
     this.#drafts.clear()

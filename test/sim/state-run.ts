@@ -2,6 +2,7 @@
 import { isShoalError } from '../../src/errors.ts'
 import { createNode, type NodeOptions, type ShoalNode } from '../../src/index.ts'
 import { agreementMs } from '../../src/sim/checkers/agreement.ts'
+import type { Checker } from '../../src/sim/checkers/checker.ts'
 import { ClusterChecks, type WatchedNode } from '../../src/sim/checkers/cluster.ts'
 import { Sometimes } from '../../src/sim/checkers/sometimes.ts'
 import { Violation } from '../../src/sim/checkers/violation.ts'
@@ -14,7 +15,7 @@ import { hostLedgers, LedgerCalls } from './ledger-node.ts'
 import type { Service } from './load.ts'
 import { NodeStage } from './node-stage.ts'
 import type { RunOptions, RunResult } from './profile.ts'
-import { drawPlan, type StatePlan } from './state-plan.ts'
+import { afterFalseDeath, drawPlan, type StatePlan } from './state-plan.ts'
 import { play } from './state-script.ts'
 import { TornConnections, tearStates } from './torn.ts'
 
@@ -24,6 +25,7 @@ export const stateStates: readonly string[] = [
   'an owner that was declared dead goes on',
   'two sides that took each other for dead',
   'an update that ran more than once',
+  'somebody taken for dead who lives',
 ]
 
 const leaveMs = 60_000
@@ -87,7 +89,7 @@ class StateRun {
     simulation.onEvent(() => {
       if (this.#broken !== undefined) throw this.#broken
     })
-    this.#checks = new ClusterChecks(simulation)
+    this.#checks = new ClusterChecks(simulation, { checkers: [this.#falseDeaths()] })
     this.#node = { profile: 'local', rpcPort, ring: { partitions: plan.partitions, points: 32, bound: 1.25 } }
     this.#service = this.#makeService()
     this.#stage = new NodeStage({
@@ -211,6 +213,22 @@ class StateRun {
     await node.start()
     this.#service.load(watched, random, 0, () => !this.#stage.isQuiet)
     return watched
+  }
+
+  /** Who is taken for dead and lives is deposed unawares: what is promised of planned changes is promised no more. */
+  #falseDeaths(): Checker {
+    return {
+      member: (_, change, { name, boot }) => {
+        if (change !== 'died') return
+        const lives = this.#simulation.processes.find((process) => process.name === name)
+        const node = (lives?.value as WatchedNode | undefined)?.node
+        const own = node?.members.find((member) => member.name === name)
+        if (own === undefined || own.boot !== boot) return
+        if (this.history.rules === this.#plan.rules)
+          this.#sometimes.reach('somebody taken for dead who lives')
+        this.history.rules = afterFalseDeath(this.#plan)
+      },
+    }
   }
 
   #makeService(): Service {

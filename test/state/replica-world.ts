@@ -276,7 +276,7 @@ export class ModelNode {
       copies,
       acks,
       acksMin: 1,
-      limits: { copyBytesMax: 1e6, batchBytesMax: 120, takeoverWaitMs: 300, repairMs: 3_000 },
+      limits: { copyBytesMax: 1e6, batchBytesMax: 120, takeoverWaitMs: 5_000, repairMs: 3_000 },
       owners: (partition, most) => this.owners(partition, most),
       peers: () => this.view.filter(({ name }) => name !== this.name),
       isGone: (seat) => !this.view.some((one) => sameSeat(one, seat)),
