@@ -133,7 +133,10 @@ export class Replicas {
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
     const { counter } = by.epoch
-    this.#exchange.out({ type: 'news', news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' } })
+    this.#exchange.out({
+      type: 'news',
+      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
+    })
   }
 
   /** A key has changed to this record (undefined: it is forgotten). */
@@ -369,7 +372,10 @@ export class Replicas {
       channel.dirty.add(tenure)
   }
 
-  #compared({ tenure, state, row, lapses }: Sent, { equal, hashes, sums }: Extract<ShipReply, { type: 'ok' }>): void {
+  #compared(
+    { tenure, state, row, lapses }: Sent,
+    { equal, hashes, sums }: Extract<ShipReply, { type: 'ok' }>,
+  ): void {
     if (!state.isListed) return
     if (equal === true) {
       if (lapses !== state.lapses) return

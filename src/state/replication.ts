@@ -13,20 +13,20 @@
  *                           custody: yield                       a copy
  */
 import type { Millis } from '../env.ts'
+import { ShoalError } from '../errors.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { failure } from '../shard/methods.ts'
-import { ShoalError } from '../errors.ts'
 import { type Config, isCount, readConfig, readSeat, type Seat } from './config.ts'
 import { Copies } from './copies.ts'
-import { chainMax, type Copy } from './copy.ts'
 import type { CopiesPort } from './copies-port.ts'
+import { type Copy, chainMax } from './copy.ts'
 import type { Epoch } from './epoch.ts'
 import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
 import { Packer, unpack } from './packed.ts'
 import { RecordLog } from './record-log.ts'
-import { readAsk, readReply, type ReplicaReply } from './replica-messages.ts'
-import type { Collection } from './store.ts'
+import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
 import { Replicas, type ReplicasCounters } from './replicas.ts'
+import type { Collection } from './store.ts'
 import { type Taken, Takings } from './taking.ts'
 import { ledElsewhere, type Tenure } from './tenure.ts'
 
@@ -428,7 +428,10 @@ export class Replication implements CopiesPort {
     this.#empty.delete(partition)
     this.#counters.deposed++
     const { counter } = by.epoch
-    this.#exchange.out({ type: 'news', news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' } })
+    this.#exchange.out({
+      type: 'news',
+      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
+    })
   }
 
   #refuse(partition: number, done: Shipped): void {
@@ -476,5 +479,7 @@ function readGrant(text: string | undefined): Grant | undefined {
   if (!Array.isArray(chain) || !Array.isArray(equal) || !isCount(version)) return undefined
   const configs = chain.map(readConfig).filter((config) => config !== undefined)
   const seats = equal.map(readSeat).filter((seat) => seat !== undefined)
-  return configs.length === chain.length ? { chain: configs.slice(-chainMax), equal: seats, version } : undefined
+  return configs.length === chain.length
+    ? { chain: configs.slice(-chainMax), equal: seats, version }
+    : undefined
 }

@@ -76,8 +76,15 @@ export class Seeker {
   /** Seeks partitions that became ours. `priorOf`: who had it by the last table. */
   start(partitions: readonly number[], priorOf: (partition: number) => Peer | undefined, now: Millis): void {
     const byPrior = new Map<Peer | undefined, number[]>()
+    const { peers, strangers, options } = this.#ground
+    const isAlone = peers.size + strangers.size === 0 && options.copies === undefined
     for (const partition of partitions) {
       const prior = priorOf(partition)
+      if (isAlone && prior === undefined) {
+        const counter = this.#ground.epochOf(partition).counter + 1
+        this.#ports.open(partition, { counter, boot: options.boot }, undefined, now)
+        continue
+      }
       this.seeks.set(partition, {
         token: undefined,
         holder: undefined,
@@ -256,17 +263,15 @@ export class Seeker {
   /** Their holder is known: calls go there, and it is asked again if it does not give them. */
   #found(partitions: readonly number[], holder: Peer, now: Millis): void {
     if (partitions.length === 0) return
-    const served: number[] = []
     for (const partition of partitions) {
       const seek = this.seeks.get(partition)
       if (seek === undefined) continue
       this.#abandon(partition, seek)
-      if (seek.holder !== holder || seek.isSealed) served.push(partition)
+      if (seek.holder !== holder || seek.isSealed) this.#ground.served(partition)
       seek.holder = seek.prior = holder
       seek.isSealed = false
     }
     this.#await(partitions, holder, reclaimMs, now)
-    if (served.length > 0) this.#ground.out({ type: 'served', partitions: served })
   }
 
   #await(partitions: readonly number[], holder: Peer, ms: Millis, now: Millis): void {
