@@ -291,12 +291,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
             due.push(partition)
           else peer.hasClaimed = true
           break
-        case phase.frozen: {
-          const taker = this.#giver.takerOf(partition)
-          if (taker === undefined || taker === peer) held.push(partition)
-          else listIn(elsewhere, taker).push(partition)
+        case phase.frozen:
+          // Whoever is taking it may be gone, as others know already: it is here until that one has said that it has it.
+          held.push(partition)
           break
-        }
         case phase.seeking: {
           const holder = this.#seeker.seeks.get(partition)?.holder
           if (holder !== undefined && holder !== peer) listIn(elsewhere, holder).push(partition)
