@@ -67,7 +67,7 @@ export const custodyLimits: CustodyLimits = Object.freeze({
   inlineBytesMax: 8_192,
   copiesMax: 4,
   claimWaitMs: 1_000,
-  holderWaitMs: 10_000,
+  holderWaitMs: 30_000,
   offerAfterMs: 200,
   freezeMs: 5_000,
   acceptMs: 10_000,
