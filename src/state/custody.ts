@@ -32,20 +32,12 @@ import type { Ask, CustodyInput, CustodyOutput, Elsewhere, GiveEntry, Owners } f
 import type { Epoch } from './epoch.ts'
 import { Giver } from './giver.ts'
 import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
+import { type Progress, sumOf } from './progress.ts'
 import { listIn, Seeker } from './seeker.ts'
 import { Taker } from './taker.ts'
 
 export { type CustodyLimits, type CustodyOptions, custodyLimits } from './ground.ts'
-
-/** Partitions on their way to or from one peer, or about to be. */
-export interface Progress {
-  readonly direction: 'give' | 'take'
-  /** '': not known yet. */
-  readonly peer: string
-  readonly partitions: number
-  /** About. */
-  readonly bytes: number
-}
+export type { Progress } from './progress.ts'
 
 type Claim = Extract<Ask, { type: 'claim' }>
 
@@ -379,15 +371,4 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.activated(partition, list)
     ground.served(partition)
   }
-}
-
-function sumOf(
-  sums: Map<string, { partitions: number; bytes: number }>,
-  peer: string,
-): { partitions: number; bytes: number } {
-  const known = sums.get(peer)
-  if (known !== undefined) return known
-  const sum = { partitions: 0, bytes: 0 }
-  sums.set(peer, sum)
-  return sum
 }
