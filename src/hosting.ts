@@ -8,8 +8,8 @@ import type { Clock, Random } from './env.ts'
 import { ShoalError } from './errors.ts'
 import type { News } from './news.ts'
 import type { NodeConfig } from './options.ts'
-import type { CallRequest, CallSink } from './rpc/call.ts'
 import { Replicator } from './replicator.ts'
+import type { CallRequest, CallSink } from './rpc/call.ts'
 import { runOutside } from './scope.ts'
 import type { Admission } from './shard/admission.ts'
 import type { Cancellable, Running } from './shard/context.ts'
@@ -185,6 +185,7 @@ export class Hosting {
       copies: kind.copies,
       acks: kind.acks,
       acksMin: kind.acksMin,
+      voters: kind.voters,
       doubts,
       unreadable: (partition, reason) => {
         const message = `a copy of entity "${kind.name}" cannot be read: its keys wait`

@@ -14,7 +14,8 @@ test('a crash loses no acknowledged update when each is on two nodes', async () 
   fleet.quiet()
   await fleet.sim.run(6_000)
   console.log(fleet.calls, fleet.failures.length, fleet.failures.slice(0, 3), fleet.acked.size)
-  for (const [name, { value }] of fleet.hosts) if (name !== 'o') console.log(name, (await fleet.sim.settle(value!.node.stats(), 1000)).state)
+  for (const [name, { value }] of fleet.hosts)
+    if (name !== 'o') console.log(name, (await fleet.sim.settle(value!.node.stats(), 1000)).state)
   const lost: string[] = []
   for (const one of await fleet.wrong()) {
     const [n, acked] = one.replace(/.*: /, '').split(' of ').map(Number)
