@@ -1,5 +1,6 @@
 /** Copies a partition's records out as they lie in its log, also while they change. */
-import { Packer } from './packed.ts'
+import { ShoalError } from '../errors.ts'
+import { Packer, unpack } from './packed.ts'
 import type { RecordLog } from './record-log.ts'
 import type { Collection } from './store.ts'
 import type { DraftRecord } from './tenure.ts'
@@ -37,4 +38,19 @@ export class LogCollection implements Collection {
   close(): void {
     this.#log.pins--
   }
+}
+
+/** Keeps what such a chunk holds. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed: nothing was kept. */
+export function keepChunk(log: RecordLog, chunk: Uint8Array): Uint8Array[] {
+  const read = unpack(chunk)
+  if (read === undefined || read.some(({ type }) => type !== 'put')) {
+    throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
+  }
+  const records: Uint8Array[] = []
+  for (const one of read) {
+    if (one.type !== 'put') continue
+    log.put(one.key, one.record, one.version, 0)
+    if (one.record !== undefined) records.push(one.record)
+  }
+  return records
 }

@@ -13,7 +13,6 @@
  *                           custody: yield                       a copy
  */
 import type { Millis } from '../env.ts'
-import { ShoalError } from '../errors.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { failure } from '../shard/methods.ts'
 import { type Config, compareConfigs, type Seat } from './config.ts'
@@ -23,16 +22,15 @@ import { type Copy, chainMax } from './copy.ts'
 import { compareEpochs, type Epoch } from './epoch.ts'
 import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
 import { readGrant, writeGrant } from './grant.ts'
-import { LogCollection } from './log-collection.ts'
-import { unpack } from './packed.ts'
-import { Quorum } from './quorum.ts'
+import { Lease } from './lease.ts'
+import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
 import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
 import { Replicas, type ReplicasCounters } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
 import type { ReplicationStats } from './replication-stats.ts'
 import { Senders } from './senders.ts'
-import type { Collection, HoldingSize } from './store.ts'
+import type { Collection } from './store.ts'
 import { Takings } from './taking.ts'
 import type { Taken } from './taking-ports.ts'
 import { ledElsewhere, type Tenure } from './tenure.ts'
@@ -43,9 +41,7 @@ export class Replication implements CopiesPort {
   readonly #copies: Copies
   readonly #replicas: Replicas
   readonly #takings: Takings
-  readonly #quorum: Quorum | undefined
-  /** It had a lease, and lost it: others may lead by now what this node leads. */
-  #hadLease: 'never' | 'now' | 'once' = 'never'
+  readonly #lease: Lease
   readonly #counters: ReplicasCounters = {
     refusedByFence: 0,
     refusedMessages: 0,
@@ -66,6 +62,10 @@ export class Replication implements CopiesPort {
     this.#options = options
     const { self, limits } = options
     this.#exchange = new Exchange(self)
+    this.#lease = new Lease(this.#exchange, options.voters, () => options.peers(), {
+      gained: () => this.#replicas.unblocked(),
+      regained: () => this.#resign(),
+    })
     this.#copies = new Copies({
       self,
       limits,
@@ -79,15 +79,13 @@ export class Replication implements CopiesPort {
       acks: (seats: number) => Math.min(options.acks, seats),
       isGone: (seat: Seat) => options.isGone(seat),
       peers: () => options.peers(),
-      mayCommit: () => this.#mayServe(),
+      mayCommit: () => this.#lease.isHeld(this.#now),
     }
-    this.#quorum = options.voters === undefined ? undefined : new Quorum(self, options.voters)
     this.#replicas = new Replicas({ ...shared, counters: this.#counters }, this.#copies, this.#exchange)
     const ports = {
       ...shared,
       random: () => options.random(),
-      mayLead: (since: Millis, now: Millis) =>
-        this.#mayServe() && this.#quorum?.isOver(options.peers(), since, now) !== false,
+      mayLead: (since: Millis, now: Millis) => this.#lease.mayLead(since, now),
       taken: (taken: Taken, now: Millis) => this.#taken(taken, now),
       held: (partition: number, by: string) =>
         this.#exchange.out({ type: 'news', news: { type: 'held', partition, by } }),
@@ -111,7 +109,7 @@ export class Replication implements CopiesPort {
   }
 
   get deadline(): Millis {
-    return Math.min(this.#replicas.deadline, this.#takings.deadline, this.#quorum?.deadline ?? Infinity)
+    return Math.min(this.#replicas.deadline, this.#takings.deadline, this.#lease.deadline)
   }
 
   /** Who is to hold a partition that this node leads: itself, and the next of the preference list. */
@@ -126,16 +124,10 @@ export class Replication implements CopiesPort {
     return this.#replicas.isDue(now)
   }
 
-  /** How much is held of a partition. */
-  sizeOf(partition: number): HoldingSize {
-    const log = this.#copies.get(partition)?.log
-    return { keys: log?.count ?? 0, bytes: log?.bytes ?? 0 }
-  }
-
   /** Why a call may not run now though this node leads its partition; nothing has run. */
   refusal(partition: number): CallFailure | undefined {
     const { acksMin, self, voters } = this.#options
-    if (!this.#mayServe()) {
+    if (!this.#lease.isHeld(this.#now)) {
       const message = `"${self.name}" does not see a majority of ${voters} voters: it does not answer for its keys`
       return failure('ERR_SHOAL_NO_OWNER', message, false)
     }
@@ -161,11 +153,6 @@ export class Replication implements CopiesPort {
     const tenure = this.#led(partition)
     if (tenure !== undefined) this.#replicas.confirm(tenure, key, done)
     else this.#refuse(partition, done)
-  }
-
-  /** The record of a key of a partition that this node leads. */
-  read(partition: number, key: string): Uint8Array | undefined {
-    return this.#copies.get(partition)?.log.get(key)?.record
   }
 
   /** What this node has of a partition, for those who watch. */
@@ -240,24 +227,14 @@ export class Replication implements CopiesPort {
     return new LogCollection(log, (above) => this.#replicas.tenures.get(partition)?.draftsAbove(above) ?? [])
   }
 
-  /**
-   * Keeps a chunk of `collect` aside until `lead`. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed.
-   */
+  /** Keeps a chunk of `collect` aside until `lead`. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed. */
   accept(partition: number, chunk: Uint8Array): Uint8Array[] {
-    const read = unpack(chunk)
-    if (read === undefined) throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
     let log = this.#arrived.get(partition)
     if (log === undefined) {
       log = new RecordLog()
       this.#arrived.set(partition, log)
     }
-    const records: Uint8Array[] = []
-    for (const one of read) {
-      if (one.type !== 'put') throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
-      log.put(one.key, one.record, one.version, 0)
-      if (one.record !== undefined) records.push(one.record)
-    }
-    return records
+    return keepChunk(log, chunk)
   }
 
   /** Forgets what was accepted and does not lead. */
@@ -289,7 +266,7 @@ export class Replication implements CopiesPort {
 
   tick(now: Millis): void {
     this.#now = now
-    this.#beat(now)
+    this.#lease.tick(now)
     this.#takings.tick(now)
     this.#replicas.tick(now)
     this.#flush(now)
@@ -323,7 +300,7 @@ export class Replication implements CopiesPort {
       case 'fence':
         return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)) }
       case 'beat':
-        return { type: 'beaten', recent: this.#quorum?.answer(ask.boot, now) }
+        return { type: 'beaten', recent: this.#lease.answer(ask.boot, now) }
       case 'fetch':
         return { type: 'fetched', reply: this.#copies.fetch(ask.ask) }
       default:
@@ -339,37 +316,6 @@ export class Replication implements CopiesPort {
 
   poll(): ReplicaOutput | undefined {
     return this.#exchange.poll()
-  }
-
-  #mayServe(): boolean {
-    return this.#quorum?.isHeld(this.#options.peers(), this.#now) !== false
-  }
-
-  /** Asks the voters, and heeds what became of the lease. */
-  #beat(now: Millis): void {
-    const quorum = this.#quorum
-    if (quorum === undefined || !quorum.beats(now)) return
-    this.#heedLease()
-    const { boot } = this.#options.self
-    for (const peer of this.#options.peers()) {
-      this.#exchange.ask(peer, { type: 'beat', boot, to: peer.boot }, (reply) => {
-        if (reply?.type !== 'beaten') return
-        quorum.heard(peer, now, reply.recent)
-        this.#heedLease()
-      })
-    }
-  }
-
-  #heedLease(): void {
-    const isHeld = this.#mayServe()
-    if (!isHeld) {
-      if (this.#hadLease === 'now') this.#hadLease = 'once'
-      return
-    }
-    const before = this.#hadLease
-    this.#hadLease = 'now'
-    if (before === 'once') this.#resign()
-    else if (before === 'never') this.#replicas.unblocked()
   }
 
   /** Gives up what this node leads, to find out who leads it now: it may be nobody, and then it is taken again. */
