@@ -23,7 +23,6 @@ import {
   nameFits,
 } from './shard/methods.ts'
 import type { Router } from './shard/router.ts'
-import { writeCallBody } from './state/call-body.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
 import { EntityStore } from './state/entity-store.ts'
 import { type Defined, type EntityKind, kindOf } from './state/kind.ts'
@@ -77,8 +76,14 @@ export class Hosting {
     })
   }
 
-  /** Registers the calls of an entity, unless this node is an observer. Throws `ERR_SHOAL_STATE` for a second one of that name. */
-  host<State, Named>(entity: Entity<State, Named>): EntityReferences<Named> {
+  /**
+   * Registers the calls of an entity, unless this node is an observer. Throws `ERR_SHOAL_STATE` for a second one of that name.
+   * `notCalled`: why no call can be made now.
+   */
+  host<State, Named>(
+    entity: Entity<State, Named>,
+    notCalled: () => Error | undefined,
+  ): EntityReferences<Named> {
     const { boot, calls, config } = this.#ports
     // Two references would count their calls each by itself, and each take the other's for repeated ones.
     if (this.#names.has(entity.name) || this.#own.has(entity.name)) {
@@ -88,13 +93,15 @@ export class Hosting {
     if (config.weight > 0) this.#add(entity)
     return references(entity, {
       origin: boot,
-      call: (method, key, body, options, open) =>
-        calls.request(
-          options === undefined
-            ? { method, key, body: writeCallBody(body), idempotent: true }
-            : { ...options, method, key, body: writeCallBody(body), idempotent: true },
-          open,
-        ),
+      call: (method, key, body, options, open) => {
+        const error = notCalled()
+        if (error !== undefined) {
+          open.settled()
+          return Promise.reject(error)
+        }
+        const request = { method, key, body, idempotent: true }
+        return calls.request(options === undefined ? request : { ...options, ...request }, open)
+      },
     })
   }
 

@@ -132,7 +132,7 @@ export class Stores implements StorePlaces {
       mayRun,
       pace: (bytes, now) => this.#pace.take(bytes, now),
       served,
-      told: (what) => this.#tally.told(holdings.name, what, holdings.size(what.partition)),
+      told: (what) => this.#tally.told(holdings, what),
       malformed: () => this.#malformed(),
     })
     replicator?.reportTo(custodian)

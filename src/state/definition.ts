@@ -36,7 +36,7 @@ type Unchecked = { readonly [Option in keyof EntityOptions<unknown, unknown>]?: 
 
 /** Throws `ERR_SHOAL_OPTION`. */
 export function checkDefinition(name: string, definition: Unchecked): void {
-  if (typeof name !== 'string' || !nameFits(`${name}/`) || name.includes('/')) {
+  if (typeof name !== 'string' || name === '' || !nameFits(`${name}/`) || name.includes('/')) {
     throw new ShoalError('ERR_SHOAL_OPTION', `entity: expected a name without "/", got ${shown(name)}`)
   }
   const wrong = (option: string, value: unknown, range: string): ShoalError =>

@@ -107,7 +107,8 @@ export class Executor implements TurnPorts {
     if (turn !== undefined) return turn.join(running)
     // Its effect may have come here with a copy that alone has it: told once enough have.
     const effects = this.#ports.effects()
-    if (effects !== undefined && outcome !== undefined) return this.#runner.confirm(effects, entry, call, running)
+    if (effects !== undefined && outcome !== undefined)
+      return this.#runner.confirm(effects, entry, call, running)
     if (outcome !== undefined && 'code' in outcome) throw new Refused(outcome)
     return outcome
   }
