@@ -294,7 +294,11 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         case phase.frozen: {
           const taker = this.#giver.takerOf(partition)
           if (taker === undefined || taker === peer) held.push(partition)
-          else listIn(elsewhere, taker).push(partition)
+          else {
+            listIn(elsewhere, taker).push(partition)
+            // It is here again should the taker not have it.
+            contested.push(partition)
+          }
           break
         }
         case phase.seeking: {

@@ -97,6 +97,14 @@ export class Replicas {
     return due
   }
 
+  /** Something was done that may have to be told or sent. */
+  isDue(now: Millis): boolean {
+    if (this.#moved.size > 0) return true
+    for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
+      if (dirty.size > 0 && !isShipping && notBefore <= now && !this.#ports.isGone(seat)) return true
+    return false
+  }
+
   /** This node leads a partition whose copy this is. */
   begin(
     partition: number,
