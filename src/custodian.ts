@@ -350,8 +350,9 @@ export class Custodian {
     partitions.forEach((partition, index) => {
       const epoch = epochs[index] as Epoch
       const work = (): void => {
-        this.#holdings.activate(partition, epoch)
+        // First: what becomes live may have been merged, and is shipped at once.
         copies?.lead(partition, epoch, lists.get(partition) ?? [], clock.now())
+        this.#holdings.activate(partition, epoch)
       }
       if (this.#busy.size === 0) work()
       else this.#inTurn(partition, work)

@@ -4,10 +4,11 @@
  */
 import type { EntityStats, Notice } from './api.ts'
 import type { Calls } from './calls.ts'
-import type { Clock } from './env.ts'
+import type { Clock, Random } from './env.ts'
 import { ShoalError } from './errors.ts'
 import type { News } from './news.ts'
 import type { NodeConfig } from './options.ts'
+import { Replicator } from './replicator.ts'
 import type { CallRequest, CallSink } from './rpc/call.ts'
 import { runOutside } from './scope.ts'
 import type { Admission } from './shard/admission.ts'
@@ -24,7 +25,7 @@ import {
 import type { Router } from './shard/router.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
 import { EntityStore } from './state/entity-store.ts'
-import { type Defined, kindOf } from './state/kind.ts'
+import { type Defined, type EntityKind, kindOf } from './state/kind.ts'
 import { OwnStore } from './state/own-store.ts'
 import { references } from './state/reference.ts'
 import type { PartitionStore } from './state/store.ts'
@@ -42,6 +43,9 @@ export interface HostingPorts {
   readonly router: Router
   readonly news: News
   partitionOf(key: string): number
+  readonly random: Random
+  /** How often this node was not sure of its view. */
+  readonly doubts: () => number
   /** Whether this node is sure of its view. */
   mayRun(): boolean
   send(peer: string, request: CallRequest, sink: CallSink): Cancellable
@@ -168,12 +172,38 @@ export class Hosting {
       notice: (notice) => news.notice({ level: 'warn', ...notice }),
     })
     this.#stores.set(kind.name, store)
-    this.stores.add(store)
+    if (kind.level === 'replicated') {
+      const replicator = this.#replicator(kind, store)
+      store.effects = replicator
+      this.stores.add(replicator.holdings, replicator)
+    } else this.stores.add(store)
     for (const call of kind.calls) {
       const handler = (body: unknown, running: unknown): unknown => store.call(call, body, running as Running)
       methods.register(call.method, handler, { idempotent: true }, true)
       this.stores.bind(call.method, kind.name)
     }
+  }
+
+  #replicator(kind: EntityKind, store: EntityStore): Replicator {
+    const { self, boot, clock, random, config, news, doubts } = this.#ports
+    return new Replicator(store, {
+      self,
+      boot,
+      clock,
+      random,
+      internal: this.stores.internal,
+      partitions: config.ring.partitions,
+      limits: config.limits,
+      copies: kind.copies,
+      acks: kind.acks,
+      acksMin: kind.acksMin,
+      voters: kind.voters,
+      doubts,
+      unreadable: (partition, reason) => {
+        const message = `a copy of entity "${kind.name}" cannot be read: its keys wait`
+        news.notice({ level: 'warn', code: 'copyUnreadable', message, detail: { partition, reason } })
+      },
+    })
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Notice } from './api.ts'
 import type { Clock, Millis } from './env.ts'
 import type { CustodyOutput } from './state/custody-io.ts'
+import type { ReplicationStats } from './state/replication-stats.ts'
 import type { Holdings } from './state/store.ts'
 
 /** State of some partitions of one store, as it moved between this node and one other. */
@@ -43,6 +44,8 @@ export interface StateStats extends Readonly<StateCounters> {
   readonly toGive: number
   /** Partitions that this node owns by its table and does not have yet. */
   readonly toTake: number
+  /** Entities of level `replicated`. */
+  readonly replication: ReplicationStats
 }
 
 export type Told = Extract<CustodyOutput, { type: 'told' }>

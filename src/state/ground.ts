@@ -51,7 +51,10 @@ export interface CustodyLimits {
   readonly copiesMax: number
   /** How long those are waited for who may hold a partition by chance and do not answer. */
   readonly claimWaitMs: Millis
-  /** How long the member is waited for that had a partition by the last table, is alive, and does not answer. */
+  /**
+   * How long the member is waited for that had a partition by the last table, is alive, and does not answer. A connection of
+   * which its ends do not know that it leads nowhere is closed after 20 s (rpc/breaker.ts), so it is more than that.
+   */
   readonly holderWaitMs: Millis
   /** After so long a partition that nobody has claimed is offered to its owner. */
   readonly offerAfterMs: Millis
@@ -66,8 +69,8 @@ export const custodyLimits: CustodyLimits = Object.freeze({
   frozenBytesMax: 65_536,
   inlineBytesMax: 8_192,
   copiesMax: 4,
-  claimWaitMs: 1_000,
-  holderWaitMs: 10_000,
+  claimWaitMs: 30_000,
+  holderWaitMs: 30_000,
   offerAfterMs: 200,
   freezeMs: 5_000,
   acceptMs: 10_000,
