@@ -192,6 +192,7 @@ export class Hosting {
       copies: kind.copies,
       acks: kind.acks,
       acksMin: kind.acksMin,
+      voters: kind.voters,
       doubts,
       unreadable: (partition, reason) => {
         const message = `a copy of entity "${kind.name}" cannot be read: its keys wait`
