@@ -5,6 +5,7 @@ import { entityFaults } from './faults/entities.ts'
 import { nodeFaults } from './faults/node.ts'
 import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
+import { replicationFaults } from './faults/replication.ts'
 import { retryFaults } from './faults/retry.ts'
 import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
@@ -38,6 +39,7 @@ export const catalogue: readonly Mutant[] = [
   ...traceFaults,
   ...drillFaults,
   ...entityFaults,
+  ...replicationFaults,
 ]
 
 export const equivalent: readonly Equivalent[] = [

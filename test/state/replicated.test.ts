@@ -29,7 +29,7 @@ test('a crash loses no acknowledged update when each is on two nodes', async () 
   fleet.quiet()
   await fleet.sim.run(6_000)
   assert.deepEqual(fleet.failures, [])
-  assert.ok(fleet.calls > 5_000, `${fleet.calls}`)
+  assert.ok(fleet.calls > 2_000, `${fleet.calls}`)
   const lost: string[] = []
   for (const one of await fleet.wrong()) {
     const [n, acked] = one.replace(/.*: /, '').split(' of ').map(Number)
