@@ -2,7 +2,7 @@
  * What a node hosts of state: its entities, as methods that peers call, and as references for its own user. Joins the room
  * of state to the rest of the node.
  */
-import type { Notice } from './api.ts'
+import type { EntityStats, Notice } from './api.ts'
 import type { Calls } from './calls.ts'
 import type { Clock, Random } from './env.ts'
 import { ShoalError } from './errors.ts'
@@ -146,6 +146,11 @@ export class Hosting {
     )
     this.stores.bind(method, own.name)
     return known
+  }
+
+  /** What is kept of each entity. */
+  get entities(): readonly EntityStats[] {
+    return [...this.#stores.values()].map(({ name, held, waiting }) => ({ name, ...held, waiting }))
   }
 
   /** The node is closed. */

@@ -1,5 +1,13 @@
 /** The public list of shoal: what is not here is not API. */
-export type { NodeEvents, NodeStats, Notice, OwnershipChange, RequestOptions, WaitOptions } from './api.ts'
+export type {
+  EntityStats,
+  NodeEvents,
+  NodeStats,
+  Notice,
+  OwnershipChange,
+  RequestOptions,
+  WaitOptions,
+} from './api.ts'
 export type {
   CallMessage,
   ForwardMessage,

@@ -1,5 +1,6 @@
 /** All faults, and the changes that turned out to be none. */
 import { beliefFaults } from './faults/beliefs.ts'
+import { custodyFaults } from './faults/custody.ts'
 import { drillFaults } from './faults/drill.ts'
 import { entityFaults } from './faults/entities.ts'
 import { nodeFaults } from './faults/node.ts'
@@ -40,6 +41,7 @@ export const catalogue: readonly Mutant[] = [
   ...drillFaults,
   ...entityFaults,
   ...replicationFaults,
+  ...custodyFaults,
 ]
 
 export const equivalent: readonly Equivalent[] = [

@@ -29,6 +29,8 @@ export interface LedgerOp {
 export interface LedgerRules {
   /** Nothing acknowledged is lost. */
   readonly keepsAll: boolean
+  /** What is lost is told. */
+  readonly tellsLosses: boolean
   readonly isLinearizable: boolean
   /** Updates of one caller to one key happen in the order in which they were asked for, also of those that overlap. */
   readonly keepsOrder: boolean
@@ -155,8 +157,11 @@ export class LedgerHistory {
     return () => running.delete(run)
   }
 
-  /** Holds what is there in the end against all that was told. Throws a `Violation`. */
-  check(key: string, tokens: readonly string[]): void {
+  /**
+   * Holds what is there in the end against all that was told. Throws a `Violation`. `isLost`: a node said that what it held
+   * of the key is gone.
+   */
+  check(key: string, tokens: readonly string[], isLost = false): void {
     const ops = this.ops.filter((op) => op.key === key)
     const asked = new Map(ops.filter(isUpdate).map((op) => [op.update.token, op]))
     const places = new Map<string, number>()
@@ -169,7 +174,8 @@ export class LedgerHistory {
       else if (op.found?.isAdded === false) this.#throw('unasked', `${what(op)} was refused and happened`)
       places.set(token, place)
     }
-    if (this.rules.keepsAll) this.#allKept(ops, places)
+    // What is lost is lost with a word.
+    if (this.rules.keepsAll || (this.rules.tellsLosses && !isLost)) this.#allKept(ops, places)
     if (this.rules.keepsOrder) this.#inOrder(key, tokens, asked)
     if (!this.rules.isLinearizable) return
     this.#explained(key, ops, tokens)
