@@ -50,6 +50,8 @@ export class Custodian {
   #freezeCount = 0
   /** The last thing that is done to a partition and has not ended. */
   readonly #busy = new Map<number, Promise<void>>()
+  /** Live here, and frozen until what another node had is merged. */
+  readonly #merging = new Set<number>()
   readonly #answers = new Map<number, (reply: unknown) => void>()
   readonly #incoming = new Map<number, (answer: 'admit' | Pick<Refusal, 'code' | 'reason'>) => void>()
   #ids = 0
@@ -317,9 +319,23 @@ export class Custodian {
     return busy.then(() => this.#holdings.accept(partition, chunk))
   }
 
+  /** What runs on state that is live has ended before other state is merged into it: its effect would be lost. */
   #acceptAll(id: number, partition: number, chunks: readonly Uint8Array[]): void {
-    const done = (reason: string | undefined): void =>
+    if (this.custody.where(partition) !== this.#ports.self) {
+      this.#acceptNow(id, partition, chunks)
+      return
+    }
+    this.#merging.add(partition)
+    this.#holdings.freeze(partition, () => this.#acceptNow(id, partition, chunks))
+  }
+
+  #acceptNow(id: number, partition: number, chunks: readonly Uint8Array[]): void {
+    const done = (reason: string | undefined): void => {
       this.#driver.feed({ type: 'accepted', id, partition, reason })
+      if (!this.#merging.delete(partition) || this.custody.where(partition) !== this.#ports.self) return
+      // It was not taken.
+      this.#holdings.thaw(partition)
+    }
     const from = (first: number): void | Promise<void> => {
       for (let at = first; at < chunks.length; at += 1) {
         const chunk = chunks[at]
@@ -348,6 +364,7 @@ export class Custodian {
   #activate({ partitions, epochs, lists }: Extract<CustodyOutput, { type: 'activate' }>): void {
     const { copies, clock } = this.#ports
     partitions.forEach((partition, index) => {
+      this.#merging.delete(partition)
       const epoch = epochs[index] as Epoch
       const work = (): void => {
         // First: what becomes live may have been merged, and is shipped at once.

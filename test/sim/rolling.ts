@@ -62,7 +62,8 @@ export async function rollingRestart(options: RollingOptions): Promise<RollingRe
   const { nodes, atOnce, keys, clients, partitions, seed } = options
   await using simulation = new Simulation({ seed, link: { delayMs: linkMs, jitterMs: 0 } })
   const ring = { partitions, points: 64, bound: 1.25 }
-  const join = ['s1:7946', 's2:7946', 's3:7946']
+  // Never all of them restart at once.
+  const join = [0, 1, 2].map((third) => `s${1 + Math.floor((third * nodes) / 3)}:7946`)
   const spawn = (prefix: string, count: number, observer: boolean): SimProcess<Served>[] =>
     Array.from({ length: count }, (_, n) =>
       simulation.spawn(
