@@ -47,11 +47,14 @@ export class Calls {
     for (const call of [...this.#streams.live]) call.closed(failure)
   }
 
-  /** Rejects when the options are wrong. */
-  request<Body, Reply, Input>(options: RequestOptions<Body, Reply, Input>): Promise<Reply> {
-    if (!callsAreWatched()) return this.#request(options, undefined)
+  /** Rejects when the options are wrong. `open` hears once that the call is settled, or cannot be made. */
+  request<Body, Reply, Input>(
+    options: RequestOptions<Body, Reply, Input>,
+    open?: { settled(): void },
+  ): Promise<Reply> {
+    if (!callsAreWatched()) return this.#request(options, undefined, open)
     const watched = this.#watched(options)
-    return watchCall(watched, () => this.#request(options, watched))
+    return watchCall(watched, () => this.#request(options, watched, open))
   }
 
   /** Throws when the options are wrong. */
@@ -93,32 +96,52 @@ export class Calls {
   #request<Body, Reply, Input>(
     options: RequestOptions<Body, Reply, Input>,
     watched: WatchedCall | undefined,
+    open: { settled(): void } | undefined,
   ): Promise<Reply> {
-    const { signal } = options
     return new Promise<Reply>((resolve, reject) => {
       const reply = new PendingReply(decodeBody, resolve as (value: unknown) => void, reject)
-      if (options.input !== undefined) {
-        const ended = (body: EncodedBody | undefined) => {
-          if (body !== undefined) reply.replied(body)
-        }
-        this.#start(options, watched, false, { ended, failed: reject })
+      if (open === undefined) {
+        this.#make(options, watched, reply, reject)
         return
       }
-      const { limits, timeoutMs } = this.#config
-      const name = checkRequest(options, limits.keyBytesMax)
-      signal?.throwIfAborted()
-      const waitMs = checkTimeout('timeoutMs', options.timeoutMs ?? timeoutMs)
-      const scope = currentScope()
-      const waitsFor = options.detached === true ? undefined : scope
-      const leftMs = waitsFor === undefined ? waitMs : leastOf(waitMs, waitsFor, name)
-      const route = this.#route(options, name, leftMs, scope, watched)
-      const hedge = options.hedge === undefined ? undefined : checkHedge(options.hedge, route.idempotent)
-      const call =
-        hedge === undefined ? this.#router.route(route, reply) : this.#hedges.route(route, hedge, reply)
-      watched?.onItsWay(call, route.trace)
-      if (signal !== undefined) reply.cancelBy(signal, call)
-      if (waitsFor !== undefined) reply.belongTo(waitsFor, call)
+      reply.hears = open
+      try {
+        this.#make(options, watched, reply, reject)
+      } catch (error) {
+        open.settled()
+        throw error
+      }
     })
+  }
+
+  #make<Body, Reply, Input>(
+    options: RequestOptions<Body, Reply, Input>,
+    watched: WatchedCall | undefined,
+    reply: PendingReply,
+    reject: (reason: unknown) => void,
+  ): void {
+    const { signal } = options
+    if (options.input !== undefined) {
+      const ended = (body: EncodedBody | undefined) => {
+        if (body !== undefined) reply.replied(body)
+      }
+      this.#start(options, watched, false, { ended, failed: reject })
+      return
+    }
+    const { limits, timeoutMs } = this.#config
+    const name = checkRequest(options, limits.keyBytesMax)
+    signal?.throwIfAborted()
+    const waitMs = checkTimeout('timeoutMs', options.timeoutMs ?? timeoutMs)
+    const scope = currentScope()
+    const waitsFor = options.detached === true ? undefined : scope
+    const leftMs = waitsFor === undefined ? waitMs : leastOf(waitMs, waitsFor, name)
+    const route = this.#route(options, name, leftMs, scope, watched)
+    const hedge = options.hedge === undefined ? undefined : checkHedge(options.hedge, route.idempotent)
+    const call =
+      hedge === undefined ? this.#router.route(route, reply) : this.#hedges.route(route, hedge, reply)
+    watched?.onItsWay(call, route.trace)
+    if (signal !== undefined) reply.cancelBy(signal, call)
+    if (waitsFor !== undefined) reply.belongTo(waitsFor, call)
   }
 
   #stream<Body, Reply, Input>(

@@ -26,6 +26,8 @@ export type {
   Timer,
 } from './env.ts'
 export { isShoalError, ShoalError, type ShoalErrorCode, type ShoalErrorDetail } from './errors.ts'
+export { systemEnv } from './host/env.ts'
+export { type LeaveOnSignalsOptions, type LeavingNode, leaveOnSignals } from './host/signals.ts'
 export type { JoinFailure } from './join.ts'
 export type { NodeLimits } from './limits.ts'
 export type { MemberChange, MembershipStats } from './membership.ts'
@@ -44,6 +46,21 @@ export type { Placement, Plan, PlanChange } from './shard/plan.ts'
 export type { RateOptions } from './shard/rate.ts'
 export type { RouterCounters, RouterLimits } from './shard/router.ts'
 export type { StreamSource } from './shard/source.ts'
+export {
+  type Entity,
+  type EntityCallOptions,
+  type EntityCalls,
+  type EntityContext,
+  type EntityLevel,
+  type EntityOptions,
+  type EntityReference,
+  type EntityReferences,
+  entity,
+  type KeyContext,
+  type SnapshotContext,
+} from './state/entity.ts'
+export type { EntityLimits } from './state/limits.ts'
+export type { WindowLimits } from './state/window.ts'
 export type { CallStream, StreamChunk } from './stream.ts'
 export type { SwimTiming } from './swim/config.ts'
 export type { SeedFailureReason } from './swim/events.ts'

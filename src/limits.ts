@@ -3,10 +3,11 @@ import { number, wrong } from './range.ts'
 import { type RpcLimits, rpcLimits } from './rpc/config.ts'
 import type { AdmissionLimits } from './shard/admission.ts'
 import type { RouterLimits } from './shard/router.ts'
+import { type EntityLimits, entityLimits } from './state/limits.ts'
 import { helloFrameBytesMax, streamWindowBytesMin } from './wire/frame.ts'
 
 /** Every bound of a node that a user may move. */
-export type NodeLimits = RpcLimits & RouterLimits & AdmissionLimits
+export type NodeLimits = RpcLimits & RouterLimits & AdmissionLimits & EntityLimits
 
 const limitDefaults: NodeLimits = {
   ...rpcLimits,
@@ -21,6 +22,7 @@ const limitDefaults: NodeLimits = {
   queueIntervalMs: 500,
   sliceMs: 4,
   lagTargetMs: 70,
+  ...entityLimits,
 }
 
 /** Limits whose range is not 1 to any number. */

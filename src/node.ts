@@ -5,14 +5,16 @@
  */
 import { EventEmitter } from 'node:events'
 import { portOf } from './address.ts'
-import type { NodeEvents, NodeStats, Notice, RequestOptions, WaitOptions } from './api.ts'
+import type { NodeEvents, NodeStats, RequestOptions, WaitOptions } from './api.ts'
 import { listenRpc } from './bind.ts'
 import { Calls } from './calls.ts'
-import { Cluster, hexDigest, statsTimeoutMs } from './cluster.ts'
+import { Cluster, hexDigest } from './cluster.ts'
 import type { Address, Clock, Env, Listener } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { machineName, systemEnv } from './host/env.ts'
+import { Hosting } from './hosting.ts'
 import { type LeavePorts, leaveCluster } from './leave.ts'
+import { News } from './news.ts'
 import { checkOptions, checkSeeds, checkTimeout, type NodeConfig, type NodeOptions } from './options.ts'
 import { checkText } from './request.ts'
 import type { Member } from './roster.ts'
@@ -23,7 +25,10 @@ import { type Handler, type Method, type MethodOptions, Methods } from './shard/
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
 import { Router } from './shard/router.ts'
 import { closeSource, type StreamSource } from './shard/source.ts'
+import type { Entity, EntityReferences } from './state/entity.ts'
+import { collectStats } from './stats.ts'
 import type { CallStream, StreamChunk } from './stream.ts'
+import { hex } from './wire/ascii.ts'
 import { bodyCodec } from './wire/body.ts'
 import { TraceIds } from './wire/trace-ids.ts'
 
@@ -43,12 +48,14 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   readonly name: string
   readonly #config: NodeConfig
   readonly #env: Env
+  readonly #news: News
   readonly #admission: Admission
   readonly #methods: Methods
   readonly #cluster: Cluster
   readonly #peers: Peers
   readonly #router: Router
   readonly #calls: Calls
+  readonly #hosting: Hosting
   #state: State = 'new'
   #listener: Listener | undefined
   #addresses: { readonly gossip: Address; readonly rpc: Address } | undefined
@@ -63,12 +70,13 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     const name = config.name ?? `${machineName()}-${hex(random.bytes(4))}`
     this.#config = config
     this.#env = env
+    this.#news = new News(this, clock, config.logger)
     this.name = name
     this.#admission = new Admission(config.limits, config.admission, {
       self: name,
       clock,
       random,
-      notice: (level, code, message, detail) => this.#notice({ level, code, message, detail }),
+      notice: (level, code, message, detail) => this.#news.notice({ level, code, message, detail }),
     })
     this.#methods = new Methods(name, bodyCodec, clock, this.#admission)
     this.#cluster = new Cluster({ name, boot }, config, env, {
@@ -80,11 +88,12 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
           this.#peers.released()
         }),
       ownership: (change) => {
+        this.#hosting.viewChanged(change)
         this.#router.viewChanged()
-        this.#emit('ownership', change)
+        this.#news.emit('ownership', change)
       },
-      member: (change, member) => this.#emit('member', change, member),
-      notice: (level, code, message, detail) => this.#notice({ level, code, message, detail }),
+      member: (change, member) => this.#news.emit('member', change, member),
+      notice: (level, code, message, detail) => this.#news.notice({ level, code, message, detail }),
       failed: () => void this.close(),
     })
     const { cluster, keys, limits } = config
@@ -94,7 +103,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       reachable: () => this.#router.unblocked(),
       evidence: (peer, kind) => this.#cluster.evidence(peer, kind),
       notice: ({ kind, code, message, peer, remote }) =>
-        this.#notice({
+        this.#news.notice({
           level: kind === 'breakerClosed' ? 'info' : 'warn',
           code: kind,
           message,
@@ -117,6 +126,17 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       this.#admission,
     )
     this.#calls = new Calls(config, clock, this.#methods, this.#router, new TraceIds(bootBytes))
+    this.#hosting = new Hosting({
+      self: name,
+      boot,
+      clock,
+      config,
+      codec: bodyCodec,
+      admission: this.#admission,
+      methods: this.#methods,
+      calls: this.#calls,
+      partitionOf: (key) => this.#cluster.table.partitionOf(key),
+    })
   }
 
   /** Where this node gossips and takes calls. Throws `ERR_SHOAL_STATE` before `start` has bound them. */
@@ -154,29 +174,13 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     if (this.#state !== 'running' && this.#state !== 'leaving') {
       throw this.#wrongState('stats() needs a running node')
     }
-    const membership = await this.#cluster.stats()
-    if (membership === undefined) {
-      throw new ShoalError(
-        'ERR_SHOAL_TIMEOUT',
-        `membership has not answered for ${statsTimeoutMs} ms: it has no CPU`,
-      )
-    }
-    const { counters, waiting, held } = this.#router
-    const { open, shuts } = this.#cluster.gate
-    return {
-      router: {
-        ...counters,
-        waiting,
-        held,
-        running: this.#methods.running,
-        closing: this.#methods.closing,
-        rateLimited: this.#methods.rateLimited,
-      },
-      gate: { open, shuts },
-      admission: this.#admission.stats,
-      rpc: { ...this.#peers.stats, ...this.#peers.counters },
-      membership,
-    }
+    return collectStats({
+      router: this.#router,
+      methods: this.#methods,
+      cluster: this.#cluster,
+      admission: this.#admission,
+      peers: this.#peers,
+    })
   }
 
   /**
@@ -192,6 +196,15 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     if (this.#state !== 'new') throw this.#wrongState('handlers are registered before start()')
     const known = this.#methods.register(method, handler as Handler<unknown, unknown>, options)
     return known as Method<Body, Reply, Input>
+  }
+
+  /**
+   * Hosts an entity, before `start`: its keys live on the nodes that do. The references work from `start` on; on an observer,
+   * which owns nothing, they are all there is. Throws `ERR_SHOAL_STATE` after `start` and for a second entity of one name.
+   */
+  host<State, Calls>(entity: Entity<State, Calls>): EntityReferences<Calls> {
+    if (this.#state !== 'new') throw this.#wrongState('entities are hosted before start()')
+    return this.#hosting.host(entity)
   }
 
   /**
@@ -359,27 +372,6 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     }
   }
 
-  #notice(notice: Notice): void {
-    const { logger } = this.#config
-    runOutside(() => logger[notice.level]({ code: notice.code, ...notice.detail }, notice.message))
-    this.#emit('notice', notice)
-  }
-
-  /**
-   * A listener that throws must not stop the machine that told it: the error surfaces on its own. Nor does it work for the
-   * call that happened to bring the news.
-   */
-  #emit<Name extends keyof NodeEvents>(name: Name, ...values: NodeEvents[Name]): void {
-    try {
-      const emit = this.emit as (name: string, ...values: unknown[]) => boolean
-      runOutside(() => emit.call(this, name, ...values))
-    } catch (error) {
-      this.#env.clock.defer(() => {
-        throw error
-      })
-    }
-  }
-
   /** A call that cannot be made is over, and with it its source. */
   #notCalled(message: string, { input }: { readonly input?: StreamSource<unknown> }): ShoalError {
     if (input !== undefined) closeSource(input)
@@ -389,8 +381,4 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   #wrongState(message: string): ShoalError {
     return new ShoalError('ERR_SHOAL_STATE', `${message} (node "${this.name}" is ${this.#state})`)
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

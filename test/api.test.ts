@@ -107,6 +107,11 @@ test('docs/guide.md lists the fields that the commands print', () => {
   for (const name of told) assert.ok(fieldsOf(line).includes(name), name)
 })
 
+test('docs/drill.md lists the fields of the summary', () => {
+  const rows = tableUnder(readDocument('docs/drill.md'), 'Summary')
+  assert.deepEqual(listed(rows), membersOf('src/cli/drill/exercise.ts', 'Summary'))
+})
+
 test('docs/options.md lists every option of a node, with its default', () => {
   const rows = tableUnder(options, 'Node')
   assert.deepEqual(listed(rows), membersOf('src/options.ts', 'NodeOptions'))

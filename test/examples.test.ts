@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { resolve } from 'node:path'
-import { test } from 'node:test'
+import { suite, test } from 'node:test'
 import { promisify } from 'node:util'
 
 const examples = resolve(import.meta.dirname, '../examples')
@@ -58,4 +58,27 @@ test('tracing: a call, the handler, its own span and the call within it are one 
     assert.ok(Number.isInteger(timestamp) && (timestamp as number) > 1e15)
     assert.ok(Number.isInteger(duration) && (duration as number) >= 1)
   }
+})
+
+suite('several processes with state', { concurrency: true }, () => {
+  test('limiter: each key gets its burst once, over three servers and over a restart of all of them', async () => {
+    const text = await run('limiter', '--once')
+    assert.match(text, /^40 of 80 requests of 4 keys were let through$/m)
+    assert.match(text, /^0 more after every server was restarted$/m)
+  })
+
+  test('sessions: nobody is logged out by a crash or a restart, and who does not come is', async () => {
+    const lines = (await run('sessions', '--once')).split('\n').filter((line) => /^\d/.test(line))
+    assert.deepEqual(lines, [
+      '30 of 30 users are logged in',
+      '30 after a server was killed',
+      '30 after another was restarted',
+      '0 where nobody came for too long',
+    ])
+  })
+
+  test('rooms: everybody hears everything in one order while the servers are restarted', async () => {
+    const text = await run('rooms', '--once')
+    assert.match(text, /^everybody heard the same in the same order, over 2 restarts: true$/m)
+  })
 })

@@ -2,12 +2,12 @@
  * `shoal demo`, which is `npm start`: a cluster of real processes under keyed load, to be watched and
  * disturbed. With `--seconds` it ends by itself; its exit code says whether every promise was kept.
  */
-import { setTimeout } from 'node:timers/promises'
 import { type Command, UsageError } from './command.ts'
 import { listenKeys } from './demo/keyboard.ts'
 import { Show, type Summary } from './demo/show.ts'
 import { chooseView, type View } from './demo/view.ts'
 import { outputFlags } from './flags.ts'
+import { aborted, pause, quitOnSignal } from './quit.ts'
 
 /** Parts of the run: before the kill, and at least until the restart. */
 const killAt = 0.25
@@ -91,26 +91,4 @@ function isAsPromised(summary: Summary, { ms, kill, quit }: Run): boolean {
   if (summary.failedOnLiveOwners > 0 || summary.unexpectedExits > 0) return false
   if (!kill || ms === 0 || quit.aborted) return true
   return summary.detectMs !== null && summary.answeredByOthersMs !== null && summary.answeredAfterRestart
-}
-
-/** The first signal ends the run in good order, the second one at once. */
-function quitOnSignal(): AbortSignal {
-  const quit = new AbortController()
-  const end = (): void => {
-    if (quit.signal.aborted) process.exit(1)
-    quit.abort()
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end)
-  return quit.signal
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(ms, undefined, { signal }).catch(() => {})
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

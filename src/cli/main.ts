@@ -10,6 +10,13 @@ import { print } from './output.ts'
 
 const commands: ReadonlyMap<string, { readonly does: string; load(): Promise<Command> }> = new Map([
   ['demo', { does: 'a live cluster of real processes', load: async () => (await import('./demo.ts')).demo }],
+  [
+    'drill',
+    {
+      does: 'restarts, kills, stops or splits processes under load',
+      load: async () => (await import('./drill.ts')).drill,
+    },
+  ],
   ['agent', { does: 'runs one node', load: async () => (await import('./agent.ts')).agent }],
   ['members', { does: 'who is there', load: async () => (await import('./members.ts')).members }],
   ['owner', { does: 'where a key lives', load: async () => (await import('./owner.ts')).owner }],

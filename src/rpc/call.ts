@@ -51,6 +51,8 @@ export interface CallFailure {
   readonly owner: string | undefined
   /** `NOT_OWNER`: digest of the receiver's ring; otherwise 0. */
   readonly digest: number
+  /** `REMOTE`: the `code` of what the handler threw, if it is a text of at most 64 bytes. */
+  readonly remoteCode?: string | undefined
 }
 
 /**

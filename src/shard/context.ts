@@ -208,6 +208,12 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
     this.cancel()
   }
 
+  /** Part of this very call waits: it hears when nobody waits for the call any more, at the deadline too. */
+  watch(waiting: Dependent): void {
+    this.adopt(waiting)
+    if (this.#abandoned === undefined) this.#watch()
+  }
+
   /** The handler has answered. Calls that it left behind go on, until the deadline. */
   finish(): void {
     this.#finished = true

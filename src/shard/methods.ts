@@ -15,6 +15,7 @@ import { type CallContext, type Cancellable, Running, type RunningPorts } from '
 import { Deadlines } from './deadlines.ts'
 import { StreamedReply } from './output.ts'
 import { checkRate, RateLimit, type RateOptions } from './rate.ts'
+import { Refused } from './refused.ts'
 import { isAsyncIterable } from './source.ts'
 
 /**
@@ -66,6 +67,8 @@ interface Entry {
   readonly method: Method<unknown, unknown>
   readonly rate: RateLimit | undefined
   readonly longPoll: boolean
+  /** It answers with encoded bodies and `Refused`, and says itself when a handler runs on. */
+  readonly isOwn: boolean
 }
 
 export class Methods {
@@ -101,10 +104,12 @@ export class Methods {
     return this.#closing
   }
 
+  /** `isOwn`: a handler of shoal's own. */
   register(
     name: string,
     handler: Handler<unknown, unknown>,
     options: MethodOptions,
+    isOwn = false,
   ): Method<unknown, unknown> {
     if (typeof name !== 'string' || !nameFits(name)) {
       throw new ShoalError('ERR_SHOAL_OPTION', `method: expected ${methodNameRange}, got ${shown(name)}`)
@@ -122,7 +127,7 @@ export class Methods {
     const rate = options.rate === undefined ? undefined : checkRate(name, options.rate)
     this.#hasRates ||= rate !== undefined
     const limit = rate && new RateLimit(this.#ports.clock, rate)
-    this.#entries.set(name, { handler, method, rate: limit, longPoll: options.longPoll ?? false })
+    this.#entries.set(name, { handler, method, rate: limit, longPoll: options.longPoll ?? false, isOwn })
     return method
   }
 
@@ -192,17 +197,20 @@ export class Methods {
     }
     if (reply instanceof Promise) {
       const admission = this.#admission
-      const slot = admission?.begin(request.method, caller, entry.longPoll)
+      const slot = entry.isOwn ? undefined : admission?.begin(request.method, caller, entry.longPoll)
       reply.then(
         (value) => {
           if (slot !== undefined) admission?.end(slot, false, running.cancelled)
-          this.#finish(request, running, sink, value)
+          if (entry.isOwn) this.#replied(running, sink, value as Body)
+          else this.#finish(request, running, sink, value)
         },
         (error: unknown) => {
           if (slot !== undefined) admission?.end(slot, true, running.cancelled)
           this.#threw(request, running, sink, error)
         },
       )
+    } else if (entry.isOwn) {
+      this.#replied(running, sink, reply as Body)
     } else {
       this.#finish(request, running, sink, reply)
     }
@@ -241,12 +249,20 @@ export class Methods {
       this.#threw(request, running, sink, new Error(`its reply cannot be sent: ${messageOf(error)}`))
       return
     }
+    this.#replied(running, sink, body)
+  }
+
+  #replied(running: Running, sink: AnswerSink, body: Body): void {
     this.#done(running)
     sink.replied(body)
   }
 
   #threw(request: CallRequest, running: Running, sink: AnswerSink, error: unknown): void {
     this.#done(running)
+    if (error instanceof Refused) {
+      sink.failed(error.failure)
+      return
+    }
     // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
     sink.failed(
       running.abandoned === undefined
@@ -302,7 +318,7 @@ function shown(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value) : typeof value
 }
 
-function isThenable(value: unknown): value is Promise<unknown> {
+export function isThenable(value: unknown): value is Promise<unknown> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   )

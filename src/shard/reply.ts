@@ -14,6 +14,8 @@ export class PendingReply implements CallSink, Dependent {
   #scope: Scope | undefined
   #call: Cancellable | undefined
   #settled = false
+  /** Hears once that nobody waits any more. */
+  hears: { settled(): void } | undefined
 
   constructor(
     decode: (body: Body) => unknown,
@@ -78,5 +80,6 @@ export class PendingReply implements CallSink, Dependent {
     this.#settled = true
     this.#unlisten?.()
     this.#scope?.release(this)
+    this.hears?.settled()
   }
 }

@@ -3,6 +3,12 @@ export { agreementMs, disagreement } from './checkers/agreement.ts'
 export type { CallCounts, Calls } from './checkers/calls.ts'
 export type { Checker, Subject } from './checkers/checker.ts'
 export { ClusterChecks, type ClusterChecksOptions, type WatchedNode } from './checkers/cluster.ts'
+export {
+  type Linearization,
+  linearize,
+  type Operation,
+  type SequentialModel,
+} from './checkers/linearizable.ts'
 export { Sometimes } from './checkers/sometimes.ts'
 export { Violation } from './checkers/violation.ts'
 export { SimulationError, type SimulationMoment } from './error.ts'

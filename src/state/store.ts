@@ -44,18 +44,28 @@ export interface Collection {
 export interface Holdings {
   /** Of the entity or store; names it in messages between nodes. */
   readonly name: string
+  /** `collect` may copy a partition while its calls run; else only between `freeze` and `release`. */
+  readonly copiesLive: boolean
   size(partition: number): HoldingSize
   /** Partitions in which anything is held. */
   partitions(): Iterable<number>
-  /** From now on calls of it may start; what was accepted is live. */
+  /**
+   * From now on calls of it may start, and what was accepted is live. Of a partition that is active already: what was
+   * accepted (by another node that had it at the same time, in a split) is merged key by key, at this newer epoch.
+   */
   activate(partition: number, epoch: Epoch): void
   /** No call of it starts any more (those that wait are routed anew); `done` once none runs. */
   freeze(partition: number, done: () => void): void
   /** Calls start again, at the same epoch. */
   thaw(partition: number): void
   collect(partition: number): Collection
-  /** Takes a chunk of `collect`. Throws or rejects when it cannot be read or kept: nothing of the partition may become live then. */
+  /**
+   * Takes a chunk of `collect` and keeps it aside until `activate`, also while the partition is active. Throws or rejects when
+   * it cannot be read or kept: then `discard` follows.
+   */
   accept(partition: number, chunk: Uint8Array): void | Promise<void>
-  /** Forgets all of it: it was given away, or what was accepted is incomplete. */
+  /** Forgets what was accepted since the last `activate`; what is live stays. */
+  discard(partition: number): void | Promise<void>
+  /** Forgets all of it: it was given away. */
   release(partition: number): void | Promise<void>
 }

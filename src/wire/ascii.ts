@@ -50,3 +50,8 @@ function upTo8(b: Uint8Array, at: number, length: number): string {
       )
   }
 }
+
+/** Two lower-case digits a byte. */
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

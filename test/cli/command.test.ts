@@ -5,6 +5,7 @@ import { agent } from '../../src/cli/agent.ts'
 import { call } from '../../src/cli/call.ts'
 import { type Command, helpOf, readInput, UsageError } from '../../src/cli/command.ts'
 import { demo } from '../../src/cli/demo.ts'
+import { drill } from '../../src/cli/drill.ts'
 import { hostPort } from '../../src/cli/flags.ts'
 import { members } from '../../src/cli/members.ts'
 import { describeMember, type MemberLine, percent, table, toJson } from '../../src/cli/output.ts'
@@ -12,7 +13,7 @@ import { owner } from '../../src/cli/owner.ts'
 import { plan } from '../../src/cli/plan.ts'
 import { why } from '../../src/cli/why.ts'
 
-const commands: readonly Command[] = [demo, agent, members, owner, why, plan, call]
+const commands: readonly Command[] = [demo, drill, agent, members, owner, why, plan, call]
 
 test('flags and operands are read in any order, repeated flags as a list', () => {
   const input = readInput(agent, ['--tag', 'a=1', '--json', '--tag', 'b=2', '--weight', '0.5'])

@@ -19,6 +19,8 @@ export interface NodeStageOptions {
   readonly service: Service
   /** Between two calls of a node, on average. */
   readonly callEveryMs: number
+  /** How a node leaves. Default: as `leave()` does. */
+  readonly leave?: (node: ShoalNode) => Promise<unknown>
 }
 
 /** Between two attempts to start. */
@@ -118,7 +120,8 @@ export class NodeStage implements Stage {
     const over = (): void => {
       if (process.boot === boot) process.crash()
     }
-    process.run(({ node }) => node.leave()).then(over, over)
+    const { leave = (node: ShoalNode) => node.leave() } = this.#options
+    process.run(({ node }) => leave(node)).then(over, over)
   }
 
   join(): string {
@@ -131,6 +134,11 @@ export class NodeStage implements Stage {
 
   hasJoined(name: string): boolean {
     return this.#process(name).value !== undefined
+  }
+
+  /** It has left, or crashed, and was not started again. */
+  isDown(name: string): boolean {
+    return this.#process(name).state === 'crashed'
   }
 
   cut(from: readonly string[], to: readonly string[], kind: 'none' | 'packets' | 'all'): void {

@@ -27,6 +27,8 @@ export interface RunResult {
   /** How long agreement took once faults had ended, and how long it might have taken. */
   readonly agreedMs: number
   readonly boundMs: number
+  /** What else was measured; over many runs the sum and the largest of each are told. */
+  readonly figures?: Readonly<Record<string, number>>
 }
 
 export interface Profile {

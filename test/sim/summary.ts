@@ -14,6 +14,7 @@ export class Summary {
   calls = 0
   /** The longest time to agreement, as a share of its bound. */
   slowest: { profile: string; seed: number; agreedMs: number; boundMs: number } | undefined
+  readonly #figures = new Map<string, { sum: number; max: number }>()
   readonly #asked: number
   readonly #sometimes = new Map<string, Sometimes>()
 
@@ -28,10 +29,17 @@ export class Summary {
     if (violation !== undefined) this.violations.push(violation)
     this.#sometimes.get(profile)?.add(sometimes)
     if (result === undefined) return
-    const { virtualMs, events, calls, agreedMs, boundMs } = result
+    const { virtualMs, events, calls, agreedMs, boundMs, figures = {} } = result
     this.virtualMs += virtualMs
     this.events += events
     this.calls += calls
+    for (const [name, figure] of Object.entries(figures)) {
+      const known = this.#figures.get(`${profile}: ${name}`) ?? { sum: 0, max: 0 }
+      this.#figures.set(`${profile}: ${name}`, {
+        sum: known.sum + figure,
+        max: Math.max(known.max, figure),
+      })
+    }
     const slowest = this.slowest
     if (slowest === undefined || agreedMs / boundMs > slowest.agreedMs / slowest.boundMs)
       this.slowest = { profile, seed, agreedMs, boundMs }
@@ -66,6 +74,7 @@ export class Summary {
       // A short run misses some as a matter of course.
       ...(this.isLong ? { missing: this.missing } : {}),
       sometimes,
+      ...(this.#figures.size > 0 ? { figures: Object.fromEntries(this.#figures) } : {}),
       wallSeconds: Math.round(wallMs / 100) / 10,
     }
   }

@@ -1,10 +1,10 @@
 /**
- * The processes of the demo: forked, killed, stopped, continued and asked to leave by name. What counts for
+ * The processes of the demo and of a drill: forked, killed, stopped, continued and asked to leave by name. What counts for
  * the load's books is kept here: whether a process ran without interruption while a request was under way.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { Failure } from '../command.ts'
-import type { ChildMessage, ChildOptions, ParentMessage } from './child.ts'
+import type { ChildMessage, ParentMessage } from './parent.ts'
 
 export type ProcessState = 'starting' | 'running' | 'stopped' | 'leaving' | 'down'
 
@@ -17,9 +17,12 @@ export class Place {
   child: ChildProcess | undefined
   /** Grows whenever the process dies or is stopped. */
   interruptions = 0
+  /** Passed to its processes alone. */
+  readonly own: object
 
-  constructor(name: string) {
+  constructor(name: string, own: object = {}) {
     this.name = name
+    this.own = own
   }
 
   /** Runs code right now. */
@@ -33,16 +36,22 @@ export class Place {
   }
 }
 
-export interface FleetOptions extends Pick<ChildOptions, 'cluster' | 'profile'> {
-  /** Gossip address of the parent, through which all nodes join. */
-  readonly seed: string
+export interface FleetOptions {
+  /** What each process runs. It is given its options as JSON and says `ready` or `failed`. */
+  readonly program: URL
+  /** Passed to all, beside name, port and whom to join through. */
+  readonly shared: object
+  /** A gossip address through which all join, besides those of each other. */
+  readonly seed?: string
 }
 
 export interface FleetHandler {
   /** A process changed its state. */
   changed(place: Place, what: string): void
-  /** A process ended without being told to. */
+  /** A process ended without being told to, or not as it should. */
   crashed(place: Place, why: string): void
+  /** A process said something else than that it is ready. */
+  told?(place: Place, message: object): void
 }
 
 const names = ['alice', 'bob', 'carol', 'dave', 'erin', 'frank', 'grace', 'heidi', 'ivan', 'judy']
@@ -70,8 +79,11 @@ export class Fleet {
   }
 
   /** Starts one more process; resolves once it is a member. */
-  add(): Promise<Place> {
-    const place = new Place(names[this.places.length] ?? `node-${this.places.length + 1}`)
+  add(
+    name: string = names[this.places.length] ?? `node-${this.places.length + 1}`,
+    own?: object,
+  ): Promise<Place> {
+    const place = new Place(name, own)
     this.places.push(place)
     return this.start(place)
   }
@@ -79,11 +91,11 @@ export class Fleet {
   /** Starts the process of a place that is down. */
   async start(place: Place): Promise<Place> {
     if (this.#closed) return place
-    const { seed, ...shared } = this.#options
-    const join = [seed, ...this.places.flatMap(({ gossip }) => gossip ?? [])]
+    const { program, seed, shared } = this.#options
+    const join = [...(seed === undefined ? [] : [seed]), ...this.places.flatMap(({ gossip }) => gossip ?? [])]
     const port = Number(place.gossip?.slice(place.gossip.lastIndexOf(':') + 1) ?? 0)
-    const options: ChildOptions = { ...shared, name: place.name, port, join }
-    const child = fork(new URL('./child.js', import.meta.url), [JSON.stringify(options)], {
+    const options = { ...shared, ...place.own, name: place.name, port, join }
+    const child = fork(program, [JSON.stringify(options)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: ['--enable-source-maps'],
     })
@@ -143,10 +155,9 @@ export class Fleet {
       }
       const timer = setTimeout(() => giveUp(`not ready after ${readyMs} ms`), readyMs)
       child.on('message', (message: ChildMessage) => {
-        if (message.type === 'failed') {
-          complaint = message.message
-          return
-        }
+        if (message.type === 'failed') complaint = message.message
+        else if (message.type !== 'ready') this.#handler.told?.(place, message)
+        if (message.type !== 'ready') return
         clearTimeout(timer)
         place.gossip = message.gossip
         this.#set(place, 'running', 'is ready')

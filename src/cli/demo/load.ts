@@ -17,12 +17,12 @@ export interface Runner {
   readonly interruptions: number
 }
 
-export interface LoadPorts {
-  request(key: string): Promise<Echo>
+export interface LoadPorts<Reply = Echo> {
+  request(key: string): Promise<Reply>
   /** The owner of a key as the caller sees it. */
   owner(key: string): string | undefined
   runner(owner: string): Runner | undefined
-  answered(echo: Echo, startedAt: number, now: number): void
+  answered(reply: Reply, startedAt: number, now: number): void
   failed(key: string, owner: string | undefined, error: unknown): void
   now(): number
 }
@@ -59,8 +59,8 @@ class Book {
   }
 }
 
-export class Load {
-  readonly #ports: LoadPorts
+export class Load<Reply = Echo> {
+  readonly #ports: LoadPorts<Reply>
   readonly #keys: readonly string[]
   readonly #perSecond: number
   readonly #total = new Book()
@@ -73,7 +73,7 @@ export class Load {
   #timer: NodeJS.Timeout | undefined
 
   /** `perSecond`: requests over all keys when none waits, so that a laptop is not burnt. */
-  constructor(keys: readonly string[], perSecond: number, ports: LoadPorts) {
+  constructor(keys: readonly string[], perSecond: number, ports: LoadPorts<Reply>) {
     this.#keys = keys
     this.#perSecond = perSecond
     this.#ports = ports
@@ -132,11 +132,11 @@ export class Load {
     const interruptions = runner?.interruptions
     const startedAt = ports.now()
     try {
-      const echo = await ports.request(key)
+      const reply = await ports.request(key)
       const now = ports.now()
       this.#total.answered(now - startedAt)
       this.#recent.answered(now - startedAt)
-      ports.answered(echo, startedAt, now)
+      ports.answered(reply, startedAt, now)
     } catch (error) {
       this.#total.failed()
       this.#recent.failed()

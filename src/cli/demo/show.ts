@@ -86,7 +86,11 @@ export class Show {
   async start(count: number): Promise<void> {
     await this.#node.start()
     const fleet = new Fleet(
-      { seed: this.#node.addresses.gossip, cluster: this.#node.name, profile: 'local' },
+      {
+        program: new URL('./child.js', import.meta.url),
+        seed: this.#node.addresses.gossip,
+        shared: { cluster: this.#node.name, profile: 'local' },
+      },
       {
         changed: ({ name, child }, what) => this.#tell({ type: 'process', name, pid: child?.pid, what }),
         crashed: ({ name }, why) => {

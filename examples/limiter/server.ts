@@ -1,0 +1,17 @@
+/** One process: its own HTTP server, behind the limiter that all share. */
+import { createServer } from 'node:http'
+import { createNode } from 'shoal'
+import { serve, serverArguments } from '../servers.ts'
+import { limiter } from './limiter.ts'
+
+const { name, httpPort, join } = serverArguments()
+const node = createNode({ name, port: 0, join, cluster: 'limiter', profile: 'local' })
+const limit = limiter(node, {
+  perSecond: 0.1,
+  burst: 10,
+  keyOf: ({ headers }) => String(headers['x-api-key'] ?? 'nobody'),
+})
+const server = createServer((request, response) => {
+  limit(request, response, () => response.end(`hello from ${name}\n`))
+})
+await serve(node, httpPort, server)

@@ -1,0 +1,123 @@
+/**
+ * Starts the processes of an example and restarts them, as a deployment would: SIGTERM, wait, start again under the same name.
+ * A server is `node FILE NAME HTTP-PORT SEED…` and tells its parent where it is.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { leaveOnSignals, type ShoalNode } from 'shoal'
+
+/** What a process tells its parent: where it is, and how many members it sees on the ring. */
+interface News {
+  readonly gossip?: string
+  readonly http?: string
+  readonly members?: number
+}
+
+/** What a server was started with. */
+export function serverArguments(): { name: string; httpPort: number; join: string[] } {
+  const [name = 'solo', httpPort = '0', ...join] = process.argv.slice(2)
+  return { name, httpPort: Number(httpPort), join }
+}
+
+/**
+ * Starts the node and puts the server in front of it. On SIGTERM the server takes no more requests, those under way are
+ * answered, `hangUp` ends connections that would stay, then the node hands its state over and leaves.
+ */
+export async function serve(
+  node: ShoalNode,
+  httpPort: number,
+  server: Server,
+  hangUp: () => void = () => {},
+): Promise<void> {
+  leaveOnSignals(node, {
+    signals: ['SIGTERM'],
+    before: () => {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeIdleConnections()
+      hangUp()
+      return closed
+    },
+  })
+  // Ctrl-C reaches the parent as well, and when that is gone there is no one to stop this process.
+  process.on('SIGINT', () => {})
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+  node.on('ownership', () => tell({ members: node.ring.members.length }))
+  await node.start()
+  server.listen(httpPort, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  tell({ gossip: node.addresses.gossip, http: `http://127.0.0.1:${port}` })
+}
+
+function tell(news: News): void {
+  if (process.connected) process.send?.(news, undefined, undefined, () => {})
+}
+
+interface Running {
+  readonly child: ChildProcess
+  news: News
+}
+
+/** The servers of an example. */
+export class Servers {
+  readonly #file: string
+  readonly #ports: readonly number[]
+  readonly #running: Running[] = []
+
+  /** Port 0 takes any free one. */
+  constructor(file: string, ports: readonly number[]) {
+    this.#file = file
+    this.#ports = ports
+  }
+
+  get urls(): string[] {
+    return this.#running.map(({ news }) => news.http as string)
+  }
+
+  /** Starts them one by one, and waits until each sees all. */
+  async start(): Promise<void> {
+    for (const index of this.#ports.keys()) await this.#start(index)
+    await this.#together()
+  }
+
+  /** Ends one and starts it again. */
+  async restart(index: number, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const { child } = this.#running[index] as Running
+    child.kill(signal)
+    await once(child, 'exit')
+    await this.#start(index)
+    await this.#together()
+  }
+
+  /** Lets go of them: a server without a parent leaves. */
+  end(): void {
+    for (const { child } of this.#running) child.disconnect()
+  }
+
+  async #start(index: number): Promise<void> {
+    const seeds = this.#running.flatMap(({ news }) => news.gossip ?? [])
+    const old = this.#running[index]?.news.http
+    const port = old === undefined ? this.#ports[index] : new URL(old).port
+    const child = fork(this.#file, [`server-${index + 1}`, String(port), ...seeds])
+    const running: Running = { child, news: {} }
+    this.#running[index] = running
+    child.on('message', (news: News) => {
+      running.news = { ...running.news, ...news }
+    })
+    while (running.news.http === undefined) {
+      const exit = once(child, 'exit').then(() => Promise.reject(new Error('a server did not start')))
+      await Promise.race([once(child, 'message'), exit])
+    }
+    console.log(`server-${index + 1} listens at ${running.news.http}`)
+  }
+
+  /** Views agree a moment after a start. */
+  async #together(): Promise<void> {
+    for (const running of this.#running) {
+      while (running.news.members !== this.#running.length) await once(running.child, 'message')
+    }
+  }
+}

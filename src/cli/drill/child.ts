@@ -1,0 +1,74 @@
+/** One process of a drill: the service as it is, a client of it if it is an observer, and what the parent asks over IPC. */
+import { leaveOnSignals, type NodeOptions, systemEnv } from '../../index.ts'
+import { liveWithParent, tellParent } from '../demo/parent.ts'
+import { Client } from './client.ts'
+import {
+  type Answer,
+  type Answers,
+  type Ask,
+  checkService,
+  loadService,
+  type MemberOptions,
+  type Questions,
+  type Service,
+} from './contract.ts'
+import { CutNetwork } from './cut.ts'
+
+type Handlers = {
+  [Q in keyof Questions]: (detail: Questions[Q]) => Answers[Q] | Promise<Answers[Q]>
+}
+
+const member = JSON.parse(process.argv[2] ?? '{}') as MemberOptions
+const network = new CutNetwork(systemEnv.network)
+let handlers: Handlers | undefined
+
+/** Membership in a thread would have a network of its own, which nobody can cut. */
+function nodeOptions(): NodeOptions {
+  const { name, port, join, cluster, observer = false, cuttable } = member
+  const { clock, random } = systemEnv
+  return {
+    ...{ name, port, join, cluster, observer, profile: 'local' },
+    ...(cuttable ? { env: { clock, random, network } } : {}),
+  }
+}
+
+function handlersOf(service: Service): Handlers {
+  const { node } = service
+  const client = new Client(service)
+  return {
+    view: () => ({ digest: node.ring.digest, members: node.ring.members, settled: true }),
+    rpc: () => node.addresses.rpc,
+    cut: (beyond) => network.cut(beyond) as undefined,
+    load: (load) => client.start(load) as undefined,
+    lap: () => client.lap(),
+    stop: async () => (await client.stop()) as undefined,
+    books: () => client.books(),
+    read: (read) => client.read(read),
+  }
+}
+
+async function answer({ id, question, detail }: Ask): Promise<void> {
+  try {
+    if (handlers === undefined) throw new Error('the service has not started yet')
+    const handler = handlers[question] as (detail: unknown) => unknown
+    tellParent<Answer>({ type: 'answer', id, value: await handler(detail) })
+  } catch (error) {
+    tellParent<Answer>({ type: 'answer', id, error: (error as Error).message })
+  }
+}
+
+liveWithParent((message) => void answer(message as Ask))
+try {
+  const start = await loadService(member.entry)
+  const service = checkService(member.entry, await start(nodeOptions(), member.setting))
+  handlers = handlersOf(service)
+  // A service that has its own way to leave is drilled with that.
+  if (process.listenerCount('SIGTERM') === 0) {
+    leaveOnSignals(service.node, { signals: ['SIGTERM'], timeoutMs: member.leaveMs })
+  }
+  tellParent({ type: 'ready', gossip: service.node.addresses.gossip })
+} catch (error) {
+  tellParent({ type: 'failed', message: (error as Error).message })
+  process.exitCode = 1
+  process.disconnect()
+}

@@ -1,0 +1,73 @@
+/**
+ * What a node hosts of state: its entities, as methods that peers call, and as references for its own user. Joins the room
+ * of state to the rest of the node.
+ */
+
+import type { OwnershipChange } from './api.ts'
+import type { Calls } from './calls.ts'
+import type { Clock } from './env.ts'
+import { ShoalError } from './errors.ts'
+import type { NodeConfig } from './options.ts'
+import type { Admission } from './shard/admission.ts'
+import type { Running } from './shard/context.ts'
+import type { BodyCodec, Methods } from './shard/methods.ts'
+import { writeCallBody } from './state/call-body.ts'
+import type { Entity, EntityReferences } from './state/entity.ts'
+import { EntityStore } from './state/entity-store.ts'
+import { type Defined, kindOf } from './state/kind.ts'
+import { references } from './state/reference.ts'
+
+export interface HostingPorts {
+  readonly self: string
+  readonly boot: string
+  readonly clock: Clock
+  readonly config: NodeConfig
+  readonly codec: BodyCodec
+  readonly admission: Admission
+  readonly methods: Methods
+  readonly calls: Calls
+  partitionOf(key: string): number
+}
+
+export class Hosting {
+  readonly #ports: HostingPorts
+  readonly #stores = new Map<string, EntityStore>()
+
+  constructor(ports: HostingPorts) {
+    this.#ports = ports
+  }
+
+  /** Registers the calls of an entity, unless this node is an observer. Throws `ERR_SHOAL_STATE` for a second one of that name. */
+  host<State, Named>(entity: Entity<State, Named>): EntityReferences<Named> {
+    const { boot, calls, config } = this.#ports
+    if (this.#stores.has(entity.name)) {
+      throw new ShoalError('ERR_SHOAL_STATE', `entity "${entity.name}" is hosted already`)
+    }
+    if (config.weight > 0) this.#add(entity)
+    return references(entity, {
+      origin: boot,
+      call: (method, key, body, options, open) =>
+        calls.request({ ...options, method, key, body: writeCallBody(body), idempotent: true }, open),
+    })
+  }
+
+  /** Until custody decides what is active: every partition that the table gives this node is, with nothing in it. */
+  viewChanged({ gained, lost }: OwnershipChange): void {
+    const epoch = { counter: 1, boot: this.#ports.boot }
+    for (const store of this.#stores.values()) {
+      for (const partition of gained) store.activate(partition, epoch)
+      for (const partition of lost) store.freeze(partition, () => store.release(partition))
+    }
+  }
+
+  #add(entity: Defined): void {
+    const { self, clock, config, codec, admission, methods, partitionOf } = this.#ports
+    const kind = kindOf(entity)
+    const store = new EntityStore(kind, { self, clock, codec, admission, limits: config.limits, partitionOf })
+    this.#stores.set(kind.name, store)
+    for (const call of kind.calls) {
+      const handler = (body: unknown, running: unknown): unknown => store.call(call, body, running as Running)
+      methods.register(call.method, handler, { idempotent: true }, true)
+    }
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * What a call of an entity says beside its argument: who it is, so that its second copy does not run, and what came before
+ * it, so that the calls of one caller to one key run in the order in which they were made. The body of its method:
+ * `[origin, seq, previous, settledBelow, callId, arg]`, without `arg` if that is undefined. Numbers of completed calls are
+ * told as one watermark, as in RIFL (Lee et al., SOSP 2015, section 3.2).
+ */
+
+/** Longest `callId`, in UTF-8. */
+export const callIdBytesMax = 128
+const originCharsMax = 64
+
+export interface CallBody {
+  /** Boot id of the node that makes the call. */
+  readonly origin: string
+  /** Counts its calls to this entity, from 1. */
+  readonly seq: number
+  /** The latest of them to the same key that was not settled when this one was made; 0: none. */
+  readonly previous: number
+  /** All of them with a lower number are settled: nobody will ask for their outcome again. */
+  readonly settledBelow: number
+  /** The user's own name for it; empty: none. */
+  readonly callId: string
+  readonly arg: unknown
+}
+
+export function writeCallBody({ origin, seq, previous, settledBelow, callId, arg }: CallBody): unknown {
+  const head = [origin, seq, previous, settledBelow, callId]
+  return arg === undefined ? head : [...head, arg]
+}
+
+/** Undefined for what no reference wrote. */
+export function readCallBody(body: unknown): CallBody | undefined {
+  if (!Array.isArray(body) || body.length < 5 || body.length > 6) return undefined
+  const [origin, seq, previous, settledBelow, callId, arg] = body as unknown[]
+  if (typeof origin !== 'string' || origin.length === 0 || origin.length > originCharsMax) return undefined
+  if (typeof callId !== 'string' || !callIdFits(callId)) return undefined
+  if (!isCount(seq) || !isCount(previous) || !isCount(settledBelow)) return undefined
+  if (seq === 0 || previous >= seq || settledBelow > seq) return undefined
+  return { origin, seq, previous, settledBelow, callId, arg }
+}
+
+export function callIdFits(callId: string): boolean {
+  const { length } = callId
+  return (
+    length * 3 <= callIdBytesMax ||
+    (length <= callIdBytesMax && new TextEncoder().encode(callId).length <= callIdBytesMax)
+  )
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}

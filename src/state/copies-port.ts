@@ -1,0 +1,44 @@
+/**
+ * What custody asks of replication. An entity of level `handoff` has no such port. Custody knows who holds a partition as its
+ * owner and hands it on as planned; where nobody holds it, replication finds the copies, stops whoever might still write to
+ * them, and brings them together.
+ *
+ *   custody is about to open a partition (nobody alive holds it)   take    →  news: taken | held
+ *   it is sought no more (the view changed, somebody gives it)      abandon
+ *   it is given away: the `give` carries                            listOf
+ *   it was given to us and is active now, at this epoch             lead
+ *   it was given away, the taker has said so                        yield
+ *   another one leads it: stop at once, seek it anew                       ←  news: deposed
+ */
+import type { Epoch } from './epoch.ts'
+
+export interface CopiesPort {
+  /**
+   * Nobody who could be asked holds the partition as its owner. Ends in news `taken` or `held`, however long that takes: copies
+   * that may exist are waited for until their members answer or are gone. `counter`: of the highest epoch heard of.
+   */
+  take(partition: number, counter: number): void
+  /** A `take` that is not needed any more. */
+  abandon(partition: number): void
+  /** What the commit of a planned handoff carries for the next owner's replication; of no meaning to custody. */
+  listOf(partition: number): readonly string[]
+  /** This node is the owner now, at this epoch; `list` is what `listOf` said at the giver. */
+  lead(partition: number, epoch: Epoch, list: readonly string[]): void
+  /** It was given away. Its records stay as a copy until the new owner says what becomes of it. */
+  yield(partition: number): void
+}
+
+/** What replication tells custody. */
+export type CopiesNews =
+  /**
+   * All copies were brought together, their records are accepted by the holdings, and nobody else may write: activate it at
+   * this epoch. `lost`: not all of the copies could be heard, updates may be gone.
+   */
+  | { readonly type: 'taken'; readonly partition: number; readonly epoch: Epoch; readonly lost: boolean }
+  /** Another member holds it as its owner: claim it there. */
+  | { readonly type: 'held'; readonly partition: number; readonly by: string }
+  /**
+   * Another owner was promised a newer epoch than ours (of this counter): calls of the partition end with NOT_OWNER, its state
+   * is released (replication has its records), and it is sought anew if it is still ours by the table.
+   */
+  | { readonly type: 'deposed'; readonly partition: number; readonly counter: number; readonly by: string }

@@ -1,0 +1,102 @@
+/**
+ * One partition's copy on one node: what it has promised, since when it is complete, and its records. Owners keep theirs
+ * here too: a live state is only a picture of its record, so an owner that is deposed has nothing to collect.
+ *
+ * `promised`  the newest configuration this copy knows: it takes nothing from an older one.
+ * `base`      the copy is complete as of this one: it has all that counted before it, and what came since.
+ * `chain`     configurations after `base` and before `promised` under which something may have counted.
+ *
+ * A record that came under a configuration newer than `base` bears a mark that says which. So every record has a
+ * configuration that vouches for it: its mark's, or `base`. Of two copies' records of a key the one that the newer
+ * configuration vouches for is right, whatever their versions: the other one may never have counted.
+ */
+import { type Config, compareConfigs, newerConfig } from './config.ts'
+import { type LogEntry, RecordLog } from './record-log.ts'
+
+/** Configurations that one copy remembers between its base and its promise. */
+export const chainMax = 16
+
+/** Which of two records of a key is right. */
+export function newerRecord(
+  a: { readonly under: Config; readonly version: number },
+  b: { readonly under: Config; readonly version: number },
+): boolean {
+  return (compareConfigs(a.under, b.under) || a.version - b.version) > 0
+}
+
+export class Copy {
+  promised: Config
+  base: Config | undefined
+  chain: readonly Config[] = []
+  /** More was promised than `chain` can hold: nobody can tell any more what counted. */
+  isCut = false
+  log: RecordLog = new RecordLog()
+  #marks = new Map<number, Config>()
+  #lastMark = 0
+
+  constructor(promised: Config) {
+    this.promised = promised
+  }
+
+  /** The newest configuration that vouches for a record here. */
+  get top(): Config | undefined {
+    let top = this.base
+    for (const config of this.#marks.values()) top = newerConfig(top, config)
+    return top
+  }
+
+  /** Takes nothing from older ones from now on. Older or equal ones change nothing. */
+  promise(config: Config, chain: readonly Config[] = []): void {
+    if (compareConfigs(config, this.promised) <= 0) return
+    const { base } = this
+    const before = new Map<string, Config>()
+    for (const one of [...this.chain, this.promised, ...chain]) {
+      if (base !== undefined && compareConfigs(one, base) <= 0) continue
+      if (compareConfigs(one, config) < 0)
+        before.set(`${one.epoch.counter} ${one.epoch.boot} ${one.revision}`, one)
+    }
+    const sorted = [...before.values()].sort(compareConfigs)
+    if (sorted.length > chainMax) this.isCut = true
+    this.chain = sorted.slice(-chainMax)
+    this.promised = config
+  }
+
+  /** The copy is what its owner holds: complete under what it has promised. */
+  complete(): void {
+    this.base = this.promised
+    this.chain = []
+    this.isCut = false
+    this.#marks.clear()
+  }
+
+  /** Keeps a record that comes under the promised configuration. */
+  put(key: string, record: Uint8Array | undefined, version: number): void {
+    this.log.put(key, record, version, this.#mark())
+  }
+
+  /** Which configuration vouches for a record. */
+  under({ mark }: LogEntry): Config {
+    // Marks above 0 that are unknown are older than the base; without a base every record has its mark.
+    return this.#marks.get(mark) ?? this.base ?? this.promised
+  }
+
+  /** Forgets the records; the promise stays. */
+  drop(): void {
+    this.log.clear()
+    this.base = undefined
+    this.chain = []
+    this.#marks.clear()
+  }
+
+  #mark(): number {
+    const { base, promised } = this
+    if (base !== undefined && compareConfigs(base, promised) === 0) return 0
+    if (this.#lastMark > 0) {
+      const last = this.#marks.get(this.#lastMark)
+      if (last !== undefined && compareConfigs(last, promised) === 0) return this.#lastMark
+    }
+    this.#lastMark++
+    this.#marks.set(this.#lastMark, promised)
+    return this.#lastMark
+  }
+}

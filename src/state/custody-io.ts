@@ -1,0 +1,201 @@
+/** What goes into the custody machine of a store and what comes out: see custody.ts for what it all means. */
+import type { Epoch } from './epoch.ts'
+
+/** A member that may hold partitions, as the view names it. */
+export interface ViewPeer {
+  readonly name: string
+  /** Another boot id is another life: what the former one held is gone. */
+  readonly boot: string
+}
+
+/** As much of a ring table as custody needs. */
+export interface Owners {
+  ownerOf(partition: number): string | undefined
+}
+
+/** Why a partition was not taken. All but the last two come from the taker. */
+export type RefusalCode =
+  /** The taker's table names another owner. */
+  | 'notOwner'
+  /** The taker has to do with this partition already; soon again. */
+  | 'busy'
+  /** What was copied before is not there any more: from the beginning. */
+  | 'copy'
+  /** It cannot be read or kept; `reason` says why. */
+  | 'unreadable'
+  /** The taker did not take it in time. */
+  | 'late'
+  /** The connection broke. */
+  | 'broken'
+  /** It could not be collected. */
+  | 'failed'
+
+export interface Refusal {
+  readonly partition: number
+  readonly code: RefusalCode
+  readonly reason: string
+}
+
+/** One partition in a `give`: the rest of its state, and with it the right to run its calls. */
+export interface GiveEntry {
+  readonly partition: number
+  /** At which the giver held it. */
+  readonly epoch: Epoch
+  /** The copy that went before, whose rest this is; 0: there was none. */
+  readonly copy: number
+  readonly chunks: readonly Uint8Array[]
+  /** Level `replicated`: members with complete copies. */
+  readonly list: readonly string[]
+}
+
+/** Questions between the custodies of one store on two nodes. Each has one answer. */
+export type Ask =
+  /** Who has these? Whoever does gives them to us, once its table agrees. */
+  | { readonly type: 'claim'; readonly boot: string; readonly partitions: readonly number[] }
+  | {
+      readonly type: 'give'
+      readonly boot: string
+      /** The life of the taker that is meant. */
+      readonly toBoot: string
+      readonly batch: number
+      /** Batches below this are settled. */
+      readonly below: number
+      readonly entries: readonly GiveEntry[]
+    }
+
+export interface Elsewhere {
+  readonly name: string
+  readonly boot: string
+  readonly partitions: readonly number[]
+}
+
+export type Reply =
+  | {
+      readonly type: 'claimed'
+      readonly boot: string
+      /** The answering node has these, and its calls may be sent there. What is in no list it knows nothing of. */
+      readonly held: readonly number[]
+      readonly elsewhere: readonly Elsewhere[]
+      /** It is about to open these itself, and comes first. */
+      readonly contested: readonly number[]
+      /** The highest counter of an epoch that it knows of these. */
+      readonly counter: number
+    }
+  | {
+      readonly type: 'given'
+      readonly taken: readonly number[]
+      readonly refused: readonly Refusal[]
+    }
+  /** Not whom you mean: another life of that name, or nobody who hosts this store. Nothing was done. */
+  | { readonly type: 'stranger' }
+
+/** What became of a copy that was sent. */
+export type CopyOutcome = 'whole' | Pick<Refusal, 'code' | 'reason'>
+
+export type CustodyInput =
+  | { readonly type: 'tick' }
+  /** The table changed; `peers` as below. */
+  | {
+      readonly type: 'view'
+      readonly owners: Owners
+      readonly gained: readonly number[]
+      readonly lost: readonly number[]
+      readonly peers: readonly ViewPeer[]
+    }
+  /** All members but this one that may hold partitions and can be called; said anew whenever that changes. */
+  | { readonly type: 'peers'; readonly peers: readonly ViewPeer[] }
+  /** A peer asks; answered once, by `answer` with this id. */
+  | { readonly type: 'asked'; readonly id: number; readonly from: string; readonly ask: Ask }
+  | { readonly type: 'answered'; readonly id: number; readonly reply: Reply }
+  /** It may have reached the peer or not. */
+  | { readonly type: 'unanswered'; readonly id: number }
+  // ---- giving
+  | { readonly type: 'frozen'; readonly partition: number }
+  /** `complete` false: the rest is more than was asked for, and must be copied. */
+  | {
+      readonly type: 'collected'
+      readonly partition: number
+      readonly chunks: readonly Uint8Array[]
+      readonly complete: boolean
+    }
+  | { readonly type: 'uncollected'; readonly partition: number; readonly reason: string }
+  | {
+      readonly type: 'copied'
+      readonly partition: number
+      readonly copy: number
+      readonly outcome: CopyOutcome
+      readonly bytes: number
+    }
+  // ---- taking
+  /** A peer wants to copy a partition here; answered by `admit` or `reject` with this id. */
+  | {
+      readonly type: 'copying'
+      readonly id: number
+      readonly from: string
+      readonly boot: string
+      readonly toBoot: string
+      readonly partition: number
+      readonly copy: number
+      /** The copy that this one goes on from; 0: it begins anew. */
+      readonly after: number
+    }
+  /** An admitted copy has ended; `reason`: it is not whole, and why. */
+  | { readonly type: 'received'; readonly id: number; readonly reason: string | undefined }
+  /** The chunks of an `accept`; `reason`: they cannot be read or kept, and why. */
+  | {
+      readonly type: 'accepted'
+      readonly id: number
+      readonly partition: number
+      readonly reason: string | undefined
+    }
+  /** A call that was passed to the holder came back: it is frozen there. */
+  | { readonly type: 'sealed'; readonly partition: number; readonly by: string }
+
+export type CustodyOutput =
+  | { readonly type: 'ask'; readonly id: number; readonly to: string; readonly ask: Ask }
+  | { readonly type: 'answer'; readonly id: number; readonly reply: Reply }
+  // ---- giving
+  /** Feed `frozen` for each, once none of its calls runs. */
+  | { readonly type: 'freeze'; readonly partitions: readonly number[] }
+  /** Feed `collected` with what there is to tell, if that is no more than so many bytes. */
+  | { readonly type: 'collect'; readonly partition: number; readonly bytesMax: number }
+  /** Stream what there is to tell to the peer, until there is no more; then feed `copied`. */
+  | {
+      readonly type: 'copy'
+      readonly to: string
+      readonly toBoot: string
+      readonly partition: number
+      readonly copy: number
+      readonly after: number
+    }
+  /** Give up the copy or collection of it; nothing of it is fed any more. */
+  | { readonly type: 'stop'; readonly partition: number }
+  | { readonly type: 'thaw'; readonly partitions: readonly number[] }
+  | { readonly type: 'release'; readonly partitions: readonly number[] }
+  // ---- taking
+  | { readonly type: 'admit'; readonly id: number; readonly partition: number; readonly anew: boolean }
+  | { readonly type: 'reject'; readonly id: number; readonly refusal: Pick<Refusal, 'code' | 'reason'> }
+  /** Accept these, then feed `accepted`. */
+  | {
+      readonly type: 'accept'
+      readonly id: number
+      readonly partition: number
+      readonly chunks: readonly Uint8Array[]
+    }
+  /** Forget what was accepted and is not live. */
+  | { readonly type: 'discard'; readonly partition: number }
+  | { readonly type: 'activate'; readonly partition: number; readonly epoch: Epoch; readonly list: readonly string[] }
+  // ---- for those who watch
+  /** Where calls of these go has changed: those that wait go on. */
+  | { readonly type: 'served'; readonly partitions: readonly number[] }
+  | {
+      readonly type: 'told'
+      readonly what: 'given' | 'received' | 'refused' | 'lost'
+      /** From whom, to whom, by whom; of `lost`: who had it. */
+      readonly peer: string
+      readonly partition: number
+      readonly bytes: number
+      /** From the freeze to the answer; of `received`: from the claim. */
+      readonly ms: number
+      readonly reason: string
+    }

@@ -1,0 +1,324 @@
+/**
+ * Custody of a store's partitions on one node: which of them are held here, who has the others that are ours, and how state
+ * moves so that each has one holder. One machine per store, without I/O; what it says and hears: custody-io.ts.
+ *
+ * The holder serves, whatever its table says. It gives a partition only to the owner by its own table, and has it until that
+ * one says that it took it. The owner by its table takes it, or opens it once nobody can have it.
+ *
+ *   partition   event                              then
+ *   none        the table gives it to us           seeking: who has it? (seeker.ts)
+ *   seeking     its holder gives it                active at the holder's epoch + 1 (taker.ts)
+ *               nobody has it                      active at an epoch above all known; `lost` if its last holder is gone
+ *               the table gives it to another      none; what was copied is dropped
+ *               another node claims it             see seeker.ts: the first by name goes on
+ *   active      the table gives it to another      active and astray: waits for the owner's claim, or offers it (giver.ts)
+ *               astray, ours again                 active
+ *               astray, the owner takes it         frozen, then none, with a hint who has it
+ *               ours, another holder gives it      active at an epoch above both: merged (a split has healed)
+ *               a node that is not the owner by    stays; its claim is remembered and answered when the table agrees
+ *               our table claims it
+ *   frozen      the taker took it                  none; seeking with the taker as its holder if it is ours again
+ *               refused, or not asked for yet and  active, and tried again later or given to the new owner
+ *               the table changed
+ *               the taker is gone                  active: what the taker may have acknowledged is lost with it
+ *
+ * Within one view, and without a node taken for dead that lives, at most one node has a partition active: it is frozen
+ * before another one is asked to take it, and thawed only by that one's answer; and nothing is opened before all who may
+ * have it, or may be about to open it, have been asked.
+ */
+import type { Millis } from '../env.ts'
+import type { Machine } from '../machine.ts'
+import type { Ask, CustodyInput, CustodyOutput, Elsewhere, GiveEntry, Owners } from './custody-io.ts'
+import type { Epoch } from './epoch.ts'
+import { Giver } from './giver.ts'
+import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
+import { listIn, Seeker } from './seeker.ts'
+import { Taker } from './taker.ts'
+
+export { type CustodyLimits, type CustodyOptions, custodyLimits } from './ground.ts'
+
+type Claim = Extract<Ask, { type: 'claim' }>
+
+export class Custody implements Machine<CustodyInput, CustodyOutput> {
+  readonly #ground: Ground
+  readonly #seeker: Seeker
+  readonly #taker: Taker
+  readonly #giver: Giver
+
+  constructor(options: CustodyOptions) {
+    this.#ground = new Ground(options)
+    this.#seeker = new Seeker(this.#ground, {
+      isArriving: (partition) => this.#taker.isArriving(partition),
+      open: (partition, epoch, lost) => this.#open(partition, epoch, lost),
+    })
+    this.#taker = new Taker(this.#ground, {
+      take: (entry, from, bytes, now) => this.#take(entry, from, bytes, now),
+      heldBy: (partition, holder, now) => this.#seeker.heldBy(partition, holder, now),
+    })
+    this.#giver = new Giver(this.#ground, {
+      regained: (partitions, holder, now) => this.#seek(partitions, () => holder, now),
+    })
+  }
+
+  /**
+   * Which node serves a partition: this one's name if it does, another's that holds it or takes it now, '' while that is
+   * being found out or it is on its way here, undefined if the table knows as well.
+   */
+  where(partition: number): string | undefined {
+    switch (this.#ground.phases[partition]) {
+      case phase.active:
+        return this.#ground.options.self
+      case phase.seeking: {
+        const seek = this.#seeker.seeks.get(partition)
+        return seek?.holder === undefined || seek.isSealed ? '' : seek.holder.name
+      }
+      case phase.frozen:
+        return this.#giver.takerOf(partition)?.name
+      default:
+        return undefined
+    }
+  }
+
+  /** The epoch at which this node holds a partition; undefined if it does not. */
+  epochOf(partition: number): Epoch | undefined {
+    const held = this.#ground.phases[partition]
+    return held === phase.active || held === phase.frozen ? this.#ground.epochs[partition] : undefined
+  }
+
+  /** Partitions held here. */
+  get held(): number {
+    return this.#ground.held
+  }
+
+  /** Partitions held here that are another node's by the table. */
+  get strays(): ReadonlySet<number> {
+    return this.#ground.strays
+  }
+
+  /** Partitions that are ours by the table and not here yet, with those who have them as far as is known. */
+  get sought(): ReadonlyMap<number, { readonly holder: { readonly name: string } | undefined }> {
+    return this.#seeker.seeks
+  }
+
+  /** Whether somebody could take what is held here. */
+  get hasHeirs(): boolean {
+    return this.#ground.peers.size > 0
+  }
+
+  get deadline(): Millis {
+    return this.#ground.later.deadline
+  }
+
+  poll(): CustodyOutput | undefined {
+    return this.#ground.poll()
+  }
+
+  handle(input: CustodyInput, now: Millis): void {
+    this.#ground.later.tick(now)
+    switch (input.type) {
+      case 'tick':
+        break
+      case 'view':
+        this.#view(input, now)
+        break
+      case 'peers': {
+        const { gone } = this.#ground.update(input.peers)
+        this.#peersChanged(gone, now)
+        break
+      }
+      case 'asked':
+        if (input.ask.type === 'claim') this.#claimed(input.id, input.from, input.ask, now)
+        else this.#taker.give(input.id, input.from, input.ask, now)
+        break
+      case 'answered':
+        this.#ground.settle(input.id, input.reply, now)
+        break
+      case 'unanswered':
+        this.#ground.settle(input.id, undefined, now)
+        break
+      case 'frozen':
+        this.#giver.frozen(input.partition)
+        break
+      case 'collected':
+        this.#giver.collected(input.partition, input.chunks, input.complete, now)
+        break
+      case 'uncollected':
+        this.#giver.uncollected(input.partition, input.reason, now)
+        break
+      case 'copied':
+        this.#giver.copied(input.partition, input.copy, input.outcome, input.bytes, now)
+        break
+      case 'copying':
+        this.#taker.copying(input, now)
+        break
+      case 'received':
+        this.#taker.received(input.id, input.reason)
+        break
+      case 'accepted':
+        this.#taker.accepted(input.id, input.reason, now)
+        break
+      case 'sealed':
+        this.#seeker.seal(input.partition, input.by, now)
+        break
+      default:
+        input satisfies never
+    }
+  }
+
+  #view({ owners, gained, lost, peers }: Extract<CustodyInput, { type: 'view' }>, now: Millis): void {
+    const ground = this.#ground
+    const { phases, strays } = ground
+    const before: Owners = ground.owners
+    const { gone } = ground.update(peers)
+    const former = new Map(ground.former)
+    ground.former.clear()
+    ground.setOwners(owners)
+    for (const partition of lost) {
+      if (phases[partition] === phase.seeking) {
+        phases[partition] = phase.none
+        this.#seeker.drop(partition)
+      } else if (phases[partition] !== phase.none) strays.add(partition)
+    }
+    this.#taker.lost(lost)
+    const sought: number[] = []
+    for (const partition of gained) {
+      strays.delete(partition)
+      if (phases[partition] === phase.none) sought.push(partition)
+    }
+    this.#peersChanged(gone, now)
+    this.#giver.viewChanged(now)
+    this.#offer(now)
+    const priorOf = (partition: number): Peer | undefined => {
+      const name = before.ownerOf(partition)
+      return name === undefined || name === ground.options.self
+        ? ground.hints.get(partition)
+        : (former.get(name) ?? ground.peers.get(name))
+    }
+    this.#seek(sought, priorOf, now)
+  }
+
+  #peersChanged(gone: readonly Peer[], now: Millis): void {
+    if (gone.length === 0) return
+    this.#taker.peersChanged(gone)
+    this.#giver.viewChanged(now)
+    this.#seeker.peersChanged(gone, now)
+  }
+
+  /** What is held here and is another node's goes to it: at once if it has asked. */
+  #offer(now: Millis): void {
+    const { strays, phases, owners, peers, limits } = this.#ground
+    const asked = new Map<Peer, number[]>()
+    const unasked: number[] = []
+    for (const partition of strays) {
+      if (phases[partition] !== phase.active) continue
+      const owner = peers.get(owners.ownerOf(partition) ?? '')
+      if (owner?.hasClaimed) listIn(asked, owner).push(partition)
+      else unasked.push(partition)
+    }
+    for (const [owner, partitions] of asked) {
+      owner.hasClaimed = false
+      this.#giver.claimed(partitions, owner, now)
+    }
+    this.#giver.offerLater(unasked, limits.offerAfterMs, now)
+  }
+
+  #seek(
+    partitions: readonly number[],
+    priorOf: (partition: number) => Peer | undefined,
+    now: Millis,
+  ): void {
+    if (partitions.length === 0) return
+    for (const partition of partitions) this.#ground.phases[partition] = phase.seeking
+    this.#seeker.start(partitions, priorOf, now)
+  }
+
+  /** Another node asks who has these. */
+  #claimed(id: number, from: string, { boot, partitions }: Claim, now: Millis): void {
+    const ground = this.#ground
+    const ownBoot = ground.options.boot
+    const peer = ground.speaker(from, boot)
+    const held: number[] = []
+    const contested: number[] = []
+    const due: number[] = []
+    const yielded: number[] = []
+    const elsewhere = new Map<Peer, number[]>()
+    let counter = 0
+    for (const partition of partitions) {
+      counter = Math.max(counter, ground.epochOf(partition).counter)
+      switch (ground.phases[partition]) {
+        case phase.active:
+          held.push(partition)
+          if (ground.owners.ownerOf(partition) === from && ground.peers.get(from) === peer) due.push(partition)
+          else peer.hasClaimed = true
+          break
+        case phase.frozen: {
+          const taker = this.#giver.takerOf(partition)
+          if (taker === undefined || taker === peer) held.push(partition)
+          else listIn(elsewhere, taker).push(partition)
+          break
+        }
+        case phase.seeking: {
+          const holder = this.#seeker.seeks.get(partition)?.holder
+          if (holder !== undefined && holder !== peer) listIn(elsewhere, holder).push(partition)
+          else if (this.#taker.isArriving(partition)) contested.push(partition)
+          else if (holder === undefined && this.#seeker.yieldsTo(peer)) yielded.push(partition)
+          else if (holder === undefined) contested.push(partition)
+          peer.hasClaimed = true
+          break
+        }
+        default: {
+          const hint = ground.hints.get(partition)
+          if (hint !== undefined && hint !== peer) listIn(elsewhere, hint).push(partition)
+        }
+      }
+    }
+    const places: Elsewhere[] = []
+    for (const [{ name, boot: life }, group] of elsewhere) places.push({ name, boot: life, partitions: group })
+    ground.out({
+      type: 'answer',
+      id,
+      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, counter },
+    })
+    this.#seeker.putBack(yielded, now)
+    if (due.length > 0) this.#giver.claimed(due, peer, now)
+  }
+
+  #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {
+    const ground = this.#ground
+    this.#taker.forget(partition)
+    this.#activate(partition, epoch, [])
+    if (lost === undefined) return
+    ground.out({
+      type: 'told',
+      what: 'lost',
+      peer: lost.name,
+      partition,
+      bytes: 0,
+      ms: 0,
+      reason: 'its holder is gone, and nobody else has it',
+    })
+  }
+
+  #take(entry: GiveEntry, from: Peer, bytes: number, now: Millis): void {
+    const { partition } = entry
+    const ground = this.#ground
+    const { boot } = ground.options
+    const seek = this.#seeker.seeks.get(partition)
+    const counter =
+      Math.max(entry.epoch.counter, ground.epochOf(partition).counter, seek?.counter ?? 0) + 1
+    this.#seeker.drop(partition)
+    this.#activate(partition, { counter, boot }, entry.list)
+    const ms = seek === undefined ? 0 : now - seek.since
+    ground.out({ type: 'told', what: 'received', peer: from.name, partition, bytes, ms, reason: '' })
+  }
+
+  #activate(partition: number, epoch: Epoch, list: readonly string[]): void {
+    const ground = this.#ground
+    if (ground.phases[partition] !== phase.active) ground.held += 1
+    ground.phases[partition] = phase.active
+    ground.epochs[partition] = epoch
+    ground.hints.delete(partition)
+    ground.out({ type: 'activate', partition, epoch, list })
+    ground.out({ type: 'served', partitions: [partition] })
+  }
+}

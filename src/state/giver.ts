@@ -1,0 +1,548 @@
+/**
+ * Gives what another node owns by our table, to the owner, once it has claimed it; unasked after a while. The holder serves
+ * until it freezes a partition, and has it until the taker says that it took it.
+ *
+ *   step        means                                     next                          if it may not go on (*)
+ *   queued      waits for its turn, small before large    copying (long) or freezing    forgotten
+ *   copying     is streamed while its calls run           ready                         the stream is given up
+ *   ready       the taker has all but the latest changes  freezing                      forgotten
+ *   freezing    its running calls end, none starts        collecting                    thawed
+ *   collecting  the rest is read                          sealed, or recopying          thawed
+ *   recopying   the rest is streamed: it is long          sealed                        thawed
+ *   sealed      waits for its batch                       asked                         thawed
+ *   asked       the taker has been asked to take it       taken: released; refused:     only its answer ends it, or that the
+ *                                                         thawed and tried later        taker's life is gone: thawed
+ *
+ *   (*) the table names another owner (or us again), the taker is gone, a copy was refused or failed.
+ *
+ * A batch that is not answered is asked again with its number until it is: the taker knows what it said. So no partition
+ * is thawed here that the taker may have made live, unless the taker is gone from the view.
+ */
+import type { Millis } from '../env.ts'
+import type { CopyOutcome, GiveEntry, Refusal, RefusalCode, Reply } from './custody-io.ts'
+import { type Ground, type Peer, phase } from './ground.ts'
+import { listIn } from './seeker.ts'
+
+type Step = 'queued' | 'copying' | 'ready' | 'freezing' | 'collecting' | 'recopying' | 'sealed' | 'asked'
+
+interface Move {
+  readonly giving: Giving
+  step: Step
+  /** The copy that the taker has; 0: none. */
+  copy: number
+  /** Bytes it was estimated to have, which count while it is frozen. */
+  bytes: number
+  sentBytes: number
+  frozenAt: Millis
+  chunks: readonly Uint8Array[]
+}
+
+interface Batch {
+  readonly number: number
+  readonly entries: readonly GiveEntry[]
+  tries: number
+}
+
+/** All that goes to one peer. */
+interface Giving {
+  readonly peer: Peer
+  /** Ascending from the end: the next one is popped. */
+  small: number[]
+  large: number[]
+  /** Copied, to be frozen next. */
+  readonly ready: number[]
+  sealed: number[]
+  sealedBytes: number
+  copying: number
+  /** Frozen and not answered for, those that are not empty. */
+  frozen: number
+  frozenBytes: number
+  /** Frozen and empty. */
+  frozenEmpty: number
+  collecting: number
+  readonly batches: Map<number, Batch>
+  isPaced: boolean
+}
+
+export interface GiverPorts {
+  /** Given away, and ours by the table by now: that peer has them. */
+  regained(partitions: readonly number[], holder: Peer, now: Millis): void
+}
+
+/** Batches under way to one peer. */
+const batchesMax = 4
+/** Empty partitions on their way to one peer: they cost next to nothing. */
+const emptiesMax = 4_096
+/** A batch leaves when it has so many bytes, or nothing else is about to join it. */
+const batchBytes = 16_384
+const batchWaitMs: Millis = 1
+/** First pause before a batch is asked again; doubles, up to the second one. */
+const repeatMs: Millis = 20
+const repeatMsMax: Millis = 1_000
+
+/** First pause after a refusal, doubled by each further one of the partition; a claim shortens only the first kind. */
+const pauses: Record<RefusalCode, readonly [first: Millis, most: Millis, isForgivenByClaim: boolean]> = {
+  notOwner: [200, 5_000, true],
+  busy: [20, 1_000, true],
+  copy: [20, 1_000, false],
+  late: [1_000, 60_000, false],
+  unreadable: [1_000, 60_000, false],
+  broken: [50, 1_000, false],
+  failed: [1_000, 60_000, false],
+}
+
+/** Refusals of which nobody is told: they pass by themselves. */
+const passing: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['notOwner', 'busy', 'copy', 'broken'])
+
+interface Refused {
+  tries: number
+  until: Millis
+  isForgivenByClaim: boolean
+}
+
+export class Giver {
+  readonly #ground: Ground
+  readonly #ports: GiverPorts
+  readonly #moves = new Map<number, Move>()
+  readonly #givings = new Map<Peer, Giving>()
+  readonly #refused = new Map<number, Refused>()
+  #copies = 0
+  #batches = 0
+
+  constructor(ground: Ground, ports: GiverPorts) {
+    this.#ground = ground
+    this.#ports = ports
+  }
+
+  /** To whom a frozen partition goes. */
+  takerOf(partition: number): Peer | undefined {
+    return this.#moves.get(partition)?.giving.peer
+  }
+
+  /** Partitions on their way or about to be, by peer. */
+  *progress(): Generator<{ readonly peer: string; readonly partitions: number }> {
+    const counts = new Map<string, number>()
+    for (const { giving } of this.#moves.values()) {
+      counts.set(giving.peer.name, (counts.get(giving.peer.name) ?? 0) + 1)
+    }
+    for (const [peer, partitions] of counts) yield { peer, partitions }
+  }
+
+  /** The owner by our table asks for these, which are active here. */
+  claimed(partitions: readonly number[], peer: Peer, now: Millis): void {
+    const due = partitions.filter((partition) => {
+      const refused = this.#refused.get(partition)
+      return refused === undefined || refused.isForgivenByClaim || refused.until <= now
+    })
+    this.#enqueue(due, peer, now)
+  }
+
+  /** These are active here and another node's by the table; nobody has claimed them yet. */
+  offerLater(partitions: readonly number[], ms: Millis, now: Millis): void {
+    if (partitions.length === 0) return
+    this.#ground.later.add(now + ms, (at) => this.#offer(partitions, at))
+  }
+
+  /** The view has changed: what goes to the wrong peer stays, and is begun anew. */
+  viewChanged(now: Millis): void {
+    const thawed: number[] = []
+    for (const [partition, move] of this.#moves) {
+      const { peer } = move.giving
+      const isRight = peer.isThere && this.#ground.owners.ownerOf(partition) === peer.name
+      if (!isRight && (move.step !== 'asked' || !peer.isThere)) this.#cancel(partition, move, thawed)
+    }
+    for (const [peer, giving] of this.#givings) {
+      if (peer.isThere) continue
+      giving.batches.clear()
+      this.#givings.delete(peer)
+    }
+    this.#thawed(thawed)
+    for (const giving of this.#givings.values()) this.#pump(giving, now)
+  }
+
+  // ---- what the host says
+
+  frozen(partition: number): void {
+    const move = this.#moves.get(partition)
+    if (move?.step !== 'freezing') return
+    move.step = 'collecting'
+    move.giving.collecting += 1
+    this.#ground.out({ type: 'collect', partition, bytesMax: this.#ground.limits.inlineBytesMax })
+  }
+
+  collected(partition: number, chunks: readonly Uint8Array[], isComplete: boolean, now: Millis): void {
+    const move = this.#moves.get(partition)
+    if (move?.step !== 'collecting') return
+    move.giving.collecting -= 1
+    if (isComplete) {
+      move.chunks = chunks
+      this.#seal(partition, move, now)
+    } else this.#copy(partition, move, 'recopying')
+  }
+
+  uncollected(partition: number, reason: string, now: Millis): void {
+    const move = this.#moves.get(partition)
+    if (move?.step !== 'collecting') return
+    this.#refuseOne(partition, move, { code: 'failed', reason }, now)
+    this.#pump(move.giving, now)
+  }
+
+  copied(partition: number, copy: number, outcome: CopyOutcome, bytes: number, now: Millis): void {
+    const move = this.#moves.get(partition)
+    if (move?.copy !== copy || (move.step !== 'copying' && move.step !== 'recopying')) return
+    move.sentBytes += bytes
+    if (outcome !== 'whole') this.#refuseOne(partition, move, outcome, now)
+    else if (move.step === 'recopying') this.#seal(partition, move, now)
+    else {
+      move.giving.copying -= 1
+      move.step = 'ready'
+      // The rest is what has changed since: little, as a rule.
+      move.bytes = Math.min(move.bytes, this.#ground.limits.inlineBytesMax)
+      move.giving.ready.push(partition)
+    }
+    this.#pump(move.giving, now)
+  }
+
+  // ---- the way of a partition
+
+  #offer(partitions: readonly number[], now: Millis): void {
+    const { strays, phases, owners, peers } = this.#ground
+    const byOwner = new Map<Peer, number[]>()
+    for (const partition of partitions) {
+      if (!strays.has(partition) || phases[partition] !== phase.active || this.#moves.has(partition)) continue
+      if ((this.#refused.get(partition)?.until ?? now) > now) continue
+      const owner = peers.get(owners.ownerOf(partition) ?? '')
+      if (owner !== undefined) listIn(byOwner, owner).push(partition)
+    }
+    for (const [owner, group] of byOwner) this.#enqueue(group, owner, now)
+  }
+
+  #enqueue(partitions: readonly number[], peer: Peer, now: Millis): void {
+    const giving = this.#giving(peer)
+    const { limits, options } = this.#ground
+    let hasNew = false
+    for (const partition of partitions) {
+      if (this.#moves.has(partition)) continue
+      const { keys, bytes } = options.size(partition)
+      const isLong = options.copiesLive && bytes > limits.inlineBytesMax
+      const move: Move = {
+        giving,
+        step: 'queued',
+        copy: 0,
+        bytes: keys === 0 ? 0 : Math.max(1, bytes),
+        sentBytes: 0,
+        frozenAt: 0,
+        chunks: [],
+      }
+      this.#moves.set(partition, move)
+      if (isLong) giving.large.push(partition)
+      else giving.small.push(partition)
+      hasNew = true
+    }
+    if (!hasNew) return
+    const bySize = (a: number, b: number): number => this.#bytesOf(b) - this.#bytesOf(a)
+    giving.small.sort(bySize)
+    giving.large.sort(bySize)
+    this.#pump(giving, now)
+  }
+
+  #bytesOf(partition: number): number {
+    return this.#moves.get(partition)?.bytes ?? 0
+  }
+
+  /** Starts as much as may be under way. */
+  #pump(giving: Giving, now: Millis): void {
+    const freeze: number[] = []
+    for (;;) {
+      const partition = this.#nextToFreeze(giving, now)
+      if (partition === undefined) break
+      freeze.push(partition)
+    }
+    if (freeze.length > 0) this.#freeze(freeze, now)
+    while (giving.small.length === 0 && giving.copying < this.#ground.limits.copiesMax) {
+      const partition = giving.large.pop()
+      if (partition === undefined) break
+      const move = this.#moves.get(partition)
+      if (move?.giving !== giving || move.step !== 'queued') continue
+      giving.copying += 1
+      this.#copy(partition, move, 'copying')
+    }
+    this.#flush(giving)
+  }
+
+  #nextToFreeze(giving: Giving, now: Millis): number | undefined {
+    const { movesMax, frozenBytesMax } = this.#ground.limits
+    for (const row of [giving.ready, giving.small]) {
+      for (;;) {
+        const partition = row.at(-1)
+        if (partition === undefined) break
+        const move = this.#moves.get(partition)
+        const isStale = move?.giving !== giving || (move.step !== 'queued' && move.step !== 'ready')
+        if (isStale) {
+          row.pop()
+          continue
+        }
+        if (move.bytes === 0) {
+          if (giving.frozenEmpty >= emptiesMax) return undefined
+        } else {
+          const isRoom = giving.frozen < movesMax && giving.frozenBytes + move.bytes <= frozenBytesMax
+          if (!isRoom && giving.frozen > 0) return undefined
+          if (!this.#mayLeave(giving, move.bytes, now)) return undefined
+        }
+        row.pop()
+        this.#count(move, 1)
+        move.step = 'freezing'
+        return partition
+      }
+    }
+    return undefined
+  }
+
+  #mayLeave(giving: Giving, bytes: number, now: Millis): boolean {
+    const waitMs = this.#ground.options.pace?.(bytes, now) ?? 0
+    if (waitMs === 0) return true
+    if (!giving.isPaced) {
+      giving.isPaced = true
+      this.#ground.later.add(now + waitMs, (at) => {
+        giving.isPaced = false
+        this.#pump(giving, at)
+      })
+    }
+    return false
+  }
+
+  #freeze(partitions: readonly number[], now: Millis): void {
+    const { phases } = this.#ground
+    for (const partition of partitions) {
+      const move = this.#moves.get(partition)
+      if (move === undefined) continue
+      move.frozenAt = now
+      phases[partition] = phase.frozen
+    }
+    this.#ground.out({ type: 'freeze', partitions })
+    this.#ground.out({ type: 'served', partitions })
+  }
+
+  #copy(partition: number, move: Move, step: 'copying' | 'recopying'): void {
+    const { name, boot } = move.giving.peer
+    const after = move.copy
+    move.step = step
+    move.copy = ++this.#copies
+    this.#ground.out({ type: 'copy', to: name, toBoot: boot, partition, copy: move.copy, after })
+  }
+
+  #seal(partition: number, move: Move, now: Millis): void {
+    const { giving } = move
+    move.step = 'sealed'
+    giving.sealed.push(partition)
+    giving.sealedBytes += move.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    this.#flush(giving)
+    if (giving.sealed.length > 0) {
+      this.#ground.later.add(now + batchWaitMs, () => this.#flush(giving, true))
+    }
+  }
+
+  #flush(giving: Giving, isDue = false): void {
+    if (giving.sealed.length === 0 || giving.batches.size >= batchesMax) return
+    if (!isDue && giving.collecting > 0 && giving.sealedBytes < batchBytes) return
+    const entries: GiveEntry[] = []
+    for (const partition of giving.sealed) {
+      const move = this.#moves.get(partition)
+      if (move?.giving !== giving || move.step !== 'sealed') continue
+      move.step = 'asked'
+      const { chunks, copy } = move
+      move.sentBytes += chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+      const epoch = this.#ground.epochOf(partition)
+      const list = this.#ground.options.copies?.listOf(partition) ?? []
+      entries.push({ partition, epoch, copy, chunks, list })
+    }
+    giving.sealed = []
+    giving.sealedBytes = 0
+    if (entries.length === 0) return
+    const batch: Batch = { number: ++this.#batches, entries, tries: 0 }
+    giving.batches.set(batch.number, batch)
+    this.#ask(giving, batch)
+  }
+
+  #ask(giving: Giving, batch: Batch): void {
+    const { name, boot } = giving.peer
+    const [below = batch.number] = giving.batches.keys()
+    this.#ground.ask(
+      name,
+      {
+        type: 'give',
+        boot: this.#ground.options.boot,
+        toBoot: boot,
+        batch: batch.number,
+        below,
+        entries: batch.entries,
+      },
+      (reply, now) => this.#answered(giving, batch, reply, now),
+    )
+  }
+
+  #answered(giving: Giving, batch: Batch, reply: Reply | undefined, now: Millis): void {
+    if (giving.batches.get(batch.number) !== batch) return
+    if (reply === undefined || reply.type === 'claimed') {
+      const waitMs = Math.min(repeatMs * 2 ** Math.min(batch.tries++, 10), repeatMsMax)
+      this.#ground.later.add(now + waitMs, () => {
+        if (giving.batches.get(batch.number) === batch) this.#ask(giving, batch)
+      })
+      return
+    }
+    giving.batches.delete(batch.number)
+    const taken = new Set(reply.type === 'given' ? reply.taken : [])
+    const refused = new Map(
+      reply.type === 'given' ? reply.refused.map((refusal) => [refusal.partition, refusal]) : [],
+    )
+    const gone: number[] = []
+    const thawed: number[] = []
+    const later = new Map<Millis, number[]>()
+    for (const { partition } of batch.entries) {
+      const move = this.#moves.get(partition)
+      if (move?.giving !== giving || move.step !== 'asked') continue
+      if (taken.has(partition)) {
+        this.#taken(partition, move, now)
+        gone.push(partition)
+      } else {
+        const ms = this.#refuse(partition, move, refused.get(partition) ?? strange, thawed, now)
+        listIn(later, ms).push(partition)
+      }
+    }
+    this.#thawed(thawed)
+    for (const [ms, partitions] of later) this.offerLater(partitions, ms, now)
+    this.#released(gone, giving.peer, now)
+    this.#pump(giving, now)
+  }
+
+  #released(partitions: readonly number[], peer: Peer, now: Millis): void {
+    if (partitions.length === 0) return
+    this.#ground.out({ type: 'release', partitions })
+    this.#ground.out({ type: 'served', partitions })
+    const regained = partitions.filter((partition) => this.#ground.isOurs(partition))
+    if (regained.length > 0) this.#ports.regained(regained, peer, now)
+  }
+
+  #taken(partition: number, move: Move, now: Millis): void {
+    const { phases, epochs, strays, hints } = this.#ground
+    const { peer } = move.giving
+    this.#end(partition, move)
+    this.#refused.delete(partition)
+    phases[partition] = phase.none
+    this.#ground.held -= 1
+    strays.delete(partition)
+    hints.set(partition, peer)
+    epochs[partition] = { counter: this.#ground.epochOf(partition).counter + 1, boot: peer.boot }
+    this.#ground.options.copies?.yield(partition)
+    this.#ground.out({
+      type: 'told',
+      what: 'given',
+      peer: peer.name,
+      partition,
+      bytes: move.sentBytes,
+      ms: now - move.frozenAt,
+      reason: '',
+    })
+  }
+
+  /** It stays, and is tried again after the returned time. */
+  #refuse(
+    partition: number,
+    move: Move,
+    refusal: Pick<Refusal, 'code' | 'reason'>,
+    thawed: number[],
+    now: Millis,
+  ): Millis {
+    const { peer } = move.giving
+    this.#cancel(partition, move, thawed)
+    const [first, most, isForgivenByClaim] = pauses[refusal.code]
+    const tries = this.#refused.get(partition)?.tries ?? 0
+    const ms = Math.min(first * 2 ** Math.min(tries, 10), most)
+    this.#refused.set(partition, { tries: tries + 1, until: now + ms, isForgivenByClaim })
+    if (!passing.has(refusal.code)) {
+      const { code, reason } = refusal
+      this.#ground.out({
+        type: 'told',
+        what: 'refused',
+        peer: peer.name,
+        partition,
+        bytes: move.sentBytes,
+        ms: 0,
+        reason: reason === '' ? code : reason,
+      })
+    }
+    return ms
+  }
+
+  /** One that did not get so far as to be asked for. */
+  #refuseOne(
+    partition: number,
+    move: Move,
+    refusal: Pick<Refusal, 'code' | 'reason'>,
+    now: Millis,
+  ): void {
+    const thawed: number[] = []
+    const ms = this.#refuse(partition, move, refusal, thawed, now)
+    this.#thawed(thawed)
+    this.offerLater([partition], ms, now)
+  }
+
+  /** It does not move, for now. */
+  #cancel(partition: number, move: Move, thawed: number[]): void {
+    const isBegun = move.step !== 'queued'
+    this.#end(partition, move)
+    if (isBegun) this.#ground.out({ type: 'stop', partition })
+    if (this.#ground.phases[partition] === phase.frozen) thawed.push(partition)
+  }
+
+  #thawed(partitions: number[]): void {
+    if (partitions.length === 0) return
+    for (const partition of partitions) this.#ground.phases[partition] = phase.active
+    this.#ground.out({ type: 'thaw', partitions })
+    this.#ground.out({ type: 'served', partitions })
+  }
+
+  #end(partition: number, move: Move): void {
+    const { giving, step } = move
+    this.#moves.delete(partition)
+    if (step === 'copying') giving.copying -= 1
+    if (step === 'collecting') giving.collecting -= 1
+    if (step !== 'queued' && step !== 'copying' && step !== 'ready') this.#count(move, -1)
+  }
+
+  #count(move: Move, change: 1 | -1): void {
+    const { giving, bytes } = move
+    if (bytes === 0) giving.frozenEmpty += change
+    else {
+      giving.frozen += change
+      giving.frozenBytes += change * bytes
+    }
+  }
+
+  #giving(peer: Peer): Giving {
+    const known = this.#givings.get(peer)
+    if (known !== undefined) return known
+    const giving: Giving = {
+      peer,
+      small: [],
+      large: [],
+      ready: [],
+      sealed: [],
+      sealedBytes: 0,
+      copying: 0,
+      frozen: 0,
+      frozenBytes: 0,
+      frozenEmpty: 0,
+      collecting: 0,
+      batches: new Map(),
+      isPaced: false,
+    }
+    this.#givings.set(peer, giving)
+    return giving
+  }
+}
+
+const strange: Pick<Refusal, 'code' | 'reason'> = {
+  code: 'failed',
+  reason: 'the new owner does not keep such state, or has restarted',
+}

@@ -1,0 +1,206 @@
+/**
+ * What the two halves of custody (seeking and taking, giving) share: the phase of each partition, the view, and the queue of
+ * outputs. Arrays of the ring's length cost 9 bytes a partition; all else is kept only while a partition moves.
+ */
+import type { Millis } from '../env.ts'
+import type { CopiesPort } from './copies-port.ts'
+import type { Ask, CustodyOutput, Owners, Reply, ViewPeer } from './custody-io.ts'
+import { type Epoch, noEpoch } from './epoch.ts'
+import type { HoldingSize } from './store.ts'
+import { Timetable } from './timetable.ts'
+
+/** `none`: not held and not sought. `seeking`: ours by the table. `active`: held. `frozen`: held, on its way out. */
+export const phase = { none: 0, seeking: 1, active: 2, frozen: 3 } as const
+export type Phase = (typeof phase)[keyof typeof phase]
+
+/** One life of another node. Kept for as long as anything refers to it. */
+export interface Peer {
+  readonly name: string
+  readonly boot: string
+  /** In the view, in this life. */
+  isThere: boolean
+  /** It has claimed partitions that our table did not give it yet. */
+  hasClaimed: boolean
+}
+
+export interface CustodyOptions {
+  readonly partitions: number
+  readonly self: string
+  readonly boot: string
+  /** Of this store: see `Holdings`. */
+  readonly copiesLive: boolean
+  size(partition: number): HoldingSize
+  readonly copies?: CopiesPort | undefined
+  readonly limits: CustodyLimits
+  /** Milliseconds until so many bytes may leave, which are taken then. */
+  pace?(bytes: number, now: Millis): Millis
+}
+
+export interface CustodyLimits {
+  /** Partitions on their way to one peer at a time, frozen. Empty ones do not count. */
+  readonly movesMax: number
+  /** Bytes on their way with them, which wait behind each other while nobody serves them. */
+  readonly frozenBytesMax: number
+  /** Partitions with no more bytes are frozen and sent whole, longer ones copied first, while they are served. */
+  readonly inlineBytesMax: number
+  /** Copies under way to one peer. */
+  readonly copiesMax: number
+  /** How long those are waited for who may hold a partition by chance and do not answer. */
+  readonly claimWaitMs: Millis
+  /** How long the member is waited for that had a partition by the last table, is alive, and does not answer. */
+  readonly holderWaitMs: Millis
+  /** After so long a partition that nobody has claimed is offered to its owner. */
+  readonly offerAfterMs: Millis
+  /** How long a node may take to read what it was given. */
+  readonly acceptMs: Millis
+}
+
+export const custodyLimits: CustodyLimits = Object.freeze({
+  movesMax: 256,
+  frozenBytesMax: 65_536,
+  inlineBytesMax: 8_192,
+  copiesMax: 4,
+  claimWaitMs: 1_000,
+  holderWaitMs: 10_000,
+  offerAfterMs: 200,
+  acceptMs: 10_000,
+})
+
+/** Lives of nodes that speak to us and are not in the view (yet); of more the oldest is forgotten. */
+const strangersMax = 1_024
+
+type Pending = (reply: Reply | undefined, now: Millis) => void
+
+export class Ground {
+  readonly options: CustodyOptions
+  readonly limits: CustodyLimits
+  readonly phases: Uint8Array
+  /** The newest epoch known of a partition, held or not. */
+  readonly epochs: (Epoch | undefined)[]
+  readonly later: Timetable = new Timetable()
+  /** In the view, by name. */
+  readonly peers: Map<string, Peer> = new Map()
+  /** Not in the view, but heard from. */
+  readonly strangers: Map<string, Peer> = new Map()
+  /** Whom a partition was given to last, if that life is there. */
+  readonly hints: Map<number, Peer> = new Map()
+  /** Lives that have gone since the table changed last. */
+  readonly former: Map<string, Peer> = new Map()
+  /** Held, and another node's by the table. */
+  readonly strays: Set<number> = new Set()
+  /** Partitions that are active or frozen. */
+  held = 0
+  #owners: Owners = { ownerOf: () => undefined }
+  readonly #outputs: CustodyOutput[] = []
+  #next = 0
+  #ids = 0
+  readonly #pending = new Map<number, Pending>()
+
+  constructor(options: CustodyOptions) {
+    this.options = options
+    this.limits = options.limits
+    this.phases = new Uint8Array(options.partitions)
+    this.epochs = new Array<Epoch | undefined>(options.partitions)
+  }
+
+  get owners(): Owners {
+    return this.#owners
+  }
+
+  setOwners(owners: Owners): void {
+    this.#owners = owners
+  }
+
+  isOurs(partition: number): boolean {
+    return this.#owners.ownerOf(partition) === this.options.self
+  }
+
+  epochOf(partition: number): Epoch {
+    return this.epochs[partition] ?? noEpoch
+  }
+
+  out(output: CustodyOutput): void {
+    this.#outputs.push(output)
+  }
+
+  poll(): CustodyOutput | undefined {
+    const output = this.#outputs[this.#next]
+    if (output === undefined) {
+      this.#outputs.length = 0
+      this.#next = 0
+    } else this.#next++
+    return output
+  }
+
+  id(): number {
+    return ++this.#ids
+  }
+
+  /** Asks a peer; `then` hears the answer once, or undefined: there was none. */
+  ask(to: string, ask: Ask, then: Pending): void {
+    const id = this.id()
+    this.#pending.set(id, then)
+    this.out({ type: 'ask', id, to, ask })
+  }
+
+  settle(id: number, reply: Reply | undefined, now: Millis): void {
+    const then = this.#pending.get(id)
+    this.#pending.delete(id)
+    then?.(reply, now)
+  }
+
+  /** Takes the members that are there now; those lives that are gone, and those that came. */
+  update(peers: readonly ViewPeer[]): { readonly gone: Peer[]; readonly came: Peer[] } {
+    const gone: Peer[] = []
+    const came: Peer[] = []
+    const there = new Map(peers.map((peer) => [peer.name, peer.boot]))
+    for (const peer of this.peers.values()) {
+      if (there.get(peer.name) === peer.boot) continue
+      peer.isThere = peer.hasClaimed = false
+      this.peers.delete(peer.name)
+      // It may be back: a false alarm.
+      this.#remember(peer)
+      if (!this.former.has(peer.name) && this.former.size < strangersMax) this.former.set(peer.name, peer)
+      gone.push(peer)
+    }
+    for (const { name, boot } of peers) {
+      if (this.peers.has(name)) continue
+      const known = this.strangers.get(name)
+      const peer = known?.boot === boot ? known : { name, boot, isThere: true, hasClaimed: false }
+      peer.isThere = true
+      this.peers.set(name, peer)
+      came.push(peer)
+      this.strangers.delete(name)
+    }
+    if (gone.length > 0) {
+      for (const [partition, peer] of this.hints) if (!peer.isThere) this.hints.delete(partition)
+    }
+    return { gone, came }
+  }
+
+  /** Whoever speaks, in the view or not. */
+  speaker(name: string, boot: string): Peer {
+    const known = this.peers.get(name)
+    if (known?.boot === boot) return known
+    const stranger = this.strangers.get(name)
+    if (stranger?.boot === boot) return stranger
+    return this.#remember({ name, boot, isThere: false, hasClaimed: false })
+  }
+
+  #remember(peer: Peer): Peer {
+    if (this.strangers.size >= strangersMax) {
+      for (const oldest of this.strangers.keys()) {
+        this.strangers.delete(oldest)
+        break
+      }
+    }
+    this.strangers.set(peer.name, peer)
+    return peer
+  }
+
+  /** That life of that node, if it is in the view. */
+  life(name: string, boot: string): Peer | undefined {
+    const peer = this.peers.get(name)
+    return peer?.boot === boot ? peer : undefined
+  }
+}

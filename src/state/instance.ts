@@ -1,0 +1,55 @@
+/** One key on its owner, and the partition it is part of. Plain fields: there may be millions of keys. */
+import { type Epoch, epochText } from './epoch.ts'
+import type { Turn } from './turn.ts'
+import type { Entry } from './window.ts'
+
+/** `opening`: its first state is not here yet. `gone`: this object is not the key any more. */
+export type InstancePhase = 'opening' | 'open' | 'gone'
+
+export class Instance {
+  readonly key: string
+  readonly partition: Partition
+  phase: InstancePhase = 'opening'
+  state: unknown = undefined
+  /** A call runs beside which no other may. */
+  taken = false
+  /** Calls that wait for their turn, oldest first. */
+  head: Turn | undefined
+  tail: Turn | undefined
+  /** Tenure of its last change, and its number in the partition: its stamp. */
+  epoch: Epoch
+  version = 0
+  /** Calls of it that are remembered, newest first. */
+  window: Entry | undefined
+
+  constructor(key: string, partition: Partition) {
+    this.key = key
+    this.partition = partition
+    this.epoch = partition.epoch
+  }
+}
+
+/** `arriving`: what was accepted is not live yet. */
+export type PartitionPhase = 'arriving' | 'active' | 'frozen'
+
+export class Partition {
+  readonly number: number
+  readonly keys: Map<string, Instance> = new Map()
+  phase: PartitionPhase = 'arriving'
+  epoch: Epoch
+  epochText: string
+  /** Counts changes: the next version. */
+  version = 0
+  /** Handlers that have not ended. */
+  running = 0
+  /** Calls that wait for one before them to arrive. */
+  readonly held: Set<Turn> = new Set()
+  /** Waits for the last handler. */
+  frozen: (() => void) | undefined
+
+  constructor(number: number, epoch: Epoch) {
+    this.number = number
+    this.epoch = epoch
+    this.epochText = epochText(epoch)
+  }
+}

@@ -1,0 +1,74 @@
+/** The callers' side of an entity: a key as an object whose methods are the calls. Knows nothing of where the key is. */
+import { ShoalError } from '../errors.ts'
+import { type CallBody, callIdBytesMax, callIdFits } from './call-body.ts'
+import type { Entity, EntityCallOptions, EntityReference, EntityReferences } from './entity.ts'
+import { type OpenCall, OpenCalls } from './open-calls.ts'
+
+/** Makes keyed calls. */
+export interface EntityCaller {
+  /** Boot id of this node. */
+  readonly origin: string
+  /** Tells `open` as soon as the call is settled, also if it cannot be made. */
+  call(
+    method: string,
+    key: string,
+    body: CallBody,
+    options: EntityCallOptions | undefined,
+    open: OpenCall,
+  ): Promise<unknown>
+}
+
+/** Where a reference keeps its key: not a name, for all names may be calls. */
+const keyOf = Symbol('key')
+
+interface Reference {
+  readonly [keyOf]: string
+}
+
+/** The methods of all keys' references are made once. */
+export function references<Calls>(
+  {
+    name,
+    definition,
+  }: Pick<Entity<unknown, Calls>, 'name'> & { readonly definition: { readonly calls: Calls } },
+  caller: EntityCaller,
+): EntityReferences<Calls> {
+  const open = new OpenCalls()
+  const calls: object = Object.create(null)
+  for (const call of Object.keys(definition.calls as object)) {
+    const method = `${name}/${call}`
+    const value = function (this: Reference, arg?: unknown, options?: EntityCallOptions): Promise<unknown> {
+      return made(caller, open, method, this[keyOf], arg, options)
+    }
+    Object.defineProperty(calls, call, { value, enumerable: true })
+  }
+  return {
+    get(key) {
+      if (typeof key !== 'string') {
+        throw new ShoalError('ERR_SHOAL_OPTION', `key: expected text, got ${typeof key}`)
+      }
+      const reference = Object.create(calls) as Record<symbol, string>
+      reference[keyOf] = key
+      return reference as object as EntityReference<Calls>
+    },
+  }
+}
+
+function made(
+  caller: EntityCaller,
+  calls: OpenCalls,
+  method: string,
+  key: string,
+  arg: unknown,
+  options: EntityCallOptions | undefined,
+): Promise<unknown> {
+  const callId = options?.callId ?? ''
+  if (callId !== '' && (typeof callId !== 'string' || !callIdFits(callId))) {
+    const message = `${method}: callId: expected text of at most ${callIdBytesMax} bytes`
+    return Promise.reject(new ShoalError('ERR_SHOAL_OPTION', message))
+  }
+  const open = calls.open(key)
+  const { seq, previous } = open
+  const body = { origin: caller.origin, seq, previous, settledBelow: calls.settledBelow, callId, arg }
+  return caller.call(method, key, body, options, open)
+}

@@ -1,0 +1,322 @@
+/**
+ * Finds out who has the partitions that became ours, and opens those that nobody has. First the member is asked that had
+ * them by the last table, and if it does not have them, all. Whoever has a partition gives it (giver.ts); nothing is opened
+ * while anybody may have it.
+ *
+ * Two nodes whose views differ may seek one partition at once. Both ask each other before they open it, so each hears of the
+ * other in time: whoever comes first by name goes on, and the other has promised to ask again before it opens anything.
+ *
+ *   a seek is in             until                                    then
+ *   a round (one or all)     all asked have answered, are gone, or    found: wait for the holder; a hint: a round with that
+ *                            the round's time is over                 one; contested: all again a little later; nothing:
+ *                                                                     all, or if these were all: open
+ *   waiting for its holder   it gives; 1 s passed; it is gone         activate; a round with it; a round with all
+ *   none (taken, not ours)
+ */
+import type { Millis } from '../env.ts'
+import type { Epoch } from './epoch.ts'
+import type { Reply } from './custody-io.ts'
+import type { Ground, Peer } from './ground.ts'
+import type { Entry } from './timetable.ts'
+
+/** What is sought. */
+export interface Seek {
+  /** The round or the entry of the timetable that has it; what another one says of it is out of date. */
+  token: Round | Entry | undefined
+  /** Whoever has it, as was said last: calls go there. */
+  holder: Peer | undefined
+  /** It is frozen there: calls wait. */
+  isSealed: boolean
+  /** Whoever had it by the last table or by its own word, and has not said that it has it no more. */
+  prior: Peer | undefined
+  counter: number
+  readonly since: Millis
+  tries: number
+}
+
+interface Round {
+  readonly isEveryone: boolean
+  readonly until: Millis
+  readonly partitions: Set<number>
+  readonly waiting: Set<Peer>
+  readonly answered: Set<Peer>
+  readonly findings: Map<number, Peer | 'contested'>
+  counter: number
+  isOver: boolean
+}
+
+export interface SeekerPorts {
+  /** Something of it is being accepted, and may become live any moment. */
+  isArriving(partition: number): boolean
+  open(partition: number, epoch: Epoch, lost: Peer | undefined, now: Millis): void
+}
+
+/** A holder is asked again whether it still has what it has not given. */
+const reclaimMs: Millis = 1_000
+/** The same for what is frozen there, as a call has found out. */
+const reclaimSealedMs: Millis = 100
+/** Whoever does not answer is asked again. */
+const repeatMs: Millis = 50
+/** First pause before what is contested, or hinted at in circles, is looked at again; doubles, seven times at most. */
+const pauseMs: Millis = 5
+const pausesMax = 7
+
+export class Seeker {
+  readonly seeks: Map<number, Seek> = new Map()
+  readonly #ground: Ground
+  readonly #ports: SeekerPorts
+
+  constructor(ground: Ground, ports: SeekerPorts) {
+    this.#ground = ground
+    this.#ports = ports
+  }
+
+  /** Seeks partitions that became ours. `priorOf`: who had it by the last table. */
+  start(partitions: readonly number[], priorOf: (partition: number) => Peer | undefined, now: Millis): void {
+    const byPrior = new Map<Peer | undefined, number[]>()
+    for (const partition of partitions) {
+      const prior = priorOf(partition)
+      this.seeks.set(partition, {
+        token: undefined,
+        holder: undefined,
+        isSealed: false,
+        prior,
+        counter: this.#ground.epochOf(partition).counter,
+        since: now,
+        tries: 0,
+      })
+      listIn(byPrior, prior?.isThere ? prior : undefined).push(partition)
+    }
+    for (const [prior, group] of byPrior) {
+      if (prior === undefined) this.#askEveryone(group, now)
+      else this.#ask([prior], group, false, now)
+    }
+  }
+
+  /** It is ours no more, or it is here. */
+  drop(partition: number): void {
+    this.seeks.delete(partition)
+  }
+
+  /** Lives are gone, or came. */
+  peersChanged(gone: readonly Peer[], now: Millis): void {
+    if (gone.length === 0) return
+    const orphans: number[] = []
+    const rounds = new Set<Round>()
+    for (const [partition, seek] of this.seeks) {
+      if (seek.holder !== undefined && !seek.holder.isThere) {
+        seek.holder = undefined
+        seek.isSealed = false
+        orphans.push(partition)
+      } else if (isRound(seek.token)) rounds.add(seek.token)
+    }
+    for (const round of rounds) {
+      for (const peer of gone) round.waiting.delete(peer)
+      if (round.waiting.size === 0) this.#conclude(round, now)
+    }
+    this.#askEveryone(orphans, now)
+  }
+
+  /** Whoever comes first by name opens what both seek. */
+  yieldsTo(peer: Peer): boolean {
+    return peer.name < this.#ground.options.self
+  }
+
+  /** Another one goes on with these: this node asks it, and all, before it opens anything. */
+  putBack(partitions: readonly number[], now: Millis): void {
+    const later = new Map<Millis, number[]>()
+    for (const partition of partitions) {
+      const seek = this.seeks.get(partition)
+      if (seek !== undefined) listIn(later, this.#pause(seek)).push(partition)
+    }
+    for (const [ms, group] of later) this.#again(group, ms, now)
+  }
+
+  /** A call that was passed to the holder came back. */
+  seal(partition: number, by: string, now: Millis): void {
+    const seek = this.seeks.get(partition)
+    if (seek?.holder?.name !== by || seek.isSealed) return
+    seek.isSealed = true
+    if (!isRound(seek.token)) this.#await([partition], seek.holder, reclaimSealedMs, now)
+  }
+
+  /** Somebody is giving it to us: it is the holder, whatever was said before. */
+  heldBy(partition: number, holder: Peer, now: Millis): void {
+    const seek = this.seeks.get(partition)
+    if (seek === undefined || seek.holder === holder) return
+    this.#found([partition], holder, now)
+  }
+
+  #askEveryone(partitions: readonly number[], now: Millis): void {
+    if (partitions.length === 0) return
+    const peers = [...this.#ground.peers.values()]
+    for (const stranger of this.#ground.strangers.values()) if (stranger.hasClaimed) peers.push(stranger)
+    this.#ask(peers, partitions, true, now)
+  }
+
+  #ask(peers: readonly Peer[], partitions: readonly number[], isEveryone: boolean, now: Millis): void {
+    const { claimWaitMs, holderWaitMs } = this.#ground.limits
+    const round: Round = {
+      isEveryone,
+      until: now + (isEveryone ? claimWaitMs : holderWaitMs),
+      partitions: new Set(partitions),
+      waiting: new Set(peers),
+      answered: new Set(),
+      findings: new Map(),
+      counter: 0,
+      isOver: false,
+    }
+    for (const partition of partitions) {
+      const seek = this.seeks.get(partition)
+      if (seek !== undefined) seek.token = round
+    }
+    if (peers.length === 0) {
+      this.#conclude(round, now)
+      return
+    }
+    for (const peer of peers) this.#send(round, peer)
+    this.#ground.later.add(round.until, (at) => this.#conclude(round, at))
+  }
+
+  #send(round: Round, peer: Peer): void {
+    const { boot } = this.#ground.options
+    const partitions = [...round.partitions]
+    this.#ground.ask(peer.name, { type: 'claim', boot, partitions }, (reply, now) =>
+      this.#heard(round, peer, reply, now),
+    )
+  }
+
+  #heard(round: Round, peer: Peer, reply: Reply | undefined, now: Millis): void {
+    if (round.isOver || !round.waiting.has(peer)) return
+    if (reply === undefined) {
+      if (peer.isThere) {
+        this.#ground.later.add(now + repeatMs, () => {
+          if (!round.isOver && round.waiting.has(peer)) this.#send(round, peer)
+        })
+        return
+      }
+      this.#ground.strangers.delete(peer.name)
+    } else if (reply.type === 'claimed') this.#read(round, peer, reply, now)
+    else if (reply.type === 'stranger') round.answered.add(peer)
+    round.waiting.delete(peer)
+    if (round.waiting.size === 0) this.#conclude(round, now)
+  }
+
+  #read(round: Round, peer: Peer, reply: Extract<Reply, { type: 'claimed' }>, now: Millis): void {
+    // Another life of that name answers for itself: what the former one had went with it.
+    const speaker = reply.boot === peer.boot ? peer : this.#ground.speaker(peer.name, reply.boot)
+    round.answered.add(speaker)
+    round.counter = Math.max(round.counter, reply.counter)
+    const held: number[] = []
+    for (const partition of reply.held) if (this.#isIn(round, partition)) held.push(partition)
+    this.#found(held, speaker, now)
+    for (const { name, boot, partitions } of reply.elsewhere) {
+      for (const partition of partitions) {
+        if (!this.#isIn(round, partition)) continue
+        const { options, hints } = this.#ground
+        const target = name === options.self ? hints.get(partition) : this.#ground.life(name, boot)
+        if (target !== undefined && target !== speaker) round.findings.set(partition, target)
+      }
+    }
+    for (const partition of reply.contested) {
+      if (this.#isIn(round, partition) && !round.findings.has(partition)) {
+        round.findings.set(partition, 'contested')
+      }
+    }
+  }
+
+  #isIn(round: Round, partition: number): boolean {
+    return round.partitions.has(partition) && this.seeks.get(partition)?.token === round
+  }
+
+  /** Their holder is known: calls go there, and it is asked again if it does not give them. */
+  #found(partitions: readonly number[], holder: Peer, now: Millis): void {
+    if (partitions.length === 0) return
+    const served: number[] = []
+    for (const partition of partitions) {
+      const seek = this.seeks.get(partition)
+      if (seek === undefined) continue
+      if (seek.holder !== holder || seek.isSealed) served.push(partition)
+      seek.holder = seek.prior = holder
+      seek.isSealed = false
+    }
+    this.#await(partitions, holder, reclaimMs, now)
+    if (served.length > 0) this.#ground.out({ type: 'served', partitions: served })
+  }
+
+  #await(partitions: readonly number[], holder: Peer, ms: Millis, now: Millis): void {
+    const entry = this.#ground.later.add(now + ms, (at) => {
+      const left = partitions.filter((partition) => this.seeks.get(partition)?.token === entry)
+      if (left.length > 0) this.#ask([holder], left, false, at)
+    })
+    for (const partition of partitions) {
+      const seek = this.seeks.get(partition)
+      if (seek !== undefined) seek.token = entry
+    }
+  }
+
+  /** All are asked a little later. */
+  #again(partitions: readonly number[], ms: Millis, now: Millis): void {
+    if (partitions.length === 0) return
+    const entry = this.#ground.later.add(now + ms, (at) => {
+      const left = partitions.filter((partition) => this.seeks.get(partition)?.token === entry)
+      this.#askEveryone(left, at)
+    })
+    for (const partition of partitions) {
+      const seek = this.seeks.get(partition)
+      if (seek !== undefined) seek.token = entry
+    }
+  }
+
+  #pause(seek: Seek): Millis {
+    return pauseMs * 2 ** Math.min(seek.tries++, pausesMax)
+  }
+
+  #conclude(round: Round, now: Millis): void {
+    if (round.isOver) return
+    round.isOver = true
+    const everyone: number[] = []
+    const hinted = new Map<Peer, number[]>()
+    const later = new Map<Millis, number[]>()
+    for (const partition of round.partitions) {
+      const seek = this.seeks.get(partition)
+      if (seek?.token !== round) continue
+      seek.counter = Math.max(seek.counter, round.counter)
+      seek.holder = undefined
+      if (seek.prior !== undefined && round.answered.has(seek.prior)) seek.prior = undefined
+      const finding = round.findings.get(partition)
+      // A hint that leads nowhere is followed for a while: what is on its way has arrived by then.
+      const isDenied = finding !== 'contested' && finding !== undefined && round.answered.has(finding)
+      if (isDenied && seek.tries > pausesMax) seek.prior ??= finding
+      if (finding === 'contested') listIn(later, this.#pause(seek)).push(partition)
+      else if (finding?.isThere && !isDenied) listIn(hinted, finding).push(partition)
+      else if (isDenied && seek.tries <= pausesMax) listIn(later, this.#pause(seek)).push(partition)
+      else if (!round.isEveryone) everyone.push(partition)
+      else if (this.#ports.isArriving(partition)) listIn(later, this.#pause(seek)).push(partition)
+      else this.#open(partition, seek, now)
+    }
+    for (const [peer, group] of hinted) this.#ask([peer], group, false, now)
+    for (const [ms, group] of later) this.#again(group, ms, now)
+    this.#askEveryone(everyone, now)
+  }
+
+  #open(partition: number, seek: Seek, now: Millis): void {
+    const { boot } = this.#ground.options
+    const counter = Math.max(seek.counter, this.#ground.epochOf(partition).counter) + 1
+    this.seeks.delete(partition)
+    this.#ports.open(partition, { counter, boot }, seek.prior, now)
+  }
+}
+
+function isRound(token: Seek['token']): token is Round {
+  return token !== undefined && 'partitions' in token
+}
+
+/** The list under this key, made at need. */
+export function listIn<Key>(lists: Map<Key, number[]>, key: Key): number[] {
+  const known = lists.get(key)
+  if (known !== undefined) return known
+  const list: number[] = []
+  lists.set(key, list)
+  return list
+}

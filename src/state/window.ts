@@ -1,0 +1,216 @@
+/**
+ * What the calls of an entity came to, for as long as their callers may ask again: a call that was sent twice runs once,
+ * and its second copy gets the first one's outcome (RIFL, Lee et al., SOSP 2015). Callers say with each call which of
+ * theirs are settled; the outcomes of those are forgotten at once and late copies of them are refused. Whatever is left
+ * (of callers that are gone, of calls with a name of their own) is forgotten by age and by number.
+ */
+import type { CallFailure } from '../rpc/call.ts'
+import type { Body } from '../wire/body.ts'
+import type { Instance } from './instance.ts'
+import type { Turn } from './turn.ts'
+
+export interface WindowLimits {
+  /** How long the outcome of a call is remembered that its caller has not said to be settled. */
+  readonly windowMs: number
+  /** Calls of one caller to one entity that are remembered; those with a `callId` count as one caller. Beyond, the oldest is forgotten. */
+  readonly windowCallsMax: number
+  /** Nodes whose calls to one entity are remembered. Beyond, the one that was silent for longest is forgotten. */
+  readonly windowCallersMax: number
+}
+
+/** One call that this owner has heard of, from its arrival until it is forgotten. */
+export class Entry {
+  readonly caller: Caller
+  readonly seq: number
+  /** Empty: it has no name of its own. */
+  readonly callId: string
+  readonly instance: Instance
+  /** While it has no outcome. */
+  turn: Turn | undefined
+  /** Undefined once it is over: it may run again (it changes nothing). */
+  outcome: Body | CallFailure | undefined
+  /** When it came, in quarters of `windowMs`. */
+  age: number
+  /** Others of the key. */
+  before: Entry | undefined
+  after: Entry | undefined
+  /** The next one in its caller's queue, and in that of the named ones. */
+  next: Entry | undefined
+  nextNamed: Entry | undefined
+  /** Known to its caller's queue, and by its name. */
+  counted = true
+  named = false
+
+  constructor(caller: Caller, seq: number, callId: string, instance: Instance, age: number) {
+    this.caller = caller
+    this.seq = seq
+    this.callId = callId
+    this.instance = instance
+    this.age = age
+  }
+}
+
+export class Caller {
+  readonly origin: string
+  settledBelow = 1
+  /** By number. */
+  readonly entries: Map<number, Entry> = new Map()
+  oldest: Entry | undefined
+  newest: Entry | undefined
+  /** Calls that came before the one they must follow, by its number. */
+  held: Map<number, Set<Turn>> | undefined
+  lastAge = 0
+
+  constructor(origin: string) {
+    this.origin = origin
+  }
+}
+
+export class Window {
+  readonly #limits: WindowLimits
+  readonly #callers = new Map<string, Caller>()
+  /** By `callId` and key. */
+  readonly #named = new Map<string, Entry>()
+  #oldestNamed: Entry | undefined
+  #newestNamed: Entry | undefined
+  /** Counts quarters of `windowMs`. */
+  #age = 0
+
+  constructor(limits: WindowLimits) {
+    this.#limits = limits
+  }
+
+  /** Entries that may still be forgotten by age. */
+  get isEmpty(): boolean {
+    if (this.#named.size > 0) return false
+    for (const { entries } of this.#callers.values()) if (entries.size > 0) return false
+    return true
+  }
+
+  get callers(): Iterable<Caller> {
+    return this.#callers.values()
+  }
+
+  /** Who calls, and which of its calls are settled. */
+  heard(origin: string, settledBelow: number): Caller {
+    const caller = this.#callers.get(origin) ?? this.#newCaller(origin)
+    caller.lastAge = this.#age
+    if (settledBelow > caller.settledBelow) {
+      caller.settledBelow = settledBelow
+      for (let entry = caller.oldest; entry !== undefined && entry.seq < settledBelow; entry = entry.next) {
+        this.#shift(caller)
+      }
+    }
+    return caller
+  }
+
+  find(caller: Caller, seq: number, callId: string, key: string): Entry | undefined {
+    return (callId === '' ? undefined : this.#named.get(nameOf(callId, key))) ?? caller.entries.get(seq)
+  }
+
+  add(caller: Caller, seq: number, callId: string, instance: Instance): Entry {
+    const entry = new Entry(caller, seq, callId, instance, this.#age)
+    const { window } = instance
+    entry.after = window
+    if (window !== undefined) window.before = entry
+    instance.window = entry
+    caller.entries.set(seq, entry)
+    if (caller.newest === undefined) caller.oldest = entry
+    else caller.newest.next = entry
+    caller.newest = entry
+    if (caller.entries.size > this.#limits.windowCallsMax) this.#shift(caller)
+    if (callId !== '') this.#name(entry)
+    return entry
+  }
+
+  /** The call did not run: its next copy may. */
+  forget(entry: Entry): void {
+    if (entry.counted) {
+      entry.counted = false
+      entry.caller.entries.delete(entry.seq)
+    }
+    this.#unname(entry)
+    unlink(entry)
+  }
+
+  /** The key is not here any more. */
+  forgetAll(instance: Instance): void {
+    for (let entry = instance.window; entry !== undefined; entry = instance.window) this.forget(entry)
+  }
+
+  /** A quarter of `windowMs` has passed. */
+  sweep(): void {
+    this.#age += 1
+    const old = this.#age - 4
+    for (const caller of this.#callers.values()) {
+      while (caller.oldest !== undefined && caller.oldest.age < old) this.#shift(caller)
+    }
+    while (this.#oldestNamed !== undefined && this.#oldestNamed.age < old) this.#shiftNamed()
+  }
+
+  #newCaller(origin: string): Caller {
+    const caller = new Caller(origin)
+    caller.lastAge = this.#age
+    this.#callers.set(origin, caller)
+    if (this.#callers.size > this.#limits.windowCallersMax) this.#dropCaller(caller)
+    return caller
+  }
+
+  #dropCaller(newest: Caller): void {
+    let silent: Caller | undefined
+    for (const caller of this.#callers.values()) {
+      if (caller !== newest && (silent === undefined || caller.lastAge < silent.lastAge)) silent = caller
+    }
+    if (silent === undefined) return
+    while (silent.oldest !== undefined) this.#shift(silent)
+    this.#callers.delete(silent.origin)
+  }
+
+  /** Forgets the oldest call of a caller by its number. */
+  #shift(caller: Caller): void {
+    const entry = caller.oldest as Entry
+    caller.oldest = entry.next
+    if (caller.oldest === undefined) caller.newest = undefined
+    if (!entry.counted) return
+    entry.counted = false
+    caller.entries.delete(entry.seq)
+    if (!entry.named) unlink(entry)
+  }
+
+  #name(entry: Entry): void {
+    entry.named = true
+    this.#named.set(nameOf(entry.callId, entry.instance.key), entry)
+    if (this.#newestNamed === undefined) this.#oldestNamed = entry
+    else this.#newestNamed.nextNamed = entry
+    this.#newestNamed = entry
+    if (this.#named.size > this.#limits.windowCallsMax) this.#shiftNamed()
+  }
+
+  #shiftNamed(): void {
+    const entry = this.#oldestNamed as Entry
+    this.#oldestNamed = entry.nextNamed
+    if (this.#oldestNamed === undefined) this.#newestNamed = undefined
+    this.#unname(entry)
+    if (!entry.counted) unlink(entry)
+  }
+
+  #unname(entry: Entry): void {
+    if (!entry.named) return
+    entry.named = false
+    this.#named.delete(nameOf(entry.callId, entry.instance.key))
+  }
+}
+
+/** A number says nothing of another key, a name neither. */
+function nameOf(callId: string, key: string): string {
+  return `${callId}\0${key}`
+}
+
+function unlink(entry: Entry): void {
+  const { before, after, instance } = entry
+  if (before !== undefined) before.after = after
+  else if (instance.window === entry) instance.window = after
+  if (after !== undefined) after.before = before
+  entry.before = undefined
+  entry.after = undefined
+}

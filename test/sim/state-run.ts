@@ -1,0 +1,240 @@
+/** One random run of nodes with state: start, call and change, mend, grow calm, compare. */
+import { isShoalError } from '../../src/errors.ts'
+import { createNode, type NodeOptions, type ShoalNode } from '../../src/index.ts'
+import { agreementMs } from '../../src/sim/checkers/agreement.ts'
+import { ClusterChecks, type WatchedNode } from '../../src/sim/checkers/cluster.ts'
+import { Sometimes } from '../../src/sim/checkers/sometimes.ts'
+import { Violation } from '../../src/sim/checkers/violation.ts'
+import { type SimProcess, Simulation } from '../../src/sim/index.ts'
+import { SeededRandom, seedFrom } from '../../src/sim/random.ts'
+import { profiles } from '../../src/swim/config.ts'
+import { LedgerHistory } from './ledger-history.ts'
+import { keysOf, LedgerCaller, type Ledgers } from './ledger-load.ts'
+import { hostLedgers, LedgerCalls } from './ledger-node.ts'
+import type { Service } from './load.ts'
+import { NodeStage } from './node-stage.ts'
+import type { RunOptions, RunResult } from './profile.ts'
+import { drawPlan, type StatePlan } from './state-plan.ts'
+import { play } from './state-script.ts'
+import { TornConnections, tearStates } from './torn.ts'
+
+/** The rare states that such a run notes. */
+export const stateStates: readonly string[] = [
+  'several planned changes at once',
+  'an owner that was declared dead goes on',
+  'two sides that took each other for dead',
+  'an update that ran more than once',
+]
+
+const leaveMs = 60_000
+/** Nothing disturbs calls any more; but a connection that leads nowhere is found by those alone that time out on it. */
+const askMs = 1_000
+const asksMax = 60
+const timing = profiles.local
+const rpcPort = 7_947
+/** An observer: it calls, owns nothing, and is never harmed. */
+const clientName = 'client'
+
+export async function runState({ seed, nodes, sometimes, begun }: RunOptions): Promise<RunResult> {
+  const random = new SeededRandom(seedFrom(`${seed}/state`))
+  const plan = drawPlan(random, nodes.min, nodes.max)
+  await using simulation = new Simulation({ seed })
+  begun(() => simulation.traceHash)
+  const run = new StateRun(simulation, plan, random, sometimes)
+  await run.start()
+  await run.disturb()
+  const agreedMs = await run.settled()
+  await run.compare()
+  return {
+    virtualMs: simulation.now,
+    events: simulation.events,
+    calls: run.history.ops.length,
+    agreedMs,
+    boundMs: run.boundMs,
+    figures: run.figures,
+  }
+}
+
+class StateRun {
+  readonly history: LedgerHistory
+  readonly #simulation: Simulation
+  readonly #plan: StatePlan
+  readonly #random: SeededRandom
+  readonly #sometimes: Sometimes
+  readonly #checks: ClusterChecks
+  readonly #stage: NodeStage
+  readonly #node: NodeOptions
+  readonly #service: Service
+  readonly #ledgers = new Map<ShoalNode, Ledgers>()
+  readonly #callers = new Map<string, WatchedNode>()
+  /** Callers that wait until all nodes are there. */
+  readonly #early: (() => void)[] = []
+  #client: SimProcess<WatchedNode> | undefined
+  #broken: Violation | undefined
+
+  constructor(simulation: Simulation, plan: StatePlan, random: SeededRandom, sometimes: Sometimes) {
+    this.#simulation = simulation
+    this.#plan = plan
+    this.#random = random
+    this.#sometimes = sometimes
+    this.history = new LedgerHistory(
+      plan.rules,
+      () => simulation.now,
+      (violation) => {
+        this.#broken ??= violation
+      },
+    )
+    simulation.onEvent(() => {
+      if (this.#broken !== undefined) throw this.#broken
+    })
+    this.#checks = new ClusterChecks(simulation)
+    this.#node = { profile: 'local', rpcPort, ring: { partitions: plan.partitions, points: 32, bound: 1.25 } }
+    this.#service = this.#makeService()
+    this.#stage = new NodeStage({
+      simulation,
+      checks: this.#checks,
+      sometimes,
+      probeIntervalMs: timing.probeIntervalMs,
+      node: this.#node,
+      service: this.#service,
+      thread: false,
+      callEveryMs: plan.load.everyMs,
+      leave: (node) => node.leave({ timeoutMs: leaveMs }),
+    })
+  }
+
+  /** How long until all have one view again. */
+  get boundMs(): number {
+    const { names, up } = this.#stage
+    return agreementMs(timing, names.length + 1, names.length - up.length)
+  }
+
+  get figures(): Readonly<Record<string, number>> {
+    const { late, undecided } = this.history
+    const { mode, voters } = this.#plan
+    const where = `${mode}${voters === undefined ? '' : ' with quorum'}`
+    return {
+      'histories too long to decide': undecided,
+      [`answers of a deposed owner, ${where}`]: late.answers,
+      [`ms after a newer one had answered, ${where}`]: late.msMax,
+    }
+  }
+
+  async start(): Promise<void> {
+    for (let i = 0; i < this.#plan.nodes; i += 1) this.#stage.join()
+    const simulation = this.#simulation
+    this.#client = simulation.spawn(clientName, (self) => this.#startClient(self), { thread: false })
+    await this.settled()
+    for (const call of this.#early) call()
+  }
+
+  async disturb(): Promise<void> {
+    const [simulation, stage, random, plan] = [this.#simulation, this.#stage, this.#random, this.#plan]
+    const torn = new TornConnections({
+      simulation,
+      random,
+      sometimes: new Sometimes(tearStates),
+      port: rpcPort,
+      chance: plan.tearChance,
+      names: () => (plan.tearChance > 0 ? stage.names : []),
+    })
+    const settled = async (): Promise<void> => {
+      await this.settled()
+    }
+    await play({
+      simulation,
+      stage,
+      random,
+      plan,
+      reach: (state) => this.#sometimes.reach(state),
+      client: clientName,
+      settled,
+    })
+    torn.end()
+  }
+
+  /** All nodes have one view; how long that took. */
+  async settled(): Promise<number> {
+    const simulation = this.#simulation
+    const from = simulation.now
+    await simulation.until(() => this.#lasting() !== undefined, this.boundMs + leaveMs)
+    const nodes = this.#lasting() as WatchedNode[]
+    await this.#checks.agreed(
+      nodes.map(({ node }) => node),
+      this.boundMs,
+    )
+    return simulation.now - from
+  }
+
+  /** Holds what callers were told against what is there once all calls are over. */
+  async compare(): Promise<void> {
+    const [simulation, history] = [this.#simulation, this.history]
+    const { load } = this.#plan
+    this.#stage.isQuiet = true
+    // Some are made again once they have failed.
+    await simulation.run(2 * Math.max(...load.timeouts) + 100)
+    for (const { isSettled, call, caller, key } of history.ops) {
+      if (isSettled || this.#callers.get(caller)?.isGone !== false) continue
+      throw new Violation('settles', simulation.now, `${call} of ${caller} for "${key}" never settles`)
+    }
+    for (const key of keysOf(load)) history.check(key, await this.#all(key))
+    this.#sometimes.reach('an update that ran more than once', history.repeatedRuns)
+  }
+
+  #lasting(): WatchedNode[] | undefined {
+    const { lasting } = this.#stage
+    const client = this.#client?.value
+    return lasting === undefined || client === undefined ? undefined : [...lasting, client]
+  }
+
+  async #all(key: string): Promise<readonly string[]> {
+    const simulation = this.#simulation
+    const ledgers = this.#ledgers.get(this.#client?.value?.node as ShoalNode) as Ledgers
+    for (let left = asksMax; ; left -= 1) {
+      try {
+        return await simulation.settle(ledgers.all(key, askMs), askMs + 100)
+      } catch (error) {
+        if (left === 0 || !isShoalError(error)) throw error
+        // An open breaker fails at once.
+        await simulation.run(askMs)
+      }
+    }
+  }
+
+  async #startClient(self: SimProcess): Promise<WatchedNode> {
+    const { name, host, env } = self
+    const join = ['n1:7946', 'n2:7946', 'n3:7946']
+    const node = createNode({ ...this.#node, name, host, env, join, observer: true })
+    const watched = this.#checks.watch(self, node)
+    const random = new SeededRandom(seedFrom(`${this.#simulation.seed}/${name}/load`))
+    this.#service.serve(watched, random)
+    await node.start()
+    this.#service.load(watched, random, 0, () => !this.#stage.isQuiet)
+    return watched
+  }
+
+  #makeService(): Service {
+    const [plan, history] = [this.#plan, this.history]
+    return {
+      serve: (watched, random) => {
+        const calls = new LedgerCalls(watched, history, random, (message) => {
+          this.#broken ??= new Violation('ledger', this.#simulation.now, message)
+        })
+        this.#ledgers.set(watched.node, hostLedgers(watched, calls, plan))
+      },
+      load: (watched, random, _, goesOn) => {
+        const { node } = watched
+        const name = `${node.name}.${this.#callers.size}`
+        this.#callers.set(name, watched)
+        const caller = { name, clock: node.clock }
+        const ledgers = this.#ledgers.get(node) as Ledgers
+        const calls = new LedgerCaller(ledgers, history, plan.load, caller, random)
+        // Where nobody comes, nobody calls before all are there.
+        if (plan.mode === 'still') this.#early.push(() => calls.run(goesOn))
+        else calls.run(goesOn)
+      },
+      callMsMax: 0,
+      ask: () => Promise.reject(new Error('not asked')),
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/** Entities on whole nodes, in the simulator. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  createNode,
+  type EntityReferences,
+  entity,
+  type NodeOptions,
+  type ShoalNode,
+} from '../../src/index.ts'
+import { type Program, type SimProcess, Simulation } from '../../src/sim/index.ts'
+
+type Counters = EntityReferences<typeof Counter.definition.calls>
+
+interface Hosts {
+  readonly node: ShoalNode
+  readonly counters: Counters
+}
+
+const Counter = entity('counter', {
+  open: () => ({ n: 0 }),
+  calls: {
+    add: (state, by: number, { node }) => {
+      state.n += by
+      return `${state.n} on ${node}`
+    },
+    async slow(state, by: number) {
+      const { n } = state
+      await Promise.resolve()
+      state.n = n + by
+      return state.n
+    },
+    read: ({ n }) => n,
+    fail: () => {
+      throw Object.assign(new Error('no such thing'), { code: 'E_NOTHING' })
+    },
+  },
+})
+
+function program(options: NodeOptions): Program<Hosts> {
+  return async ({ name, host, env }) => {
+    const node = createNode({ name, host, env, join: ['n1:7946'], ...options })
+    const counters = node.host(Counter)
+    await node.start()
+    return { node, counters }
+  }
+}
+
+/** n1, n2, … host counters; `o` is an observer. */
+async function cluster(sim: Simulation, count: number): Promise<Hosts[]> {
+  const names = Array.from({ length: count }, (_, index) => `n${index + 1}`)
+  const hosts: SimProcess<Hosts>[] = names.map((name) => sim.spawn(name, program({})))
+  const observer = sim.spawn('o', program({ observer: true }))
+  const all = [...hosts, observer]
+  await sim.settle(Promise.all(all.map(({ started }) => started)), 30_000)
+  await sim.until(() => all.every(({ value }) => value?.node.ring.members.length === count), 10_000)
+  return all.map(({ value }) => value as Hosts)
+}
+
+test('calls run on the owner of the key and keep its state, from any node and from an observer', async () => {
+  await using sim = new Simulation({ seed: 1 })
+  const hosts = await cluster(sim, 3)
+  for (let key = 0; key < 20; key++) {
+    const owner = hosts[0]?.node.owner(`k${key}`)
+    let n = 0
+    for (const { counters } of hosts) {
+      n += 2
+      assert.equal(await sim.settle(counters.get(`k${key}`).add(2), 1_000), `${n} on ${owner}`)
+    }
+  }
+})
+
+test('calls of a key run one at a time, in the order in which their caller made them', async () => {
+  await using sim = new Simulation({ seed: 2 })
+  for (const { counters } of await cluster(sim, 2)) {
+    const counter = counters.get('k')
+    const before = await sim.settle(counter.read(), 1_000)
+    const replies = Array.from({ length: 50 }, (_, index) =>
+      index % 3 === 0 ? counter.read() : counter.slow(1),
+    )
+    let n = before
+    const expected = replies.map((_, index) => (index % 3 === 0 ? n : ++n))
+    assert.deepEqual(await sim.settle(Promise.all(replies), 1_000), expected)
+  }
+})
+
+test('what a handler throws reaches the caller with its message', async () => {
+  await using sim = new Simulation({ seed: 3 })
+  for (const { counters } of await cluster(sim, 2)) {
+    await assert.rejects(sim.settle(counters.get('k').fail(), 1_000), {
+      code: 'ERR_SHOAL_REMOTE',
+      message: 'the handler of counter/fail threw: no such thing',
+    })
+  }
+})
