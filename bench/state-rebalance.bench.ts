@@ -27,7 +27,11 @@ type Memory = Extract<Answer, { readonly type: 'memory' }>
 
 const fleet: Process[] = []
 
-async function add(name: string, role: 'member' | 'joiner' | 'observer', join: string): Promise<[Process, string]> {
+async function add(
+  name: string,
+  role: 'member' | 'joiner' | 'observer',
+  join: string,
+): Promise<[Process, string]> {
   const one = new Process(name, role, join)
   fleet.push(one)
   const { gossip } = await one.hear('ready')

@@ -40,7 +40,7 @@ async function send(socket: Socket, keys: number): Promise<void> {
 function receive(socket: Socket, done: (keys: number) => void): void {
   const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true })
   const held = new Map<string, ItemState>()
-  let rest = Buffer.alloc(0)
+  let rest: Buffer = Buffer.alloc(0)
   socket.on('data', (bytes: Buffer) => {
     rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
     while (rest.length >= 4 && rest.length >= 4 + rest.readUInt32BE(0)) {

@@ -1,21 +1,27 @@
 /** What the benchmark keeps: a key with a text of 100 characters, and what its processes say to each other. */
-import { type EntityType, entity } from '../../src/index.ts'
+import { type Entity, type EntityReferences, entity } from '../../src/index.ts'
 
 export interface ItemState {
   text: string
 }
 
-export const Item: EntityType<ItemState, { put(state: ItemState, text: string): void; get(state: ItemState): string }> =
-  entity('item', {
-    open: (): ItemState => ({ text: '' }),
-    calls: {
-      put(state: ItemState, text: string) {
-        state.text = text
-      },
-      get: (state: ItemState) => state.text,
+export interface ItemCalls {
+  put(state: ItemState, text: string): void
+  get(state: ItemState): string
+}
+
+export type Items = EntityReferences<ItemCalls>
+
+export const Item: Entity<ItemState, ItemCalls> = entity('item', {
+  open: (): ItemState => ({ text: '' }),
+  calls: {
+    put(state: ItemState, text: string): void {
+      state.text = text
     },
-    readonly: ['get'],
-  })
+    get: (state: ItemState): string => state.text,
+  },
+  readonly: ['get'],
+})
 
 export const textBytes = 100
 

@@ -1,8 +1,8 @@
 /** One process of the benchmark: a member that holds items, or an observer that calls them. Its parent gives the orders. */
-import { createNode, type Entities, type ShoalNode } from '../../src/index.ts'
-import { Item, keyOf, textOf } from './item.ts'
-import type { Answer, Order } from './protocol.ts'
+import { createNode, type ShoalNode } from '../../src/index.ts'
+import { Item, type Items, keyOf, textOf } from './item.ts'
 import { Probe } from './probe.ts'
+import type { Answer, Order } from './protocol.ts'
 
 /** How often a joining member tells what it has. */
 const tellEveryMs = 50
@@ -11,7 +11,7 @@ function say(answer: Answer): void {
   process.send?.(answer)
 }
 
-async function fill(node: ShoalNode, items: Entities<typeof Item>, keys: number): Promise<number> {
+async function fill(node: ShoalNode, items: Items, keys: number): Promise<number> {
   let filled = 0
   let batch: Promise<unknown>[] = []
   for (let index = 0; index < keys; index++) {

@@ -19,7 +19,9 @@ export function plot(report: Report): string {
   const most = 10 ** Math.ceil(Math.log10(Math.max(10, ...slices.map(({ maxMs }) => maxMs))))
   const call = (ms: number): number => y(Math.max(0, Math.log10(ms / 0.1) / Math.log10(most / 0.1)))
   const keys = report.received.filter(({ atMs }) => atMs >= from && atMs <= to)
-  const line = keys.map((one) => `${x(one.atMs).toFixed(1)},${y(one.keys / Math.max(1, move.keys)).toFixed(1)}`)
+  const line = keys.map(
+    (one) => `${x(one.atMs).toFixed(1)},${y(one.keys / Math.max(1, move.keys)).toFixed(1)}`,
+  )
   const dots = slices.map(
     ({ atMs, maxMs }) =>
       `<circle cx="${x(atMs).toFixed(1)}" cy="${call(maxMs).toFixed(1)}" r="2.5" fill="${colours.call}"/>`,
@@ -28,15 +30,21 @@ export function plot(report: Report): string {
   for (let ms = 0.1; ms <= most * 1.01; ms *= 10) {
     const at = call(ms).toFixed(1)
     grid.push(`<path d="M${left} ${at}H${width - right}" stroke="${colours.grid}"/>`)
-    grid.push(`<text x="${width - right + 8}" y="${Number(at) + 4}" fill="${colours.text}">${Number(ms.toPrecision(1))} ms</text>`)
+    grid.push(
+      `<text x="${width - right + 8}" y="${Number(at) + 4}" fill="${colours.text}">${Number(ms.toPrecision(1))} ms</text>`,
+    )
   }
   const stepMs = to - from > 20_000 ? 5_000 : to - from > 6_000 ? 1_000 : 500
   for (let ms = 0; from + ms <= to; ms += stepMs) {
-    grid.push(`<text x="${x(from + ms).toFixed(1)}" y="${height - 22}" text-anchor="middle" fill="${colours.text}">${ms / 1000} s</text>`)
+    grid.push(
+      `<text x="${x(from + ms).toFixed(1)}" y="${height - 22}" text-anchor="middle" fill="${colours.text}">${ms / 1000} s</text>`,
+    )
   }
   for (const part of [0, 0.5, 1]) {
     const label = Math.round(part * move.keys).toLocaleString('en')
-    grid.push(`<text x="${left - 8}" y="${y(part) + 4}" text-anchor="end" fill="${colours.text}">${label}</text>`)
+    grid.push(
+      `<text x="${left - 8}" y="${y(part) + 4}" text-anchor="end" fill="${colours.text}">${label}</text>`,
+    )
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" role="img" aria-label="Keys received and longest calls while a fourth member joins">
 <title>Keys received and longest calls while a fourth member joins</title>

@@ -1,12 +1,11 @@
 /** Calls keys at random in a closed loop and keeps, slice by slice, how long they took. */
-import type { Entities } from '../../src/index.ts'
-import { type Item, keyOf, textOf } from './item.ts'
+import { type Items, keyOf, textOf } from './item.ts'
 import type { Slice } from './protocol.ts'
 
 const sliceMs = 100
 
 export class Probe {
-  readonly #items: Entities<typeof Item>
+  readonly #items: Items
   #running = false
   #failed = 0
   #wrong = 0
@@ -16,7 +15,7 @@ export class Probe {
   #slices: Slice[] = []
   #state = 7
 
-  constructor(items: Entities<typeof Item>) {
+  constructor(items: Items) {
     this.#items = items
   }
 
@@ -54,7 +53,8 @@ export class Probe {
 
   #cut(now: number): void {
     const times = this.#times.sort((a, b) => a - b)
-    const at = (part: number): number => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0
+    const at = (part: number): number =>
+      times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0
     this.#slices.push({
       atMs: this.#sliceBegun - this.#begun,
       calls: times.length,

@@ -23,7 +23,12 @@ export type Answer =
   | { readonly type: 'ready'; readonly gossip: string }
   | { readonly type: 'filled'; readonly keys: number }
   | { readonly type: 'memory'; readonly heap: number; readonly external: number; readonly resident: number }
-  | { readonly type: 'probed'; readonly failed: number; readonly wrong: number; readonly slices: readonly Slice[] }
+  | {
+      readonly type: 'probed'
+      readonly failed: number
+      readonly wrong: number
+      readonly slices: readonly Slice[]
+    }
   /** Unasked: what a joining member has received so far. `settled`: nothing more is to come. */
   | { readonly type: 'received'; readonly keys: number; readonly bytes: number; readonly settled: boolean }
   | { readonly type: 'left' }

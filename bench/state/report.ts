@@ -52,14 +52,29 @@ export function table(report: Report): string {
   const before = slices.filter(({ atMs }) => atMs < move.fromMs - 1_000)
   const rows: [string, string][] = [
     ['keys moved', `${move.keys.toLocaleString('en')} of ${keys.toLocaleString('en')}`],
-    ['time', `${(ms / 1000).toFixed(2)} s; by hand ${(bareMs / 1000).toFixed(2)} s (${(ms / bareMs).toFixed(2)} ×)`],
+    [
+      'time',
+      `${(ms / 1000).toFixed(2)} s; by hand ${(bareMs / 1000).toFixed(2)} s (${(ms / bareMs).toFixed(2)} ×)`,
+    ],
     ['keys/s', Math.round((move.keys / ms) * 1000).toLocaleString('en')],
     ['MB/s of state', (stateBytes / 1000 / ms).toFixed(1)],
-    ['bytes moved', `${(move.bytes / 1e6).toFixed(1)} MB, ${(move.bytes / stateBytes).toFixed(3)} × keys and state`],
-    ['calls meanwhile', `${sum(during)} of ${sum(slices)} at depth ${depth}; failed ${failed}, wrong ${wrong}`],
+    [
+      'bytes moved',
+      `${(move.bytes / 1e6).toFixed(1)} MB, ${(move.bytes / stateBytes).toFixed(3)} × keys and state`,
+    ],
+    [
+      'calls meanwhile',
+      `${sum(during)} of ${sum(slices)} at depth ${depth}; failed ${failed}, wrong ${wrong}`,
+    ],
     ['longest call, before', `${most(before, 'maxMs')} ms; p50 ${middle(before)} ms`],
-    ['longest call, while moving', `${most(during, 'maxMs')} ms; worst p99.9 of 100 ms ${most(during, 'p999Ms')} ms; p50 ${middle(during)} ms`],
-    ['memory per key', `${Math.round(perKey)} bytes, key and state of ${Math.round(stateBytes / move.keys)} included`],
+    [
+      'longest call, while moving',
+      `${most(during, 'maxMs')} ms; worst p99.9 of 100 ms ${most(during, 'p999Ms')} ms; p50 ${middle(during)} ms`,
+    ],
+    [
+      'memory per key',
+      `${Math.round(perKey)} bytes, key and state of ${Math.round(stateBytes / move.keys)} included`,
+    ],
   ]
   return ['| | |', '|---|---|', ...rows.map(([name, text]) => `| ${name} | ${text} |`)].join('\n')
 }
