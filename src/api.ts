@@ -8,6 +8,7 @@ import type { HedgeOptions } from './shard/hedge.ts'
 import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
 import type { StreamSource } from './shard/source.ts'
+import type { EntityConflict } from './state/conflict.ts'
 
 /** One change of view. Partitions are numbers from 0 to `ring.partitions` - 1. */
 export interface OwnershipChange {
@@ -30,6 +31,8 @@ export interface NodeEvents {
   /** The table changed. One event per change of view, also when nothing moved to or from this node. */
   ownership: [change: OwnershipChange]
   member: [change: MemberChange, member: Member]
+  /** Two nodes had a key of an entity at once (after a split), and one of the two states is gone. */
+  conflict: [conflict: EntityConflict]
   /** Something an operator may want to read. Never a failed call. */
   notice: [notice: Notice]
 }

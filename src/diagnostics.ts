@@ -57,11 +57,11 @@ export interface QueueMessage extends TracedMessage {
   /** The node that sent it here; this node for its own calls. */
   readonly caller: string
   readonly hops: number
-  /** `view`: until this node, which had paused, knows that it still owns the key. `load`: until others are done. */
+  /** `view`: until this node, which had paused, knows that it still owns the key. `load`: until others are done. `state`: until the state of the key has arrived. */
   readonly reason: QueueReason
 }
 
-export type QueueReason = 'view' | 'load'
+export type QueueReason = 'view' | 'load' | 'state'
 
 /**
  * `shoal:handler`: the run of a handler. Only `start` and `end` for one that returns neither promise nor stream. A stream ends when

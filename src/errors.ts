@@ -42,6 +42,7 @@ export interface ShoalErrorDetail {
   mayHaveRun?: boolean
   /** Default 0. */
   retryAfterMs?: number
+  remoteCode?: string | undefined
 }
 
 const brand = Symbol.for('shoal.error')
@@ -54,6 +55,8 @@ export class ShoalError extends Error {
   readonly mayHaveRun: boolean
   /** `ERR_SHOAL_OVERLOADED`: milliseconds after which whoever refused may take such a call again; 0: it did not say. */
   readonly retryAfterMs: number
+  /** `ERR_SHOAL_REMOTE`: the `code` of what the handler threw, if it has one of 1 to 64 characters of printable ASCII. */
+  readonly remoteCode: string | undefined
 
   constructor(code: ShoalErrorCode, message: string, detail: ShoalErrorDetail = {}) {
     super(message, 'cause' in detail ? { cause: detail.cause } : undefined)
@@ -62,6 +65,7 @@ export class ShoalError extends Error {
     this.retryable = detail.retryable ?? retryableByNature(code)
     this.mayHaveRun = detail.mayHaveRun ?? false
     this.retryAfterMs = detail.retryAfterMs ?? 0
+    this.remoteCode = detail.remoteCode
     Object.defineProperty(this, brand, { value: true })
   }
 }

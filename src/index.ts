@@ -46,6 +46,7 @@ export type { Placement, Plan, PlanChange } from './shard/plan.ts'
 export type { RateOptions } from './shard/rate.ts'
 export type { RouterCounters, RouterLimits } from './shard/router.ts'
 export type { StreamSource } from './shard/source.ts'
+export type { EntityConflict } from './state/conflict.ts'
 export {
   type Entity,
   type EntityCallOptions,

@@ -1,6 +1,6 @@
 /**
  * Leaving so that nobody notices: peers first hear that this node is draining and route elsewhere, calls that
- * are on their way are still served, running handlers finish, then the goodbye spreads.
+ * are on their way are still served, state is handed over, running handlers finish, then the goodbye spreads.
  */
 import type { Clock, Millis } from './env.ts'
 import type { Replies } from './replies.ts'
@@ -12,6 +12,8 @@ export interface LeavePorts {
   readonly drainMs: Millis
   /** Tells the others that this node drains. */
   readonly announce: () => void
+  /** `done` once nothing is held here that another node could take. */
+  readonly handOver: (done: () => void) => void
   /** Takes no more calls; `done` once those of peers are answered. */
   readonly drainCalls: (done: () => void) => void
   /** `done` once no handler runs. */
@@ -34,7 +36,11 @@ export async function leaveCluster(
   const callsUntil = until - Math.min(goodbyeMsMax, timeoutMs / 4)
   const left = (by: Millis): Millis => Math.max(1, by - clock.now())
   ports.announce()
-  if (ports.drainMs > 0) await replies.pause(Math.min(ports.drainMs, left(callsUntil)), signal)
+  const drained =
+    ports.drainMs > 0 ? replies.pause(Math.min(ports.drainMs, left(callsUntil)), signal) : undefined
+  // While it waits for others to route elsewhere, they take what it holds.
+  const given = replies.wait(left(callsUntil), signal, (id) => ports.handOver(() => replies.settle(id)))
+  await Promise.all([drained, given])
   await replies.wait(left(callsUntil), signal, (id) => ports.drainCalls(() => replies.settle(id)))
   await replies.wait(left(callsUntil), signal, (id) => ports.handlersIdle(() => replies.settle(id)))
   await replies.wait(left(until), signal, (id) => ports.goodbye(id, left(until)))

@@ -3,6 +3,7 @@ import { number, wrong } from './range.ts'
 import { type RpcLimits, rpcLimits } from './rpc/config.ts'
 import type { AdmissionLimits } from './shard/admission.ts'
 import type { RouterLimits } from './shard/router.ts'
+import { type CustodyLimits, custodyLimits } from './state/custody.ts'
 import { type EntityLimits, entityLimits } from './state/limits.ts'
 import { helloFrameBytesMax, streamWindowBytesMin } from './wire/frame.ts'
 
@@ -67,4 +68,21 @@ export function checkLimits(limits: Partial<NodeLimits>): NodeLimits {
     )
   }
   return all
+}
+
+/** How state moves between nodes, for all entities and stores of a node. */
+export interface HandoffOptions extends CustodyLimits {
+  /** What may leave this node, over all stores and peers, in bytes per second. 1 to Infinity, the default. */
+  readonly bytesPerSecond: number
+}
+
+const handoffDefaults: HandoffOptions = { ...custodyLimits, bytesPerSecond: Infinity }
+
+/** Checks options of handoff and fills in defaults. Throws `ERR_SHOAL_OPTION`. */
+export function checkHandoff(options: Partial<HandoffOptions>): HandoffOptions {
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(handoffDefaults, name)) throw wrong(`handoff.${name}`, value, 'no such option')
+    number(`handoff.${name}`, value, 1, name === 'bytesPerSecond' ? Infinity : Number.MAX_SAFE_INTEGER)
+  }
+  return Object.freeze({ ...handoffDefaults, ...options })
 }

@@ -27,6 +27,7 @@ import { Router } from './shard/router.ts'
 import { closeSource, type StreamSource } from './shard/source.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
 import { collectStats } from './stats.ts'
+import { Stores } from './stores.ts'
 import type { CallStream, StreamChunk } from './stream.ts'
 import { hex } from './wire/ascii.ts'
 import { bodyCodec } from './wire/body.ts'
@@ -55,6 +56,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   readonly #peers: Peers
   readonly #router: Router
   readonly #calls: Calls
+  readonly #stores: Stores
   readonly #hosting: Hosting
   #state: State = 'new'
   #listener: Listener | undefined
@@ -80,15 +82,20 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     })
     this.#methods = new Methods(name, bodyCodec, clock, this.#admission)
     this.#cluster = new Cluster({ name, boot }, config, env, {
-      changed: (roster) => this.#peers.update(roster.peers()),
+      changed: (roster) => {
+        this.#peers.update(roster.peers())
+        this.#stores.membersChanged(roster.list)
+      },
       // A call that asked the gate may be the one that finds it open again.
       unblocked: () =>
         runOutside(() => {
           this.#router.unblocked()
           this.#peers.released()
+          this.#stores.unblocked()
         }),
       ownership: (change) => {
-        this.#hosting.viewChanged(change)
+        const { table, roster } = this.#cluster
+        this.#stores.viewChanged(table, change.gained, change.lost, roster.list)
         this.#router.viewChanged()
         this.#news.emit('ownership', change)
       },
@@ -98,7 +105,10 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     })
     const { cluster, keys, limits } = config
     this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
-      call: (incoming) => this.#router.receive(incoming),
+      call: (incoming) => {
+        // Keyed calls, which are nearly all, are never for the stores themselves.
+        if (incoming.key !== undefined || !this.#stores.receive(incoming)) this.#router.receive(incoming)
+      },
       mayAnswer: () => this.#cluster.gate.pass(),
       reachable: () => this.#router.unblocked(),
       evidence: (peer, kind) => this.#cluster.evidence(peer, kind),
@@ -126,6 +136,19 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       this.#admission,
     )
     this.#calls = new Calls(config, clock, this.#methods, this.#router, new TraceIds(bootBytes))
+    this.#stores = new Stores({
+      self: name,
+      boot,
+      clock,
+      partitions: config.ring.partitions,
+      limits: config.handoff,
+      bytesPerSecond: config.handoff.bytesPerSecond,
+      mayRun: () => this.#cluster.gate.pass(),
+      send: (peer, request, sink) => this.#peers.call(peer, request, sink),
+      opened: (places) => this.#router.store(places),
+      served: (partitions) => runOutside(() => this.#router.served(partitions)),
+      told: () => {},
+    })
     this.#hosting = new Hosting({
       self: name,
       boot,
@@ -135,7 +158,10 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       admission: this.#admission,
       methods: this.#methods,
       calls: this.#calls,
+      stores: this.#stores,
       partitionOf: (key) => this.#cluster.table.partitionOf(key),
+      conflict: (conflict) => this.#news.emit('conflict', conflict),
+      notice: (notice) => this.#news.notice({ level: 'warn', ...notice }),
     })
   }
 
@@ -348,9 +374,11 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   }
 
   async #release(): Promise<void> {
+    this.#stores.stop()
     this.#router.close('the node was closed')
     this.#calls.close('the node was closed')
     this.#peers.close()
+    this.#hosting.close()
     await Promise.all([this.#listener?.close(), this.#cluster.close(this.#wrongState('the node was closed'))])
   }
 
@@ -361,6 +389,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       replies: cluster.replies,
       drainMs: cluster.roster.alone ? 0 : this.#config.drainMs,
       announce: () => cluster.announce('draining'),
+      handOver: (done) => this.#stores.whenEmpty(done),
       drainCalls: (done) => this.#peers.drain(done),
       handlersIdle: (done) => this.#methods.whenIdle(done),
       goodbye: (id, waitMs) => cluster.goodbye(id, waitMs),

@@ -7,7 +7,7 @@ import { describe, type SelfDescription, withLag } from './describe.ts'
 import type { Address, Env } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { stuckMs } from './lag.ts'
-import { checkLimits, type NodeLimits } from './limits.ts'
+import { checkHandoff, checkLimits, type HandoffOptions, type NodeLimits } from './limits.ts'
 import { integer, number, wrong } from './range.ts'
 import { paramsDigest, type RingParams, ringDefaults, ringWeightMax, ringWeightMin } from './ring/ring.ts'
 import { profiles, type SwimTiming } from './swim/config.ts'
@@ -93,6 +93,8 @@ export interface NodeOptions {
    */
   readonly admission?: boolean
   readonly limits?: Partial<NodeLimits>
+  /** How state moves from node to node. */
+  readonly handoff?: Partial<HandoffOptions>
   /** Where the node logs. Default: nowhere. */
   readonly logger?: Logger
   /** The world the node lives in; a simulator passes its own. Default: real time, sockets and randomness. */
@@ -122,6 +124,7 @@ export interface NodeConfig {
   readonly stalledAfterMs: number
   readonly admission: boolean
   readonly limits: NodeLimits
+  readonly handoff: HandoffOptions
   readonly logger: Logger
 }
 
@@ -149,6 +152,7 @@ const known: ReadonlySet<string> = new Set<keyof NodeOptions>([
   'stalledAfterMs',
   'admission',
   'limits',
+  'handoff',
   'logger',
   'env',
 ])
@@ -196,6 +200,7 @@ export function checkOptions(options: NodeOptions): NodeConfig {
     stalledAfterMs: checkStalledAfter(options.stalledAfterMs ?? 10_000),
     admission: flag('admission', options.admission ?? true),
     limits: checkLimits(options.limits ?? {}),
+    handoff: checkHandoff(options.handoff ?? {}),
     logger: checkLogger(options.logger ?? silent),
   })
 }

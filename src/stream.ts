@@ -311,6 +311,13 @@ function notRead(method: string): string {
   return `${method} streams its reply: call it with stream() instead of request()`
 }
 
-function errorOf({ code, message, mayHaveRun, retryable, retryAfterMs }: CallFailure): ShoalError {
-  return new ShoalError(code, message, { mayHaveRun, retryable, retryAfterMs })
+function errorOf({
+  code,
+  message,
+  mayHaveRun,
+  retryable,
+  retryAfterMs,
+  remoteCode,
+}: CallFailure): ShoalError {
+  return new ShoalError(code, message, { mayHaveRun, retryable, retryAfterMs, remoteCode })
 }

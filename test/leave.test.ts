@@ -19,7 +19,8 @@ class Leaver {
       replies,
       drainMs,
       announce: () => this.said.push('announce'),
-      drainCalls: (done) => this.#step('drain calls', done),
+      handOver: (done) => done(),
+    drainCalls: (done) => this.#step('drain calls', done),
       handlersIdle: (done) => this.#step('handlers', done),
       goodbye: (id, waitMs) => this.#step(`goodbye within ${waitMs}`, () => replies.settle(id)),
     }

@@ -39,7 +39,7 @@ export const drill: Command = {
     merge: { help: 'two states of one key are merged, so that a split or a pause may lose nothing either' },
     away: {
       value: 'S',
-      help: 'how long a process is down or stopped, or the split lasts (default: 1, 8, 8)',
+      help: 'how long it is down, stopped or split off (default: crash 1, pause and split 8)',
     },
     leave: { value: 'S', help: 'how long a process may take to leave (default: 25)' },
     ...outputFlags,

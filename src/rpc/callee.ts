@@ -177,7 +177,7 @@ export class Callee implements StreamSide {
   #error(id: number, failure: CallFailure): void {
     const flags = (failure.mayHaveRun ? flag.mayHaveRun : 0) | (failure.retryable ? flag.retryable : 0)
     const code = Math.max(0, errorCodes.indexOf(failure.code))
-    const { digest, retryAfterMs, message, owner } = failure
-    this.#sides.outbox.error(id, code, flags, digest, retryAfterMs, message, owner)
+    const { digest, retryAfterMs, message, owner, remoteCode } = failure
+    this.#sides.outbox.error(id, code, flags, digest, retryAfterMs, message, owner, remoteCode)
   }
 }

@@ -130,7 +130,7 @@ export class Caller implements StreamSide {
     if (!reader.readError()) return undefined
     const call = this.#calls.get(reader.id)
     if (call === undefined) return this.#late()
-    const failure: CallFailure = {
+    const told: CallFailure = {
       code: errorCodes[reader.code] ?? 'ERR_SHOAL_REMOTE',
       message: reader.message,
       mayHaveRun: (reader.flags & flag.mayHaveRun) !== 0,
@@ -139,6 +139,8 @@ export class Caller implements StreamSide {
       owner: reader.owner,
       digest: reader.digest,
     }
+    const { remoteCode } = reader
+    const failure = remoteCode === undefined ? told : { ...told, remoteCode }
     this.#fail(call, failure)
     this.#settle(call, failure)
     return undefined

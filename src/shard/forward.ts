@@ -23,13 +23,16 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   /** Whom it tells of itself, if anybody listens. */
   #message: ForwardMessage | undefined
   #hasEnded = false
+  /** Tries once more to find who has the state; whether that took the call over. */
+  readonly #again: (() => boolean) | undefined
 
-  constructor(incoming: IncomingCall, partition: number, digest: number) {
+  constructor(incoming: IncomingCall, partition: number, digest: number, again?: () => boolean) {
     super(incoming)
     this.hops = incoming.hops + 1
     this.partition = partition
     this.digest = digest
     this.#incoming = incoming
+    this.#again = again
   }
 
   override get trace(): TraceContext | undefined {
@@ -85,6 +88,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
 
   failed(error: CallFailure): void {
     this.#ended(error)
+    if (error.code === 'ERR_SHOAL_NOT_OWNER' && this.#again?.()) return
     this.#incoming.fail(error)
   }
 

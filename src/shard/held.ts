@@ -15,6 +15,8 @@ class HeldCall implements Expiring {
   /** Its rate was taken before. */
   readonly isCharged: boolean
   readonly deadline: Millis
+  /** What it waits for; -1: this node's view. */
+  readonly partition: number
   readonly #error: CallFailure
   readonly #held: HeldCalls
   /** Whom it tells of its wait, if anybody listens. */
@@ -26,8 +28,10 @@ class HeldCall implements Expiring {
     isCharged: boolean,
     deadline: Millis,
     error: CallFailure,
+    partition: number,
   ) {
-    this.#message = queueStarted(held.self, incoming.peer, incoming, 'view')
+    this.#message = queueStarted(held.self, incoming.peer, incoming, partition < 0 ? 'view' : 'state')
+    this.partition = partition
     this.incoming = incoming
     this.isCharged = isCharged
     this.deadline = deadline
@@ -51,6 +55,8 @@ export class HeldCalls {
   readonly #clock: Clock
   readonly #deadlines: Deadlines
   readonly #calls = new Set<HeldCall>()
+  /** Those that wait for a partition. */
+  readonly #byPartition = new Map<number, Set<HeldCall>>()
 
   /** `self`: the name of this node. */
   constructor(self: string, clock: Clock) {
@@ -63,12 +69,17 @@ export class HeldCalls {
     return this.#calls.size
   }
 
-  /** `error`: what the call fails with when it has waited too long. */
-  add(incoming: IncomingCall, isCharged: boolean, error: CallFailure): void {
+  /** `error`: what the call fails with when it has waited too long. `partition`: what it waits for; -1: the view. */
+  add(incoming: IncomingCall, isCharged: boolean, error: CallFailure, partition = -1): void {
     const remaining = Math.max(0, incoming.deadline - this.#clock.now())
     const deadline = incoming.deadline - Math.min(replyMs, remaining / 4)
-    const call = new HeldCall(this, incoming, isCharged, deadline, error)
+    const call = new HeldCall(this, incoming, isCharged, deadline, error, partition)
     this.#calls.add(call)
+    if (partition >= 0) {
+      const calls = this.#byPartition.get(partition)
+      if (calls === undefined) this.#byPartition.set(partition, new Set([call]))
+      else calls.add(call)
+    }
     this.#deadlines.add(call)
     incoming.onCancel = () => {
       this.remove(call)
@@ -81,6 +92,19 @@ export class HeldCalls {
   remove(call: HeldCall): void {
     this.#calls.delete(call)
     this.#deadlines.remove(call)
+    if (call.partition < 0) return
+    const calls = this.#byPartition.get(call.partition)
+    if (calls?.delete(call) && calls.size === 0) this.#byPartition.delete(call.partition)
+  }
+
+  /** Takes those that wait for a partition. */
+  takeOf(partition: number): readonly HeldCall[] {
+    const calls = [...(this.#byPartition.get(partition) ?? [])]
+    for (const call of calls) {
+      this.remove(call)
+      call.ended()
+    }
+    return calls
   }
 
   /** Takes all that wait, to fail or to run; nobody watches their deadlines any more. */

@@ -266,7 +266,14 @@ export class Methods {
     // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
     sink.failed(
       running.abandoned === undefined
-        ? failure('ERR_SHOAL_REMOTE', `the handler of ${request.method} threw: ${messageOf(error)}`, true)
+        ? {
+            ...failure(
+              'ERR_SHOAL_REMOTE',
+              `the handler of ${request.method} threw: ${messageOf(error)}`,
+              true,
+            ),
+            remoteCode: codeOf(error),
+          }
         : failure('ERR_SHOAL_TIMEOUT', running.abandoned.message, true),
     )
   }
@@ -312,6 +319,22 @@ export function messageOf(error: unknown): string {
   } catch {
     return 'something that is no text'
   }
+}
+
+/** The `code` of what was thrown, if it is one that travels. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  try {
+    const { code } = error as { readonly code?: unknown }
+    return typeof code === 'string' && remoteCodeFits(code) ? code : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** 1 to 64 characters of printable ASCII. */
+export function remoteCodeFits(code: string): boolean {
+  return /^[ -~]{1,64}$/.test(code)
 }
 
 function shown(value: unknown): string {

@@ -71,9 +71,9 @@ export class PendingReply implements CallSink, Dependent {
     }
   }
 
-  failed({ code, message, mayHaveRun, retryable, retryAfterMs }: CallFailure): void {
+  failed({ code, message, mayHaveRun, retryable, retryAfterMs, remoteCode }: CallFailure): void {
     this.#settle()
-    this.#reject(new ShoalError(code, message, { mayHaveRun, retryable, retryAfterMs }))
+    this.#reject(new ShoalError(code, message, { mayHaveRun, retryable, retryAfterMs, remoteCode }))
   }
 
   #settle(): void {

@@ -15,6 +15,8 @@ import { failure } from './methods.ts'
 import { type Left, notRepeated, pauseMs, refusalsMax, repeatOf } from './policy.ts'
 import { givenUp, QueuedOwn } from './queued.ts'
 import type { Route, Router, RouteSink } from './router.ts'
+import { notArrived } from './stored.ts'
+import { heldBack, noOwner, notRead, tooMany, unsure, untold } from './told.ts'
 
 /** How many hints of other nodes are followed without a pause. */
 const hintsMax = 2
@@ -84,13 +86,16 @@ export class RoutedCall
     this.#isCharged ||= admitted
     const { ports } = this.#router
     const table = ports.table()
-    const owner = this.#route.to ?? this.#hint ?? table.ownerOf(this.partition)
+    const place = this.#router.stored === undefined ? undefined : this.#place()
+    const owner = this.#route.to ?? this.#hint ?? place ?? table.ownerOf(this.partition)
     this.#hint = undefined
     this.digest = table.digest
+    if (owner === '') {
+      this.#wait(notArrived(ports.self, this.partition), Infinity)
+      return
+    }
     if (owner === undefined) {
-      this.#wait(
-        failure('ERR_SHOAL_NO_OWNER', 'no member of the ring is ready: no node owns anything', false),
-      )
+      this.#wait(noOwner)
       return
     }
     if (this.#target === '') this.#router.budgets.of(owner).earn()
@@ -210,7 +215,7 @@ export class RoutedCall
       this.#settle(repeats === false ? error : notRepeated(error, repeats, this.#target))
       return
     }
-    if (error.code === 'ERR_SHOAL_NOT_OWNER' && this.#follow(error)) return
+    if (error.code === 'ERR_SHOAL_NOT_OWNER' && (this.#followState() || this.#follow(error))) return
     this.#wait(error)
   }
 
@@ -268,8 +273,7 @@ export class RoutedCall
   /** Sent now, the call would reach a process that does not read it: nobody could tell whether it runs. */
   #holdBack(owner: string): void {
     this.#router.counters.heldBack++
-    const message = `the event loop of "${owner}", which owns the key, has not run for a second or more: the call was not sent`
-    const error = failure('ERR_SHOAL_OVERLOADED', message, false)
+    const error = heldBack(owner)
     if (this.#route.waits) this.#wait(error, Infinity)
     else this.#settle(error)
   }
@@ -320,6 +324,24 @@ export class RoutedCall
     return isPaid || 'budget'
   }
 
+  /** Who has the state of its key, if the method has any. */
+  #place(): string | undefined {
+    return this.key === undefined ? undefined : this.#router.stored?.places.where(this.method, this.partition)
+  }
+
+  /** Whoever was to have the state of its key does not: it goes to where it is by now, if that is known here. */
+  #followState(): boolean {
+    const { stored } = this.#router
+    if (stored === undefined || this.#hints >= hintsMax) return false
+    stored.places.cameBack(this.method, this.partition, this.#target)
+    const place = this.#place()
+    if (place === undefined || place === this.#target) return false
+    this.#hints++
+    this.#router.counters.retried++
+    this.attempt()
+    return true
+  }
+
   /** Goes straight to the owner that the other node named, a few times. */
   #follow(error: CallFailure): boolean {
     if (error.owner === undefined || error.owner === this.#target || this.#hints >= hintsMax) return false
@@ -340,12 +362,10 @@ export class RoutedCall
       return
     }
     if (!this.#router.park(this)) {
-      const limit = this.#router.limits.waitingCallsMax
-      this.#settle(
-        failure('ERR_SHOAL_OVERLOADED', `${limit} calls wait for an owner already`, this.#mayHaveRun),
-      )
+      this.#settle(tooMany(this.#router.limits.waitingCallsMax, this.#mayHaveRun))
       return
     }
+    if (error.code === 'ERR_SHOAL_HANDOFF') this.#router.stored?.park(this)
     this.#last = error
     const pause = forMs ?? pauseMs(error, this.#pauses++, remaining, random)
     this.#timer = clock.setTimer(Math.min(pause, remaining, pauseMsMax), () => this.#retry())
@@ -366,6 +386,7 @@ export class RoutedCall
     this.#timer.cancel()
     this.#timer = undefined
     this.#router.unpark(this)
+    this.#router.stored?.unpark(this)
   }
 
   #settle(error: CallFailure): void {
@@ -375,25 +396,4 @@ export class RoutedCall
       this.#mayHaveRun === error.mayHaveRun ? error : { ...error, mayHaveRun: this.#mayHaveRun },
     )
   }
-}
-
-/** The reply is a stream, and the caller asked for none. */
-function notRead(method: string): CallFailure {
-  const message = `${method} streams its reply: call it with stream() instead of request()`
-  return failure('ERR_SHOAL_REMOTE', message, true)
-}
-
-/** What a call says that ran, and whose outcome must not be told and finds no room to wait. */
-function untold({ closed, limits, ports }: Router): CallFailure {
-  if (closed) {
-    return failure('ERR_SHOAL_DISCONNECTED', 'the node was closed before it had checked its view', true)
-  }
-  const message = `the call ran, but ${limits.waitingCallsMax} calls wait already until "${ports.self}" has checked its view`
-  return { ...failure('ERR_SHOAL_OVERLOADED', message, true), retryable: false }
-}
-
-/** What a call says that waited at the gate until its deadline. */
-export function unsure(self: string): CallFailure {
-  const message = `"${self}" did not run for a while and had not checked its view of the cluster by the deadline`
-  return failure('ERR_SHOAL_TIMEOUT', message, false)
 }

@@ -17,7 +17,9 @@ import { ForwardedCall } from './forward.ts'
 import { HeldCalls } from './held.ts'
 import { failure } from './methods.ts'
 import { givenUp, QueuedIncoming } from './queued.ts'
-import { RoutedCall, unsure } from './routed.ts'
+import { RoutedCall } from './routed.ts'
+import { movesFollowedMax, StoredAnswer, StoredCalls, type StorePlaces } from './stored.ts'
+import { unsure } from './told.ts'
 
 export interface RouterLimits {
   /**
@@ -118,6 +120,8 @@ export class Router {
   readonly #held: HeldCalls
   /** Calls of this node that ran here, and whose outcome waits until this node may answer. */
   readonly #answers = new Set<RoutedCall>()
+  /** Calls whose state follows its key; undefined on nodes that hold none. */
+  stored: StoredCalls | undefined
   #closed = false
   readonly counters: RouterCounters = {
     routed: 0,
@@ -149,7 +153,7 @@ export class Router {
 
   /** Calls of peers, and outcomes of own calls that ran here, that wait until this node is sure of its view. */
   get held(): number {
-    return this.#held.size + this.#answers.size
+    return this.#held.size + this.#answers.size + (this.stored?.held ?? 0)
   }
 
   /** Starts a call; `sink` is settled exactly once, by the deadline. */
@@ -178,6 +182,13 @@ export class Router {
     }
     const table = this.ports.table()
     const partition = incoming.digest === table.digest ? incoming.partition : table.partitionOf(incoming.key)
+    if (this.stored !== undefined) {
+      const place = this.stored.places.where(incoming.method, partition)
+      if (place !== undefined) {
+        this.#routeStored(incoming, stage, partition, place, 0)
+        return
+      }
+    }
     const owner = table.ownerOf(partition)
     if (owner === this.ports.self) {
       if (this.ports.mayRun()) this.#admit(incoming, stage)
@@ -191,6 +202,66 @@ export class Router {
     }
   }
 
+  /** From now on calls of methods whose state follows its key go to whoever has it. */
+  store(places: StorePlaces): void {
+    this.stored = new StoredCalls(this.ports.self, this.ports.clock, places)
+  }
+
+  /** Where calls of these partitions go has changed. */
+  served(partitions: readonly number[]): void {
+    this.stored?.served(partitions, (incoming, isCharged) =>
+      this.#route(incoming, isCharged ? 'charged' : 'new'),
+    )
+  }
+
+  #routeStored(
+    incoming: IncomingCall,
+    stage: Stage,
+    partition: number,
+    place: string,
+    followed: number,
+  ): void {
+    const { self } = this.ports
+    const { places } = this.stored as StoredCalls
+    let holder = place
+    if (holder === incoming.peer) {
+      places.cameBack(incoming.method, partition, holder)
+      holder = places.where(incoming.method, partition) ?? holder
+    }
+    if (holder === self) {
+      if (!this.ports.mayRun()) this.#hold(incoming, stage !== 'new')
+      else this.#admit(incoming, stage, partition, followed)
+    } else if (holder === '') this.#holdStored(incoming, partition, stage !== 'new')
+    else if (holder === incoming.peer || incoming.hops >= forwardsMax || followed >= movesFollowedMax) {
+      this.counters.notOwner++
+      incoming.fail(notOwner(self, holder, partition, this.ports.table().digest))
+    } else {
+      this.counters.forwarded++
+      const again = incoming.input
+        ? undefined
+        : (): boolean => {
+            places.cameBack(incoming.method, partition, holder)
+            return this.#followStored(incoming, stage, partition, followed)
+          }
+      new ForwardedCall(incoming, partition, this.ports.table().digest, again).start(this.ports, holder)
+    }
+  }
+
+  /** The partition has moved under a call: it is sent after it, a few times. */
+  #followStored(incoming: IncomingCall, stage: Stage, partition: number, followed: number): boolean {
+    const place = this.stored?.places.where(incoming.method, partition)
+    if (place === undefined || followed >= movesFollowedMax || this.#closed) return false
+    this.#routeStored(incoming, stage, partition, place, followed + 1)
+    return true
+  }
+
+  #holdStored(incoming: IncomingCall, partition: number, isCharged: boolean): void {
+    if (this.#full) {
+      const message = `${this.limits.waitingCallsMax} calls wait already on "${this.ports.self}" for partitions that are on their way`
+      incoming.fail(failure('ERR_SHOAL_OVERLOADED', message, false))
+    } else this.stored?.hold(incoming, partition, isCharged)
+  }
+
   /** The view changed: whoever waits for an owner may find one now. */
   viewChanged(): void {
     this.unblocked()
@@ -199,7 +270,7 @@ export class Router {
   /** What calls wait for may have come: an owner that runs again, or the right to answer here. All are routed anew. */
   unblocked(): void {
     for (const call of [...this.#waiting]) call.startOver()
-    for (const { incoming, isCharged } of this.#held.takeAll()) {
+    for (const { incoming, isCharged } of [...this.#held.takeAll(), ...(this.stored?.takeAll() ?? [])]) {
       if (this.#closed) incoming.fail(givenUp)
       else this.#route(incoming, isCharged ? 'charged' : 'new')
     }
@@ -220,6 +291,7 @@ export class Router {
     this.admission.close(error)
     for (const call of [...this.#waiting]) call.failed(error, true)
     for (const { incoming } of this.#held.takeAll(error)) incoming.fail(error)
+    for (const { incoming } of this.stored?.takeAll(error) ?? []) incoming.fail(error)
     for (const call of [...this.#answers]) call.failed({ ...error, mayHaveRun: true }, true)
   }
 
@@ -257,7 +329,8 @@ export class Router {
     } else this.#held.add(incoming, isCharged, unsure(this.ports.self))
   }
 
-  #admit(incoming: IncomingCall, stage: Stage): void {
+  /** `partition`: of a method whose state follows its key; -1: of another one. */
+  #admit(incoming: IncomingCall, stage: Stage, partition = -1, followed = 0): void {
     // Its cancel came in the same chunk.
     if (incoming.cancelled) {
       incoming.fail(givenUp)
@@ -265,14 +338,21 @@ export class Router {
     }
     const refusal = stage !== 'new' ? undefined : this.ports.refuses(incoming.method, incoming.peer)
     if (refusal !== undefined) incoming.fail(refusal)
-    else if (stage === 'admitted' || this.admission.enter()) this.#run(incoming)
+    else if (stage === 'admitted' || this.admission.enter()) this.#run(incoming, partition, followed)
     else this.admission.wait(new QueuedIncoming(this, incoming), incoming.peer)
   }
 
-  #run(incoming: IncomingCall): void {
+  #run(incoming: IncomingCall, partition: number, followed: number): void {
     this.counters.ranHere++
     incoming.ranHere = incoming.key !== undefined
-    const handle = this.ports.run(incoming, incoming.peer, new Answer(incoming))
+    const isFollowed = partition >= 0 && !incoming.input
+    const answer = isFollowed
+      ? new StoredAnswer(incoming, () => this.#followStored(incoming, 'admitted', partition, followed))
+      : new Answer(incoming)
+    if (isFollowed) incoming.onCancel = undefined
+    const handle = this.ports.run(incoming, incoming.peer, answer)
+    // It has been sent after its partition already.
+    if (isFollowed && incoming.onCancel !== undefined) return
     incoming.onCancel = () => handle.cancel()
   }
 }

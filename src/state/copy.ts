@@ -31,11 +31,14 @@ export class Copy {
   /** More was promised than `chain` can hold: nobody can tell any more what counted. */
   isCut = false
   log: RecordLog = new RecordLog()
+  /** What is promised was asked for by a takeover, and has not led as far as this copy knows. */
+  #isFence: boolean
   #marks = new Map<number, Config>()
   #lastMark = 0
 
-  constructor(promised: Config) {
+  constructor(promised: Config, isFence: boolean) {
     this.promised = promised
+    this.#isFence = isFence
   }
 
   /** The newest configuration that vouches for a record here. */
@@ -45,12 +48,28 @@ export class Copy {
     return top
   }
 
-  /** Takes nothing from older ones from now on. Older or equal ones change nothing. */
+  /** Takes nothing from older ones from now on, for their owner or next owner ships. Older ones change nothing. */
   promise(config: Config, chain: readonly Config[] = []): void {
-    if (compareConfigs(config, this.promised) <= 0) return
+    if (compareConfigs(config, this.promised) < 0) return
+    this.#isFence = false
+    if (this.base !== undefined && compareConfigs(config, this.base) === 0) return
+    this.#promise(config, [...this.chain, this.promised, ...chain])
+  }
+
+  /** The same for a takeover. The attempts of one process follow each other, so those before the last have led to nothing. */
+  fence(config: Config): void {
+    const isRepeated = this.#isFence && this.promised.epoch.boot === config.epoch.boot
+    if (compareConfigs(config, this.promised) > 0) {
+      this.#promise(config, isRepeated ? this.chain : [...this.chain, this.promised])
+      this.#isFence = true
+    }
+  }
+
+  #promise(config: Config, known: readonly Config[]): void {
+    if (compareConfigs(config, this.promised) < 0) return
     const { base } = this
     const before = new Map<string, Config>()
-    for (const one of [...this.chain, this.promised, ...chain]) {
+    for (const one of known) {
       if (base !== undefined && compareConfigs(one, base) <= 0) continue
       if (compareConfigs(one, config) < 0)
         before.set(`${one.epoch.counter} ${one.epoch.boot} ${one.revision}`, one)
@@ -78,6 +97,13 @@ export class Copy {
   under({ mark }: LogEntry): Config {
     // Marks above 0 that are unknown are older than the base; without a base every record has its mark.
     return this.#marks.get(mark) ?? this.base ?? this.promised
+  }
+
+  /** Takes over what a takeover has brought together, whose marks (up to the last one used) mean nothing any more. */
+  adopt(log: RecordLog, lastMark: number): void {
+    this.log = log
+    this.#marks.clear()
+    this.#lastMark = Math.max(this.#lastMark, lastMark)
   }
 
   /** Forgets the records; the promise stays. */

@@ -6,6 +6,8 @@ export interface ViewPeer {
   readonly name: string
   /** Another boot id is another life: what the former one held is gone. */
   readonly boot: string
+  /** It takes nothing any more. */
+  readonly isLeaving: boolean
 }
 
 /** As much of a ring table as custody needs. */
@@ -184,7 +186,12 @@ export type CustodyOutput =
     }
   /** Forget what was accepted and is not live. */
   | { readonly type: 'discard'; readonly partition: number }
-  | { readonly type: 'activate'; readonly partition: number; readonly epoch: Epoch; readonly list: readonly string[] }
+  | {
+      readonly type: 'activate'
+      readonly partition: number
+      readonly epoch: Epoch
+      readonly list: readonly string[]
+    }
   // ---- for those who watch
   /** Where calls of these go has changed: those that wait go on. */
   | { readonly type: 'served'; readonly partitions: readonly number[] }

@@ -100,9 +100,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     return this.#seeker.seeks
   }
 
-  /** Whether somebody could take what is held here. */
+  /** Whether somebody may come to own what is held here. */
   get hasHeirs(): boolean {
-    return this.#ground.peers.size > 0
+    for (const peer of this.#ground.peers.values()) if (!peer.isLeaving) return true
+    return false
   }
 
   get deadline(): Millis {
@@ -114,9 +115,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   }
 
   handle(input: CustodyInput, now: Millis): void {
-    this.#ground.later.tick(now)
     switch (input.type) {
+      // Only here: after a pause of the process, answers that waited in its sockets are heard before it is too late for them.
       case 'tick':
+        this.#ground.later.tick(now)
         break
       case 'view':
         this.#view(input, now)
@@ -222,11 +224,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     this.#giver.offerLater(unasked, limits.offerAfterMs, now)
   }
 
-  #seek(
-    partitions: readonly number[],
-    priorOf: (partition: number) => Peer | undefined,
-    now: Millis,
-  ): void {
+  #seek(partitions: readonly number[], priorOf: (partition: number) => Peer | undefined, now: Millis): void {
     if (partitions.length === 0) return
     for (const partition of partitions) this.#ground.phases[partition] = phase.seeking
     this.#seeker.start(partitions, priorOf, now)
@@ -248,7 +246,8 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       switch (ground.phases[partition]) {
         case phase.active:
           held.push(partition)
-          if (ground.owners.ownerOf(partition) === from && ground.peers.get(from) === peer) due.push(partition)
+          if (ground.owners.ownerOf(partition) === from && ground.peers.get(from) === peer)
+            due.push(partition)
           else peer.hasClaimed = true
           break
         case phase.frozen: {
@@ -273,7 +272,8 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       }
     }
     const places: Elsewhere[] = []
-    for (const [{ name, boot: life }, group] of elsewhere) places.push({ name, boot: life, partitions: group })
+    for (const [{ name, boot: life }, group] of elsewhere)
+      places.push({ name, boot: life, partitions: group })
     ground.out({
       type: 'answer',
       id,
@@ -304,8 +304,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const ground = this.#ground
     const { boot } = ground.options
     const seek = this.#seeker.seeks.get(partition)
-    const counter =
-      Math.max(entry.epoch.counter, ground.epochOf(partition).counter, seek?.counter ?? 0) + 1
+    const counter = Math.max(entry.epoch.counter, ground.epochOf(partition).counter, seek?.counter ?? 0) + 1
     this.#seeker.drop(partition)
     this.#activate(partition, { counter, boot }, entry.list)
     const ms = seek === undefined ? 0 : now - seek.since

@@ -1,11 +1,35 @@
 /** Where what a call did to a key goes before its caller hears of it; replication answers this. */
 import type { CallFailure } from '../rpc/call.ts'
+import type { Instance } from './instance.ts'
+import { type KeyRecord, writeRecord } from './records.ts'
+
+/** A key after a change. */
+export interface Effect {
+  readonly key: string
+  /** Of its stamp: grows with every change of the partition, within a tenure. */
+  readonly version: number
+  /** The key as a chunk of its own (records.ts), a removed one too. Chunks one after the other are a chunk. */
+  readonly record: Uint8Array
+  readonly removed: boolean
+}
 
 export interface Effects {
   /**
-   * A call of the partition has ended. `record`: the key as it is now (records.ts); undefined: the call changed nothing, and
-   * only the tenure of this node is to be confirmed. Records of a partition come in the order of its changes. `done` is told
-   * once, later or at once; with a failure the call's caller hears that instead of the outcome.
+   * A call of the partition has ended, or a key was forgotten. `effect` undefined: it changed nothing, and only the tenure of
+   * this node is to be confirmed. Effects of a partition come in the order of its changes. `done` is told once, later or at
+   * once; with a failure the caller hears that instead of the outcome.
    */
-  ship(partition: number, record: Uint8Array | undefined, done: (failure?: CallFailure) => void): void
+  ship(partition: number, effect: Effect | undefined, done: (failure?: CallFailure) => void): void
+}
+
+/** Ships a key as it is now. Throws when it cannot be written. */
+export function shipRecord(
+  effects: Effects,
+  { partition }: Instance,
+  keyRecord: KeyRecord,
+  done: (failure?: CallFailure) => void,
+): void {
+  const { key, stamp, state } = keyRecord
+  const effect = { key, version: stamp.version, record: writeRecord(keyRecord), removed: state === undefined }
+  effects.ship(partition.number, effect, done)
 }

@@ -2,19 +2,25 @@
  * The keys of one entity that this node holds, by partition. What custody says of a partition is done here; what callers
  * ask of a key is done by `Executor`.
  */
-import type { CallFailure } from '../rpc/call.ts'
+import type { Timer } from '../env.ts'
+import { runOutside } from '../scope.ts'
 import type { Running } from '../shard/context.ts'
-import { failure } from '../shard/methods.ts'
+import { isThenable, messageOf } from '../shard/methods.ts'
 import type { Body } from '../wire/body.ts'
+import { Arrivals } from './arrivals.ts'
+import { RecordError } from './bytes.ts'
+import { PartitionCollection } from './collection.ts'
 import type { Effects } from './effects.ts'
 import { type Epoch, epochText, noEpoch } from './epoch.ts'
 import { Executor, type ExecutorPorts } from './executor.ts'
-import { Partition } from './instance.ts'
+import { type Instance, Partition } from './instance.ts'
+import { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
+import type { CallRecord, KeyRecord } from './records.ts'
 import type { Collection, HoldingSize, Holdings } from './store.ts'
 
 export interface StorePorts
-  extends Omit<ExecutorPorts, 'partition' | 'refuses' | 'opened' | 'changed' | 'record' | 'effects'> {
+  extends Omit<ExecutorPorts, 'partition' | 'keeping' | 'changed' | 'record' | 'effects'> {
   partitionOf(key: string): number
 }
 
@@ -25,35 +31,52 @@ export class EntityStore implements Holdings {
   /** Set by replication. */
   effects: Effects | undefined
   readonly #ports: StorePorts
+  readonly #keeping: Keeping
   readonly #executor: Executor
   readonly #partitions = new Map<number, Partition>()
-  #keys = 0
+  #sweeping: Timer | undefined
+  #isClosed = false
 
   constructor(kind: EntityKind, ports: StorePorts) {
     this.name = kind.name
     this.kind = kind
     this.#ports = ports
+    const { self, clock, limits } = ports
+    this.#keeping = new Keeping(kind, {
+      self,
+      clock,
+      windowMs: limits.windowMs,
+      forget: (instance) => this.#executor.forget(instance),
+    })
     this.#executor = new Executor(kind, {
       ...ports,
+      keeping: this.#keeping,
       partition: (key) => this.#partitions.get(ports.partitionOf(key)),
-      refuses: () => this.#refuses(),
-      opened: () => {
-        this.#keys += 1
-      },
-      changed: () => {},
-      record: () => {
-        throw new Error('not yet')
-      },
+      changed: (instance) => this.#changed(instance),
+      record: (instance) => this.#record(instance),
       effects: () => this.effects,
     })
   }
 
+  /** Keys that this node holds, and an estimate of their bytes. */
+  get held(): HoldingSize {
+    const { keys, bytes } = this.#keeping
+    return { keys, bytes }
+  }
+
+  /** Calls that wait for their turn. */
+  get waiting(): number {
+    return this.#executor.waiting
+  }
+
   call(call: CallKind, body: unknown, running: Running): Body | Promise<Body> {
+    if (this.#sweeping === undefined) this.#sweepLater()
     return this.#executor.call(call, body, running)
   }
 
-  size(partition: number): HoldingSize {
-    return { keys: this.#partitions.get(partition)?.keys.size ?? 0, bytes: 0 }
+  size(number: number): HoldingSize {
+    const partition = this.#partitions.get(number)
+    return { keys: partition?.keys.size ?? 0, bytes: partition?.bytes ?? 0 }
   }
 
   *partitions(): Iterable<number> {
@@ -61,10 +84,15 @@ export class EntityStore implements Holdings {
   }
 
   activate(number: number, epoch: Epoch): void {
-    const partition = this.#partitions.get(number) ?? this.#add(number)
+    const partition = this.#partition(number)
     partition.epoch = epoch
     partition.epochText = epochText(epoch)
     partition.phase = 'active'
+    const { arrivals } = partition
+    if (arrivals === undefined) return
+    partition.arrivals = undefined
+    for (const [origin, settledBelow] of arrivals.callers) this.#executor.window.heard(origin, settledBelow)
+    for (const [key, arrival] of arrivals.keys) this.#executor.arrived(partition, key, arrival)
   }
 
   freeze(number: number, done: () => void): void {
@@ -74,16 +102,19 @@ export class EntityStore implements Holdings {
       return
     }
     partition.phase = 'frozen'
-    for (const turn of [...partition.held]) {
-      this.#executor.refuse(turn, this.#executor.notHere(turn.entry.instance.key))
+    this.#executor.refuseWaiting(partition)
+    if (partition.running === 0) {
+      done()
+      return
     }
-    for (const instance of [...partition.keys.values()]) {
-      const gone = this.#executor.notHere(instance.key)
-      if (instance.phase === 'opening') this.#executor.discard(instance, gone)
-      while (instance.head !== undefined) this.#executor.refuse(instance.head, gone)
+    const { clock, limits } = this.#ports
+    const timer = runOutside(() =>
+      clock.setTimer(limits.freezeWaitMs, () => this.#executor.cutOff(partition)),
+    )
+    partition.frozen = () => {
+      timer.cancel()
+      done()
     }
-    if (partition.running === 0) done()
-    else partition.frozen = done
   }
 
   thaw(number: number): void {
@@ -93,38 +124,89 @@ export class EntityStore implements Holdings {
     partition.phase = 'active'
   }
 
-  collect(_number: number): Collection {
-    throw new Error('not yet')
+  collect(number: number): Collection {
+    return new PartitionCollection(this.#partition(number), {
+      record: (instance) => this.#record(instance),
+      callers: () => this.#executor.window.recentCallers(),
+    })
   }
 
-  accept(_number: number, _chunk: Uint8Array): void {
-    throw new Error('not yet')
+  accept(number: number, chunk: Uint8Array): void | Promise<void> {
+    const partition = this.#partition(number)
+    partition.arrivals ??= new Arrivals(this.kind, this.#ports.codec)
+    return partition.arrivals.accept(chunk)
   }
 
-  discard(_number: number): void {
-    throw new Error('not yet')
+  discard(number: number): void {
+    const partition = this.#partitions.get(number)
+    if (partition === undefined) return
+    partition.arrivals = undefined
+    if (partition.phase === 'arriving') this.#partitions.delete(number)
   }
 
   release(number: number): void {
     const partition = this.#partitions.get(number)
     if (partition === undefined) return
     this.#partitions.delete(number)
-    this.#keys -= partition.keys.size
-    for (const instance of [...partition.keys.values()]) {
-      this.#executor.discard(instance, this.#executor.notHere(instance.key))
-    }
+    this.#executor.release(partition)
   }
 
-  #add(number: number): Partition {
+  /** The node is closed. */
+  close(): void {
+    this.#isClosed = true
+    this.#sweeping?.cancel()
+    this.#keeping.close()
+  }
+
+  #partition(number: number): Partition {
+    const known = this.#partitions.get(number)
+    if (known !== undefined) return known
     const partition = new Partition(number, noEpoch)
     this.#partitions.set(number, partition)
     return partition
   }
 
-  #refuses(): CallFailure | undefined {
-    const { keysMax } = this.kind
-    if (this.#keys < keysMax) return undefined
-    const message = `"${this.#ports.self}" opens no more keys of entity "${this.name}": keysMax (${keysMax}) is reached`
-    return failure('ERR_SHOAL_OVERLOADED', message, false)
+  #changed(instance: Instance): void {
+    for (const collection of instance.partition.collections) collection.changed(instance)
+  }
+
+  /** The key as it is now. Throws what `snapshot` throws, and for a state that cannot be written. */
+  #record(instance: Instance): KeyRecord {
+    const { key, epoch, version, state, window } = instance
+    const { snapshot, version: schema } = this.kind
+    const body = this.#written(key, snapshot === undefined ? state : snapshot(state))
+    this.#keeping.measured(instance, body.end - body.start)
+    const calls: CallRecord[] = []
+    for (let entry = window; entry !== undefined; entry = entry.after) {
+      const { caller, seq, callId, outcome } = entry
+      if (entry.turn === undefined || outcome !== undefined)
+        calls.push({ origin: caller.origin, seq, callId, outcome })
+    }
+    return { key, stamp: { epoch, version }, schema, state: body, calls }
+  }
+
+  #written(key: string, value: unknown): Body {
+    try {
+      if (isThenable(value)) throw new Error('snapshot returned a promise')
+      return this.#ports.codec.encode(value)
+    } catch (error) {
+      throw new RecordError(
+        `${JSON.stringify(key)} of entity "${this.name}" cannot be written: ${messageOf(error)}`,
+      )
+    }
+  }
+
+  #sweepLater(): void {
+    if (this.#isClosed) return
+    const { clock, limits } = this.#ports
+    this.#sweeping = runOutside(() => clock.setTimer(limits.windowMs / 4, this.#sweep))
+  }
+
+  /** Calls are remembered for so long only; nothing is watched while there are none. */
+  readonly #sweep = (): void => {
+    this.#sweeping = undefined
+    const { window } = this.#executor
+    window.sweep()
+    if (!window.isEmpty) this.#sweepLater()
   }
 }

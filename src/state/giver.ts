@@ -62,6 +62,7 @@ interface Giving {
   collecting: number
   readonly batches: Map<number, Batch>
   isPaced: boolean
+  isWatched: boolean
 }
 
 export interface GiverPorts {
@@ -258,7 +259,10 @@ export class Giver {
       if (partition === undefined) break
       freeze.push(partition)
     }
-    if (freeze.length > 0) this.#freeze(freeze, now)
+    if (freeze.length > 0) {
+      this.#freeze(freeze, now)
+      this.#watch(giving, now)
+    }
     while (giving.small.length === 0 && giving.copying < this.#ground.limits.copiesMax) {
       const partition = giving.large.pop()
       if (partition === undefined) break
@@ -296,6 +300,24 @@ export class Giver {
       }
     }
     return undefined
+  }
+
+  /** What is frozen and does not get on, because a call or the store does not end, is served again. */
+  #watch(giving: Giving, now: Millis): void {
+    if (giving.isWatched) return
+    giving.isWatched = true
+    const { freezeMs } = this.#ground.limits
+    this.#ground.later.add(now + freezeMs, (at) => {
+      giving.isWatched = false
+      for (const [partition, move] of this.#moves) {
+        if (move.giving !== giving || (move.step !== 'freezing' && move.step !== 'collecting')) continue
+        if (at - move.frozenAt < freezeMs) continue
+        const reason = move.step === 'freezing' ? 'a call of it does not end' : 'it is not collected in time'
+        this.#refuseOne(partition, move, { code: 'failed', reason }, at)
+      }
+      if (giving.frozen + giving.frozenEmpty > 0) this.#watch(giving, at)
+      this.#pump(giving, at)
+    })
   }
 
   #mayLeave(giving: Giving, bytes: number, now: Millis): boolean {
@@ -475,12 +497,7 @@ export class Giver {
   }
 
   /** One that did not get so far as to be asked for. */
-  #refuseOne(
-    partition: number,
-    move: Move,
-    refusal: Pick<Refusal, 'code' | 'reason'>,
-    now: Millis,
-  ): void {
+  #refuseOne(partition: number, move: Move, refusal: Pick<Refusal, 'code' | 'reason'>, now: Millis): void {
     const thawed: number[] = []
     const ms = this.#refuse(partition, move, refusal, thawed, now)
     this.#thawed(thawed)
@@ -536,6 +553,7 @@ export class Giver {
       collecting: 0,
       batches: new Map(),
       isPaced: false,
+      isWatched: false,
     }
     this.#givings.set(peer, giving)
     return giving

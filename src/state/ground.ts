@@ -19,6 +19,7 @@ export interface Peer {
   readonly boot: string
   /** In the view, in this life. */
   isThere: boolean
+  isLeaving: boolean
   /** It has claimed partitions that our table did not give it yet. */
   hasClaimed: boolean
 }
@@ -51,6 +52,8 @@ export interface CustodyLimits {
   readonly holderWaitMs: Millis
   /** After so long a partition that nobody has claimed is offered to its owner. */
   readonly offerAfterMs: Millis
+  /** A partition whose running calls, or whose store, take longer is served here again, and given later. */
+  readonly freezeMs: Millis
   /** How long a node may take to read what it was given. */
   readonly acceptMs: Millis
 }
@@ -63,6 +66,7 @@ export const custodyLimits: CustodyLimits = Object.freeze({
   claimWaitMs: 1_000,
   holderWaitMs: 10_000,
   offerAfterMs: 200,
+  freezeMs: 5_000,
   acceptMs: 10_000,
 })
 
@@ -163,11 +167,16 @@ export class Ground {
       if (!this.former.has(peer.name) && this.former.size < strangersMax) this.former.set(peer.name, peer)
       gone.push(peer)
     }
-    for (const { name, boot } of peers) {
-      if (this.peers.has(name)) continue
+    for (const { name, boot, isLeaving } of peers) {
+      const present = this.peers.get(name)
+      if (present !== undefined) {
+        present.isLeaving = isLeaving
+        continue
+      }
       const known = this.strangers.get(name)
-      const peer = known?.boot === boot ? known : { name, boot, isThere: true, hasClaimed: false }
+      const peer = known?.boot === boot ? known : { name, boot, isThere: true, isLeaving, hasClaimed: false }
       peer.isThere = true
+      peer.isLeaving = isLeaving
       this.peers.set(name, peer)
       came.push(peer)
       this.strangers.delete(name)
@@ -184,7 +193,7 @@ export class Ground {
     if (known?.boot === boot) return known
     const stranger = this.strangers.get(name)
     if (stranger?.boot === boot) return stranger
-    return this.#remember({ name, boot, isThere: false, hasClaimed: false })
+    return this.#remember({ name, boot, isThere: false, isLeaving: false, hasClaimed: false })
   }
 
   #remember(peer: Peer): Peer {

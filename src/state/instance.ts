@@ -1,10 +1,15 @@
 /** One key on its owner, and the partition it is part of. Plain fields: there may be millions of keys. */
+import type { Arrival, Arrivals } from './arrivals.ts'
+import type { PartitionCollection } from './collection.ts'
 import { type Epoch, epochText } from './epoch.ts'
 import type { Turn } from './turn.ts'
 import type { Entry } from './window.ts'
 
-/** `opening`: its first state is not here yet. `gone`: this object is not the key any more. */
-export type InstancePhase = 'opening' | 'open' | 'gone'
+/**
+ * `opening`: its first state is not here yet. `closing`: its state is forgotten, and `close` has not ended. `gone`: this
+ * object is not the key any more.
+ */
+export type InstancePhase = 'opening' | 'open' | 'closing' | 'gone'
 
 export class Instance {
   readonly key: string
@@ -13,6 +18,8 @@ export class Instance {
   state: unknown = undefined
   /** A call runs beside which no other may. */
   taken = false
+  /** Handlers that have not ended. */
+  running = 0
   /** Calls that wait for their turn, oldest first. */
   head: Turn | undefined
   tail: Turn | undefined
@@ -21,6 +28,16 @@ export class Instance {
   version = 0
   /** Calls of it that are remembered, newest first. */
   window: Entry | undefined
+  /** What its state takes, as it would travel; an estimate unless it has travelled or has copies. */
+  bytes = 0
+  /** Changes until it is estimated anew. */
+  estimateIn = 0
+  /** Others by when they were used last, if that matters. */
+  older: Instance | undefined
+  newer: Instance | undefined
+  usedAt = 0
+  /** The same key from another node, that waits until no handler runs. */
+  arrival: Arrival | undefined
 
   constructor(key: string, partition: Partition) {
     this.key = key
@@ -42,10 +59,17 @@ export class Partition {
   version = 0
   /** Handlers that have not ended. */
   running = 0
+  /** Calls whose handlers did not return at once, and have not ended. */
+  readonly ongoing: Set<Turn> = new Set()
   /** Calls that wait for one before them to arrive. */
   readonly held: Set<Turn> = new Set()
+  /** What `bytes` of its keys add up to. */
+  bytes = 0
   /** Waits for the last handler. */
   frozen: (() => void) | undefined
+  readonly collections: Set<PartitionCollection> = new Set()
+  /** What was accepted and is not live. */
+  arrivals: Arrivals | undefined
 
   constructor(number: number, epoch: Epoch) {
     this.number = number

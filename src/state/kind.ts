@@ -13,6 +13,8 @@ export interface CallKind {
 export interface EntityKind {
   readonly name: string
   readonly level: EntityLevel
+  /** Its state follows the key. */
+  readonly moves: boolean
   readonly calls: readonly CallKind[]
   readonly open: (key: string, context: KeyContext) => unknown
   readonly close: ((state: unknown, context: KeyContext) => unknown) | undefined
@@ -44,6 +46,7 @@ export function kindOf({ name, level, definition }: Defined): EntityKind {
   return {
     name,
     level,
+    moves: level !== 'routed',
     calls: Object.keys(calls).map((call) => ({
       method: `${name}/${call}`,
       run: (calls[call] as CallKind['run']).bind(calls),

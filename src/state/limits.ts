@@ -7,6 +7,8 @@ export interface EntityLimits extends WindowLimits {
   readonly turnsWaitingMax: number
   /** How long a call waits for the one that its caller made before it to the same key, should that arrive later. Then it goes first. */
   readonly orderWaitMs: Millis
+  /** How long a partition that moves waits for handlers that run. Beyond, their callers get `ERR_SHOAL_TIMEOUT`, and what they do is lost. */
+  readonly freezeWaitMs: Millis
 }
 
 export const entityLimits: EntityLimits = Object.freeze({
@@ -15,4 +17,5 @@ export const entityLimits: EntityLimits = Object.freeze({
   windowCallersMax: 4_096,
   turnsWaitingMax: 100_000,
   orderWaitMs: 1_000,
+  freezeWaitMs: 10_000,
 })

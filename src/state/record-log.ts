@@ -66,6 +66,8 @@ export class RecordLog {
   version = 0
   /** Grows whenever places of records change, so that whoever goes through them in steps notices. */
   rewrites = 0
+  /** While anybody goes through the records in steps, gaps stay and places do not change. */
+  pins = 0
 
   get count(): number {
     return this.#count
@@ -231,32 +233,39 @@ export class RecordLog {
   }
 
   #reserve(size: number): void {
-    const isGappy = this.#dead > bytesMin && this.#dead * 2 > this.#end
+    const isGappy = this.pins === 0 && this.#dead > bytesMin && this.#dead * 2 > this.#end
     const isCrowded = (this.#linked + 1) * 4 > this.#slots.length * 3
     if (this.#end + size <= this.#bytes.length && !isGappy && !isCrowded) return
     this.#rewrite(size)
   }
 
-  /** Without the gaps, with room for more. */
+  /** Without the gaps (unless places must not change), with room for more. */
   #rewrite(size: number): void {
-    const needed = this.#end - this.#dead + size
     const { buffer } = this.#bytes
     const from = this.#view
+    const end = this.#end
+    const isPinned = this.pins > 0
+    const needed = end - (isPinned ? 0 : this.#dead) + size
     const bytes = new Uint8Array(Math.max(bytesMin, needed + (needed >>> 1)))
     let slots = slotsMin
     while (slots < (this.#count + 1) * 2) slots *= 2
-    const end = this.#end
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer)
     this.#slots = new Uint32Array(slots)
-    this.#end = this.#dead = this.#linked = 0
-    this.rewrites++
+    this.#linked = 0
+    if (!isPinned) {
+      this.#end = this.#dead = 0
+      this.rewrites++
+    } else bytes.set(new Uint8Array(buffer, 0, end))
     for (let at = 0; at < end; ) {
       const length = from.getUint32(at)
       if (from.getUint8(at + kindAt) !== dead) {
-        bytes.set(new Uint8Array(buffer, at, length), this.#end)
-        this.#link(this.#end, from.getUint32(at + keyHashAt))
-        this.#end += length
+        const to = isPinned ? at : this.#end
+        if (!isPinned) {
+          bytes.set(new Uint8Array(buffer, at, length), to)
+          this.#end += length
+        }
+        this.#link(to, from.getUint32(at + keyHashAt))
       }
       at += length
     }

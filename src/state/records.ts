@@ -39,6 +39,19 @@ export interface KeyRecord {
   readonly calls: readonly CallRecord[]
 }
 
+/** What is said of a key whose state is forgotten. */
+export function removedRecord({
+  key,
+  epoch,
+  version,
+}: {
+  readonly key: string
+  readonly epoch: Epoch
+  readonly version: number
+}): KeyRecord {
+  return { key, stamp: { epoch, version }, schema: 0, state: undefined, calls: [] }
+}
+
 /** What a caller has settled: all its calls below a number. */
 export interface CallerRecord {
   readonly origin: string
@@ -68,7 +81,7 @@ export const recordBytesMax: number = 64 * 1024 * 1024
 export const recordCallsMax = 1_024
 
 /** Builds chunks. Used again after each `finish`. */
-export class ChunkWriter {
+export class RecordWriter {
   readonly #out = new ByteWriter()
   readonly #record = new ByteWriter()
   #epoch: Epoch | undefined
@@ -133,7 +146,7 @@ export class ChunkWriter {
   }
 }
 
-const single = new ChunkWriter()
+const single = new RecordWriter()
 
 /** One key as a chunk of its own. Throws `RecordError` for a key whose state is too large. */
 export function writeRecord(record: KeyRecord): Uint8Array {

@@ -14,8 +14,8 @@
  *   none (taken, not ours)
  */
 import type { Millis } from '../env.ts'
-import type { Epoch } from './epoch.ts'
 import type { Reply } from './custody-io.ts'
+import type { Epoch } from './epoch.ts'
 import type { Ground, Peer } from './ground.ts'
 import type { Entry } from './timetable.ts'
 

@@ -17,7 +17,7 @@
  *   not ours any more       staged                   discarded
  */
 import type { Millis } from '../env.ts'
-import type { CustodyInput, GiveEntry, Refusal, RefusalCode, Ask } from './custody-io.ts'
+import type { Ask, CustodyInput, GiveEntry, Refusal, RefusalCode } from './custody-io.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
 
 /** What of a partition has been accepted and is not live. */

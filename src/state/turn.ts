@@ -100,8 +100,9 @@ export class Turn implements Dependent, Expiring {
     this.#ports.waitedLongEnough(this)
   }
 
-  /** It is over; all copies hear of it. */
+  /** It is over; all copies hear of it, once. */
   settle(outcome: Body | CallFailure): void {
+    if (this.phase === 'over') return
     this.phase = 'over'
     const waiters = this.#others === undefined ? [this.#first] : [this.#first, ...this.#others]
     for (const { resolve, reject } of waiters) {

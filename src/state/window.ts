@@ -7,6 +7,7 @@
 import type { CallFailure } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
 import type { Instance } from './instance.ts'
+import type { CallerRecord, CallRecord } from './records.ts'
 import type { Turn } from './turn.ts'
 
 export interface WindowLimits {
@@ -87,8 +88,11 @@ export class Window {
     return true
   }
 
-  get callers(): Iterable<Caller> {
-    return this.#callers.values()
+  /** Those that called within `windowMs`, with what they have settled. */
+  *recentCallers(): Generator<CallerRecord> {
+    for (const { origin, settledBelow, lastAge } of this.#callers.values()) {
+      if (settledBelow > 1 && lastAge >= this.#age - 4) yield { origin, settledBelow }
+    }
   }
 
   /** Who calls, and which of its calls are settled. */
@@ -121,6 +125,17 @@ export class Window {
     if (caller.entries.size > this.#limits.windowCallsMax) this.#shift(caller)
     if (callId !== '') this.#name(entry)
     return entry
+  }
+
+  /** What a key's calls came to on another node; the newest first. */
+  restore(instance: Instance, calls: readonly CallRecord[]): void {
+    for (let at = calls.length - 1; at >= 0; at--) {
+      const { origin, seq, callId, outcome } = calls[at] as CallRecord
+      const caller = this.#callers.get(origin) ?? this.#newCaller(origin)
+      const isSettled = callId === '' && seq < caller.settledBelow
+      if (isSettled || this.find(caller, seq, callId, instance.key) !== undefined) continue
+      this.add(caller, seq, callId, instance).outcome = outcome
+    }
   }
 
   /** The call did not run: its next copy may. */

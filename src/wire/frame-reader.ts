@@ -4,6 +4,7 @@
  * arrived; only one that came in pieces is put together, in an array of its own. Neither is ever written again, so
  * bodies may be kept without a copy.
  */
+import { readAscii } from './ascii.ts'
 import {
   errorFlags,
   extension,
@@ -16,6 +17,7 @@ import {
   nonceBytes,
   prefaceBytes,
   proofBytes,
+  remoteCodeBytesMax,
   streamWindowBytesMax,
   streamWindowBytesMin,
   tracestateBytesMax,
@@ -50,6 +52,7 @@ export class FrameReader {
   credit = 0
   code = 0
   retryAfterMs = 0
+  remoteCode: string | undefined
   message = ''
   owner: string | undefined
   /** Where the body lies; `source` is never written again. */
@@ -213,6 +216,17 @@ export class FrameReader {
     return true
   }
 
+  #readRemoteCode(): boolean {
+    const length = this.source[this.#at]!
+    const from = this.#at + 1
+    const end = from + length
+    if (length === 0 || length > remoteCodeBytesMax || end > this.frameEnd) return false
+    for (let at = from; at < end; at++) if (this.source[at]! < 0x20 || this.source[at]! > 0x7e) return false
+    this.remoteCode = readAscii(this.source, from, end)
+    this.#at = end
+    return true
+  }
+
   readError(): boolean {
     if ((this.flags & ~errorFlags) !== 0) return this.#bad('flags')
     if (!this.#readId()) return false
@@ -227,6 +241,9 @@ export class FrameReader {
       this.retryAfterMs = u32(this.source, at + 5)
       this.#at += 4
     }
+    this.remoteCode = undefined
+    if ((this.flags & flag.remoteCode) !== 0 && !this.#readRemoteCode()) return this.#bad('fields')
+    if (this.#at + 2 > this.frameEnd) return this.#bad('fields')
     const messageBytes = u16(this.source, this.#at)
     this.#at += 2
     const message = this.#text(messageBytes)

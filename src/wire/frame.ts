@@ -72,6 +72,8 @@ export const flag: {
   readonly mayHaveRun: 4
   readonly retryable: 8
   readonly retryAfter: 16
+  /** Error: the `code` of what a handler threw stands before the message. */
+  readonly remoteCode: 32
   readonly proves: 1
 } = {
   bodyMask: 3,
@@ -87,13 +89,16 @@ export const flag: {
   mayHaveRun: 4,
   retryable: 8,
   retryAfter: 16,
+  remoteCode: 32,
   proves: 1,
 }
 
 /** Fields that few requests carry: `u16` length of the block, then `u8` tag, `u16` length, value. Unknown tags are skipped. */
 export const extension: { readonly tracestate: 1; readonly bulk: 2 } = { tracestate: 1, bulk: 2 }
 
-export const errorFlags: number = flag.mayHaveRun | flag.retryable | flag.retryAfter
+export const errorFlags: number = flag.mayHaveRun | flag.retryable | flag.retryAfter | flag.remoteCode
+/** Longest `remoteCode`: printable ASCII. */
+export const remoteCodeBytesMax = 64
 export const bodyKinds: readonly BodyKind[] = ['none', 'bytes', 'value']
 
 /** What a request frame carries beside its id and the milliseconds that remain. */

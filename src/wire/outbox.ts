@@ -205,14 +205,18 @@ export class Outbox {
     retryAfterMs: number,
     message: string,
     owner: string | undefined,
+    remoteCode?: string,
   ): void {
     const after = Math.ceil(Math.min(retryAfterMs, 0xffff_ffff))
     const withAfter = after > 0 ? flags | flag.retryAfter : flags
-    const start = this.#open(frameType.error, withAfter, 15 + this.#limits.messageBytesMax + shortTextRoom)
+    const withAll = remoteCode === undefined ? withAfter : withAfter | flag.remoteCode
+    const room = remoteCode === undefined ? 15 : 15 + shortTextRoom
+    const start = this.#open(frameType.error, withAll, room + this.#limits.messageBytesMax + shortTextRoom)
     this.#u32(id)
     this.#buffer[this.#at++] = code
     this.#u32(digest)
     if (after > 0) this.#u32(after)
+    if (remoteCode !== undefined) this.#shortText(remoteCode)
     this.#longText(message)
     if (owner !== undefined) this.#shortText(owner)
     this.#close(start)

@@ -30,6 +30,7 @@ test('what was mistyped is named', () => {
     [members, ['--via'], /'--via <value>' argument missing/],
     [owner, [], /^KEY is missing$/],
     [call, ['echo'], /^KEY is missing$/],
+    [drill, [], /^rolling\|crash\|pause\|split is missing$/],
     [owner, ['a', 'b'], /^unexpected "b"$/],
   ]
   for (const [command, args, message] of wrong) {
@@ -59,6 +60,11 @@ test('a command refuses what it can before it touches the network', async () => 
     [agent, ['--bind', 'h'], /--bind: expected host:port, got "h"/],
     [agent, ['--log', 'loud'], /--log: expected debug, info, warn, error or silent/],
     [demo, ['--nodes', '1', '--kill'], /--kill needs another process/],
+    [drill, ['meteor'], /expected rolling, crash, pause, split, got "meteor"/],
+    [drill, ['rolling', '--level', 'exact'], /--level: expected routed, handoff, replicated, got "exact"/],
+    [drill, ['rolling', '--copies', '2'], /--copies needs --level replicated/],
+    [drill, ['rolling', '--entry', 'none.js'], /--entry: there is no file "none.js"/],
+    [drill, ['crash', '--nodes', '1'], /--nodes: expected a number from 2 to 20/],
     [demo, ['--nodes', '0'], /--nodes: expected a number from 1 to 20/],
   ]
   await Promise.all(

@@ -1,5 +1,6 @@
 /** All faults, and the changes that turned out to be none. */
 import { beliefFaults } from './faults/beliefs.ts'
+import { drillFaults } from './faults/drill.ts'
 import { nodeFaults } from './faults/node.ts'
 import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
@@ -34,6 +35,7 @@ export const catalogue: readonly Mutant[] = [
   ...simFaults,
   ...tornFaults,
   ...traceFaults,
+  ...drillFaults,
 ]
 
 export const equivalent: readonly Equivalent[] = [

@@ -8,7 +8,7 @@ import type { Mutant } from './mutant.ts'
  * behaviour; and recorded traces, which tell that a run is another one, whether for better or for worse.
  */
 const leftOut: readonly RegExp[] = [
-  /^(cluster|cli|interop|host|mutants)\//,
+  /^(cluster|interop|mutants)\/|^cli\/(?!drill\/)|^host\/(?!signals)/,
   /^(api|architecture|docs|errors|examples|types|options)\.test/,
   /^sim\/(determinism|swims)\.test/,
 ]

@@ -170,7 +170,9 @@ export class LedgerHistory {
     }
     if (this.rules.keepsAll) this.#allKept(ops, places)
     if (this.rules.keepsOrder) this.#inOrder(key, tokens, asked)
-    if (this.rules.isLinearizable) this.#explained(key, ops, tokens)
+    if (!this.rules.isLinearizable) return
+    this.#explained(key, ops, tokens)
+    this.#inTenures(key, tokens, asked)
   }
 
   #allKept(ops: readonly LedgerOp[], places: ReadonlyMap<string, number>): void {
@@ -193,6 +195,24 @@ export class LedgerHistory {
           `${before.update.token} happened before ${token} in "${key}", and was asked for after it`,
         )
       latest.set(op.caller, op)
+    }
+  }
+
+  /** Owners followed each other: what one did comes after all of the one before. */
+  #inTenures(key: string, tokens: readonly string[], asked: ReadonlyMap<string, LedgerOp>): void {
+    let latest: Found | undefined
+    for (const token of tokens) {
+      const found = asked.get(token)?.found
+      if (found === undefined) continue
+      const [before, after] = [counterOf(latest), counterOf(found)]
+      if (after < before || (after === before && latest?.epoch !== found.epoch)) {
+        const who = `${latest?.by} (epoch ${latest?.epoch})`
+        this.#throw(
+          'tenures',
+          `${token} of "${key}" by ${found.by} (epoch ${found.epoch}) came after one by ${who}`,
+        )
+      }
+      latest = found
     }
   }
 
@@ -228,8 +248,8 @@ export class LedgerHistory {
     )
   }
 
-  #heardOf(key: string, { epoch }: Found): void {
-    const counter = Number.parseInt(epoch, 10)
+  #heardOf(key: string, found: Found): void {
+    const counter = counterOf(found)
     const newest = this.#newest.get(key)
     if (newest === undefined || counter > newest.epoch) {
       this.#newest.set(key, { epoch: counter, sinceMs: this.#now() })
@@ -246,6 +266,11 @@ export class LedgerHistory {
   #throw(rule: string, message: string): never {
     throw new Violation(rule, this.#now(), message)
   }
+}
+
+/** Of its epoch, which is `counter@boot`. */
+function counterOf(found: Found | undefined): number {
+  return found === undefined ? 0 : Number.parseInt(found.epoch, 10)
 }
 
 function isUpdate({ call }: LedgerOp): boolean {

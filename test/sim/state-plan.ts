@@ -71,7 +71,7 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
       keepsAll: mode !== 'careless',
       isLinearizable:
         mode === 'planned' || mode === 'rough' || mode === 'crash' || (mode === 'split' && hasQuorum),
-      keepsOrder: mode === 'planned',
+      keepsOrder: mode === 'planned' || (mode === 'still' && !isRough),
       mayFail: mode !== 'planned',
       mayOverlap: mode !== 'planned',
     },

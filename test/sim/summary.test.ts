@@ -49,6 +49,14 @@ test('seeds that were never run fail a run, as when its child processes die at t
   assert.equal(summary.hasFailed, false)
 })
 
+test('what runs measured is told as the sum and the largest, by profile', () => {
+  const summary = summaryOf(1)
+  for (const [index, waits] of [4, 9, 2].entries())
+    summary.add(outcome(2 + index, { result: { ...result, figures: { waits } } }))
+  const { figures } = summary.toJson(1) as { figures: object }
+  assert.deepEqual(figures, { 'p: waits': { sum: 15, max: 9 } })
+})
+
 test('the command that replays a run names its nodes where they are not the default', () => {
   assert.equal(replayCommand('route', 4, undefined), 'npm run sim -- --profile route --seed 4')
   assert.equal(

@@ -5,7 +5,14 @@
 import assert from 'node:assert/strict'
 import { SeededRandom } from '../../src/sim/random.ts'
 import { Custody, type CustodyLimits, custodyLimits } from '../../src/state/custody.ts'
-import type { CustodyInput, CustodyOutput, Owners, RefusalCode, Reply, ViewPeer } from '../../src/state/custody-io.ts'
+import type {
+  CustodyInput,
+  CustodyOutput,
+  Owners,
+  RefusalCode,
+  Reply,
+  ViewPeer,
+} from '../../src/state/custody-io.ts'
 
 export interface WorldOptions {
   readonly partitions: number
@@ -82,7 +89,8 @@ export class Node {
   readonly active: Set<number> = new Set()
   readonly told: Map<number, Set<number>> = new Map()
   readonly copies: Map<number, Copying> = new Map()
-  readonly incoming: Map<number, (answer: 'admit' | { code: RefusalCode; reason: string }) => void> = new Map()
+  readonly incoming: Map<number, (answer: 'admit' | { code: RefusalCode; reason: string }) => void> =
+    new Map()
   readonly lost: number[] = []
   readonly events: Extract<CustodyOutput, { type: 'told' }>[] = []
   readonly freezes: Map<number, number> = new Map()
@@ -200,7 +208,10 @@ export class World {
   start(name: string, status: Membership['status'] = 'ready'): Node {
     const node = new Node(this, name, `b${++this.#boots}`)
     this.nodes.set(name, node)
-    this.change([...this.members.filter((other) => other.name !== name), { name, boot: node.boot, status }], name)
+    this.change(
+      [...this.members.filter((other) => other.name !== name), { name, boot: node.boot, status }],
+      name,
+    )
     return node
   }
 
@@ -235,7 +246,7 @@ export class World {
   see(node: Node, members: readonly Membership[]): void {
     const others: ViewPeer[] = members
       .filter(({ name }) => name !== node.name)
-      .map(({ name, boot }) => ({ name, boot }))
+      .map(({ name, boot, status }) => ({ name, boot, isLeaving: status === 'draining' }))
     const before = node.table
     const owners = new ScoreTable(this.options.partitions, members)
     const gained: number[] = []
@@ -361,7 +372,9 @@ export class World {
         const { id, partition, chunks } = output
         this.#afterWhile(node, partition, () => {
           const isBad = this.now < this.calmAt && this.random.chance(this.options.unreadable ?? 0)
-          if (!isBad) for (const chunk of chunks) for (const mark of decode(chunk)) setIn(node.aside, partition).add(mark)
+          if (!isBad)
+            for (const chunk of chunks)
+              for (const mark of decode(chunk)) setIn(node.aside, partition).add(mark)
           this.feed(node, { type: 'accepted', id, partition, reason: isBad ? 'unreadable' : undefined })
         })
         break
@@ -481,14 +494,16 @@ export class World {
         this.#tell(node, partition, marks)
         bytes += marks.length * 4
         this.at(this.delay(), () => {
-          if (target.incoming.get(id) !== undefined) for (const mark of marks) setIn(target.aside, partition).add(mark)
+          if (target.incoming.get(id) !== undefined)
+            for (const mark of marks) setIn(target.aside, partition).add(mark)
           chunk()
         })
       }
       target.incoming.set(id, (answer) => {
         if (answer === 'admit') {
           // Another copy of it, should it still come in, is of no use.
-          for (const other of [...target.incoming.keys()]) if (other !== id && this.#incomingOf.get(other) === partition) target.incoming.delete(other)
+          for (const other of [...target.incoming.keys()])
+            if (other !== id && this.#incomingOf.get(other) === partition) target.incoming.delete(other)
           this.#incomingOf.set(id, partition)
           chunk()
         } else this.at(this.delay(), () => ends(answer))
@@ -518,7 +533,8 @@ export class World {
 
   #afterWhile(node: Node, partition: number, fn: () => void): void {
     const isSlow = this.random.chance(this.options.slow ?? 0)
-    const at = Math.max(this.now, node.busyUntil.get(partition) ?? 0) + (isSlow ? this.random.fraction() * 30 : 0)
+    const at =
+      Math.max(this.now, node.busyUntil.get(partition) ?? 0) + (isSlow ? this.random.fraction() * 30 : 0)
     node.busyUntil.set(partition, at)
     this.at(at - this.now, () => {
       if (!node.isDead) fn()
@@ -527,8 +543,13 @@ export class World {
 
   #check(partition: number): void {
     if (!this.isStrict) return
-    const holders = [...this.nodes.values()].filter((node) => node.active.has(partition)).map(({ name }) => name)
-    assert.ok(holders.length <= 1, `partition ${partition} is active on ${holders.join(' and ')} at ${this.now}`)
+    const holders = [...this.nodes.values()]
+      .filter((node) => node.active.has(partition))
+      .map(({ name }) => name)
+    assert.ok(
+      holders.length <= 1,
+      `partition ${partition} is active on ${holders.join(' and ')} at ${this.now}`,
+    )
   }
 
   /** Every partition is active on its owner alone, with all marks; nothing is left over. */
@@ -536,9 +557,13 @@ export class World {
     const table = new ScoreTable(this.options.partitions, this.members)
     for (let partition = 0; partition < this.options.partitions; partition++) {
       const owner = table.ownerOf(partition)
-      const holders = [...this.nodes.values()].filter((node) => node.active.has(partition)).map(({ name }) => name)
+      const holders = [...this.nodes.values()]
+        .filter((node) => node.active.has(partition))
+        .map(({ name }) => name)
       if (owner === undefined) continue
-      const phases = [...this.nodes.values()].map((node) => `${node.name}:${node.custody.where(partition)}`).join(' ')
+      const phases = [...this.nodes.values()]
+        .map((node) => `${node.name}:${node.custody.where(partition)}`)
+        .join(' ')
       assert.deepEqual(holders, [owner], `holders of ${partition}: ${phases}`)
     }
     for (const node of this.nodes.values()) {
@@ -553,7 +578,8 @@ export class World {
     const partitions: number[] = []
     for (const [partition, marks] of this.acked) {
       const found = new Set<number>()
-      for (const node of this.nodes.values()) for (const mark of node.live.get(partition) ?? []) found.add(mark)
+      for (const node of this.nodes.values())
+        for (const mark of node.live.get(partition) ?? []) found.add(mark)
       if ([...marks].some((mark) => !found.has(mark))) partitions.push(partition)
     }
     return partitions

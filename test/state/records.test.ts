@@ -7,8 +7,8 @@ import { RecordError } from '../../src/state/bytes.ts'
 import {
   type CallerRecord,
   type CallRecord,
-  ChunkWriter,
   type KeyRecord,
+  RecordWriter,
   readRecords,
   recordBytesMax,
   recordCallsMax,
@@ -81,7 +81,7 @@ const record: fc.Arbitrary<KeyRecord> = object({
 })
 
 test('whatever is written is read as it was, alone and in chunks', () => {
-  const writer = new ChunkWriter()
+  const writer = new RecordWriter()
   fc.assert(
     fc.property(
       fc.array(record),
@@ -114,7 +114,7 @@ test('whatever is written is read as it was, alone and in chunks', () => {
 test('a chunk that is cut short, or of which a byte is another, is read or refused, and nothing else happens', () => {
   fc.assert(
     fc.property(fc.array(record, { minLength: 1 }), fc.nat(), fc.nat(255), (records, at, byte) => {
-      const writer = new ChunkWriter()
+      const writer = new RecordWriter()
       for (const each of records) writer.add(each)
       const chunk = writer.finish()
       const changed = chunk.slice()
@@ -169,7 +169,7 @@ test('a state that is too large to travel is refused by the name of its key, and
 
 test('a key of a hundred bytes takes ten more', () => {
   const state = encodeBody(new Uint8Array(100))
-  const writer = new ChunkWriter()
+  const writer = new RecordWriter()
   for (let key = 0; key < 1_000; key++) writer.add({ ...one, key: `user-${key}`, state })
   assert.ok(writer.length < 1_000 * (100 + 8 + 10), `${writer.length}`)
 })

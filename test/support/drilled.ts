@@ -2,7 +2,8 @@
 import { createNode, type NodeOptions } from '../../src/index.ts'
 
 export async function start(options: NodeOptions): Promise<object> {
-  const node = createNode(options)
+  // Half as long to start.
+  const node = createNode({ ...options, membershipThread: false })
   node.handle('echo', (id: string) => id, { idempotent: true })
   await node.start()
   const ids = new Map<string, string[]>()

@@ -63,6 +63,7 @@ test('the layout is frozen: preface, method, a keyed request with all its fields
   box.reply(5, encodeBody(new Uint8Array([9, 8])), true)
   box.error(6, 3, flag.retryable, 0xffff_ffff, 0, 'no', 'bob')
   box.error(6, 4, flag.retryable, 0, 250, '', undefined)
+  box.error(6, 0, flag.mayHaveRun, 0, 0, 'no', undefined, 'EX')
   box.data(8, true, encodeBody(new Uint8Array([7])))
   box.streamOver('end', 8, true)
   box.credit(8, false, 65_536)
@@ -78,6 +79,7 @@ test('the layout is frozen: preface, method, a keyed request with all its fields
       '00000008 06 05 00000005 0908',
       '00000013 07 08 00000006 03 ffffffff 0002 6e6f 03 626f62',
       '00000011 07 18 00000006 04 00000000 000000fa 0000',
+      '00000012 07 24 00000006 00 00000000 02 4558 0002 6e6f',
       '00000007 0a 05 00000008 07',
       '00000006 0b 04 00000008',
       '0000000a 0c 00 00000008 00010000',
@@ -87,6 +89,26 @@ test('the layout is frozen: preface, method, a keyed request with all its fields
       .join('')
       .replaceAll(' ', ''),
   )
+})
+
+test('the code of what a handler threw is 1 to 64 characters of printable ASCII, or breaks the stream', () => {
+  const read = (length: number, ...code: number[]): FrameReader => {
+    const box = new Outbox(limits, frameBytesMax)
+    box.error(6, 0, flag.mayHaveRun, 0, 0, 'no', undefined, 'EX')
+    const bytes = whole(box)
+    const at = bytes.length - 7
+    bytes.set([length, ...code], at)
+    const frames = new FrameReader()
+    frames.push(prefaceBytes)
+    frames.push(bytes)
+    frames.next()
+    frames.readError()
+    return frames
+  }
+  assert.equal(read(2).remoteCode, 'EX')
+  for (const frames of [read(0), read(65), read(255), read(2, 0x1f), read(2, 0x45, 0x80)]) {
+    assert.equal(frames.broken, 'fields')
+  }
 })
 
 test('the first byte is none that starts a memberlist packet', () => {
@@ -290,7 +312,7 @@ test('a flag that nobody knows yet breaks the stream', () => {
     [3, (box) => box.request(1, 1_000, { ...plain, method: '' }), (frames) => frames.readRequest()],
     [8, (box) => box.reply(1, noBody, false), (frames) => frames.readReply()],
     [3, (box) => box.reply(1, noBody, false), (frames) => frames.readReply()],
-    [32, (box) => box.error(1, 0, 0, 0, 0, '', undefined), (frames) => frames.readError()],
+    [64, (box) => box.error(1, 0, 0, 0, 0, '', undefined), (frames) => frames.readError()],
     [1, (box) => box.cancel(1), (frames) => frames.readCancel()],
     [8, (box) => box.data(1, true, encodeBody(1)), (frames) => frames.readData()],
     [1, (box) => box.streamOver('end', 1, true), (frames) => frames.readEnd()],

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { CutNetwork } from '../../src/cli/drill/cut.ts'
-import { type ByteStream, type StreamHandlers, systemEnv } from '../../src/index.ts'
+import { CutNetwork } from '../../../src/cli/drill/cut.ts'
+import { type ByteStream, type StreamHandlers, systemEnv } from '../../../src/index.ts'
 
 const closing: (() => unknown)[] = []
 after(() => Promise.all(closing.map((close) => close())))

@@ -1,8 +1,14 @@
 /** What a drill makes of its books, without processes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Books, type KeyBook } from '../../src/cli/drill/books.ts'
-import { compare, describePromise, type KeyState, promised, type Terms } from '../../src/cli/drill/verdict.ts'
+import { Books, type KeyBook } from '../../../src/cli/drill/books.ts'
+import {
+  compare,
+  describePromise,
+  type KeyState,
+  promised,
+  type Terms,
+} from '../../../src/cli/drill/verdict.ts'
 
 function book(key: string, acknowledged: readonly string[], unsure: readonly string[] = []): KeyBook {
   return { key, acknowledged, unsure, unavailableMs: 0 }

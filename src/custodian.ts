@@ -1,0 +1,491 @@
+/**
+ * Drives the custody machine of one store on this node: carries its questions to peers, does to the store what it says, and
+ * tells it what came of that. What a store does may take its time; one thing at a time is done to a partition.
+ */
+import { Driver } from './driver.ts'
+import type { Clock, Millis } from './env.ts'
+import type { CopyTarget, InternalCalls } from './internal.ts'
+import type { Machine } from './machine.ts'
+import type { Cancellable } from './shard/context.ts'
+import type { CopiesPort } from './state/copies-port.ts'
+import { Custody, type CustodyLimits } from './state/custody.ts'
+import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } from './state/custody-io.ts'
+import {
+  readAsk,
+  readCopyHead,
+  readOutcome,
+  readReply,
+  writeAsk,
+  writeCopyHead,
+  writeReply,
+} from './state/messages.ts'
+import type { Collection, Holdings } from './state/store.ts'
+
+export interface CustodianPorts {
+  readonly self: string
+  readonly boot: string
+  readonly clock: Clock
+  /** Of the ring. */
+  readonly partitions: number
+  readonly limits: CustodyLimits
+  readonly internal: InternalCalls
+  readonly copies?: CopiesPort | undefined
+  /** Whether this node is sure of its view. */
+  mayRun(): boolean
+  pace(bytes: number, now: Millis): Millis
+  /** Where calls of these partitions go has changed. */
+  served(partitions: readonly number[]): void
+  told(store: string, what: Extract<CustodyOutput, { type: 'told' }>): void
+  malformed(peer: string): void
+}
+
+/** Chunks of a copy are about so long. */
+const chunkBytes = 32_768
+const tick: CustodyInput = { type: 'tick' }
+
+export const askKind = 'custody'
+
+export class Custodian {
+  readonly custody: Custody
+  readonly #holdings: Holdings
+  readonly #ports: CustodianPorts
+  readonly #driver: Driver<CustodyInput, CustodyOutput>
+  readonly #machine: Patient
+  /** What is being collected, by partition. */
+  readonly #collections = new Map<number, Collection>()
+  /** Chunks that were collected and turned out to be too many to go at once. */
+  readonly #leftover = new Map<number, Uint8Array[]>()
+  readonly #sending = new Map<number, Cancellable>()
+  /** Which freeze of a partition is the present one. */
+  readonly #freezes = new Map<number, number>()
+  #freezeCount = 0
+  /** The last thing that is done to a partition and has not ended. */
+  readonly #busy = new Map<number, Promise<void>>()
+  readonly #answers = new Map<number, (reply: unknown) => void>()
+  readonly #incoming = new Map<number, (answer: 'admit' | Pick<Refusal, 'code' | 'reason'>) => void>()
+  #ids = 0
+  #served: number[] = []
+  #emptied: (() => void)[] = []
+
+  constructor(holdings: Holdings, ports: CustodianPorts) {
+    const { self, boot, partitions, limits, copies, clock } = ports
+    this.#holdings = holdings
+    this.#ports = ports
+    this.custody = new Custody({
+      partitions,
+      self,
+      boot,
+      limits,
+      copies,
+      copiesLive: holdings.copiesLive,
+      size: (partition) => holdings.size(partition),
+      pace: (bytes, now) => ports.pace(bytes, now),
+    })
+    this.#machine = new Patient(this.custody, () => ports.mayRun())
+    this.#driver = new Driver(
+      this.#machine,
+      clock,
+      tick,
+      (output) => this.#perform(output),
+      () => this.#drained(),
+    )
+  }
+
+  // ---- the view
+
+  viewChanged(
+    owners: Owners,
+    gained: readonly number[],
+    lost: readonly number[],
+    peers: readonly ViewPeer[],
+  ): void {
+    this.#driver.feed({ type: 'view', owners, gained, lost, peers })
+  }
+
+  peersChanged(peers: readonly ViewPeer[]): void {
+    this.#driver.feed({ type: 'peers', peers })
+  }
+
+  /** This node is sure of its view again. */
+  unblocked(): void {
+    if (this.#machine.wake()) this.#driver.feed(tick)
+  }
+
+  /** A call that was passed to the holder came back. */
+  sealed(partition: number, by: string): void {
+    this.#driver.feed({ type: 'sealed', partition, by })
+  }
+
+  /** `done` once nothing is held here, or nobody is there to take it. */
+  whenEmpty(done: () => void): void {
+    this.#emptied.push(done)
+    this.#lookEmpty()
+  }
+
+  stop(): void {
+    this.#driver.stop()
+    for (const call of this.#sending.values()) call.cancel()
+    for (const collection of this.#collections.values()) collection.close()
+  }
+
+  // ---- what peers say
+
+  asked(from: string, message: unknown, answer: (reply: unknown) => void): void {
+    const ask = readAsk(message, this.#ports.partitions)
+    if (ask === undefined) {
+      this.#ports.malformed(from)
+      answer(writeReply({ type: 'stranger' }))
+      return
+    }
+    const id = ++this.#ids
+    this.#answers.set(id, answer)
+    this.#driver.feed({ type: 'asked', id, from, ask })
+  }
+
+  copied(
+    from: string,
+    value: unknown,
+    admit: (target: CopyTarget) => void,
+    reject: (answer: unknown) => void,
+  ): void {
+    const head = readCopyHead(value, this.#ports.partitions)
+    if (head === undefined) {
+      this.#ports.malformed(from)
+      reject(['failed', 'malformed'])
+      return
+    }
+    const id = ++this.#ids
+    const { partition } = head
+    this.#incoming.set(id, (answer) => {
+      this.#incoming.delete(id)
+      if (answer === 'admit') admit(this.#target(id, partition))
+      else reject([answer.code, answer.reason])
+    })
+    this.#driver.feed({ type: 'copying', id, from, ...head })
+  }
+
+  #target(id: number, partition: number): CopyTarget {
+    return {
+      chunk: (bytes) => this.#accept(partition, bytes),
+      ended: (reason) => {
+        this.#driver.feed({ type: 'received', id, reason })
+        return reason === undefined ? ['whole'] : ['unreadable', reason]
+      },
+    }
+  }
+
+  // ---- what the machine says
+
+  #perform(output: CustodyOutput): void {
+    switch (output.type) {
+      case 'ask':
+        this.#ask(output)
+        break
+      case 'answer': {
+        const answer = this.#answers.get(output.id)
+        this.#answers.delete(output.id)
+        answer?.(writeReply(output.reply))
+        break
+      }
+      case 'freeze':
+        for (const partition of output.partitions) this.#freeze(partition)
+        break
+      case 'collect':
+        this.#collect(output.partition, output.bytesMax)
+        break
+      case 'copy':
+        this.#copy(output)
+        break
+      case 'stop':
+        this.#stop(output.partition)
+        break
+      case 'thaw':
+        for (const partition of output.partitions) {
+          this.#freezes.delete(partition)
+          this.#holdings.thaw(partition)
+        }
+        break
+      case 'release':
+        for (const partition of output.partitions) this.#release(partition)
+        break
+      case 'admit':
+        this.#incoming.get(output.id)?.('admit')
+        break
+      case 'reject':
+        this.#incoming.get(output.id)?.(output.refusal)
+        break
+      case 'accept':
+        this.#acceptAll(output.id, output.partition, output.chunks)
+        break
+      case 'discard':
+        this.#discard(output.partition)
+        break
+      case 'activate':
+        this.#activate(output)
+        break
+      case 'served':
+        this.#served.push(...output.partitions)
+        break
+      case 'told':
+        this.#ports.told(this.#holdings.name, output)
+        break
+      default:
+        output satisfies never
+    }
+  }
+
+  /** All outputs of one burst are out. */
+  #drained(): void {
+    const served = this.#served
+    if (served.length > 0) {
+      this.#served = []
+      this.#ports.served(served)
+    }
+    this.#lookEmpty()
+  }
+
+  #lookEmpty(): void {
+    const { held, sought, hasHeirs } = this.custody
+    if (this.#emptied.length === 0 || (held + sought.size > 0 && hasHeirs)) return
+    const emptied = this.#emptied
+    this.#emptied = []
+    for (const done of emptied) done()
+  }
+
+  #ask({ id, to, ask }: Extract<CustodyOutput, { type: 'ask' }>): void {
+    const { internal, partitions } = this.#ports
+    internal.ask(askKind, to, this.#holdings.name, writeAsk(ask), (value, isAnswered) => {
+      if (!isAnswered) {
+        this.#driver.feed({ type: 'unanswered', id })
+        return
+      }
+      const reply: Reply | undefined =
+        value === undefined ? { type: 'stranger' } : readReply(value, partitions)
+      if (reply === undefined) {
+        this.#ports.malformed(to)
+        this.#driver.feed({ type: 'unanswered', id })
+      } else this.#driver.feed({ type: 'answered', id, reply })
+    })
+  }
+
+  // ---- giving
+
+  #freeze(partition: number): void {
+    const token = ++this.#freezeCount
+    this.#freezes.set(partition, token)
+    this.#holdings.freeze(partition, () => {
+      if (this.#freezes.get(partition) === token) this.#driver.feed({ type: 'frozen', partition })
+    })
+  }
+
+  #collection(partition: number): Collection {
+    const known = this.#collections.get(partition)
+    if (known !== undefined) return known
+    const collection = this.#holdings.collect(partition)
+    this.#collections.set(partition, collection)
+    return collection
+  }
+
+  #collect(partition: number, bytesMax: number): void {
+    const chunks: Uint8Array[] = []
+    let collection: Collection
+    try {
+      collection = this.#collection(partition)
+    } catch (error) {
+      this.#driver.feed({ type: 'uncollected', partition, reason: messageOf(error) })
+      return
+    }
+    let bytes = 0
+    const isCurrent = (): boolean => this.#collections.get(partition) === collection
+    const failed = (error: unknown): void => {
+      if (isCurrent()) this.#driver.feed({ type: 'uncollected', partition, reason: messageOf(error) })
+    }
+    const go = (): void => {
+      for (;;) {
+        const chunk = collection.next(bytesMax - bytes + 1)
+        if (chunk instanceof Promise) {
+          chunk.then((late) => {
+            if (isCurrent() && !take(late)) go()
+          }, failed)
+          return
+        }
+        if (take(chunk)) return
+      }
+    }
+    /** Whether that was all that is collected now. */
+    const take = (chunk: Uint8Array | undefined): boolean => {
+      if (chunk !== undefined) {
+        chunks.push(chunk)
+        bytes += chunk.length
+        if (bytes <= bytesMax) return false
+        this.#leftover.set(partition, chunks)
+        this.#driver.feed({ type: 'collected', partition, chunks: [], complete: false })
+      } else this.#driver.feed({ type: 'collected', partition, chunks, complete: true })
+      return true
+    }
+    try {
+      go()
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  #copy({ partition, copy, after, to, toBoot }: Extract<CustodyOutput, { type: 'copy' }>): void {
+    const { internal, boot, clock } = this.#ports
+    let bytes = 0
+    const ended = (outcome: Extract<CustodyInput, { type: 'copied' }>['outcome']): void => {
+      if (this.#sending.get(partition) !== call) return
+      this.#sending.delete(partition)
+      this.#driver.feed({ type: 'copied', partition, copy, outcome, bytes })
+    }
+    let collection: Collection | undefined
+    let isUncollectable = false
+    const head = writeCopyHead({ boot, toBoot, partition, copy, after })
+    const call = internal.copy(to, this.#holdings.name, head, {
+      next: () => {
+        const left = this.#leftover.get(partition)
+        const first = left?.shift()
+        if (left?.length === 0) this.#leftover.delete(partition)
+        if (first !== undefined) return counted(first)
+        try {
+          collection ??= this.#collection(partition)
+          const chunk = collection.next(chunkBytes)
+          if (!(chunk instanceof Promise)) return counted(chunk)
+          return chunk.then(counted, (error: unknown) => {
+            isUncollectable = true
+            throw error
+          })
+        } catch (error) {
+          isUncollectable = true
+          throw error
+        }
+      },
+      pace: (length) => this.#ports.pace(length, clock.now()),
+      answered: (answer) => ended(readOutcome(answer) ?? { code: 'failed', reason: 'a malformed answer' }),
+      broke: (error) => ended({ code: isUncollectable ? 'failed' : 'broken', reason: messageOf(error) }),
+    })
+    const counted = (chunk: Uint8Array | undefined): Uint8Array | undefined => {
+      bytes += chunk?.length ?? 0
+      return chunk
+    }
+    this.#sending.set(partition, call)
+  }
+
+  #stop(partition: number): void {
+    const call = this.#sending.get(partition)
+    this.#sending.delete(partition)
+    call?.cancel()
+    this.#collections.get(partition)?.close()
+    this.#collections.delete(partition)
+    this.#leftover.delete(partition)
+  }
+
+  #release(partition: number): void {
+    this.#freezes.delete(partition)
+    this.#stop(partition)
+    this.#inTurn(partition, () => this.#holdings.release(partition))
+  }
+
+  // ---- taking
+
+  #accept(partition: number, chunk: Uint8Array): void | Promise<void> {
+    const busy = this.#busy.get(partition)
+    if (busy === undefined) return this.#holdings.accept(partition, chunk)
+    return busy.then(() => this.#holdings.accept(partition, chunk))
+  }
+
+  #acceptAll(id: number, partition: number, chunks: readonly Uint8Array[]): void {
+    const done = (reason: string | undefined): void =>
+      this.#driver.feed({ type: 'accepted', id, partition, reason })
+    const from = (first: number): void | Promise<void> => {
+      for (let at = first; at < chunks.length; at += 1) {
+        const chunk = chunks[at]
+        if (chunk === undefined) continue
+        const kept = this.#accept(partition, chunk)
+        if (kept !== undefined) return kept.then(() => from(at + 1))
+      }
+    }
+    try {
+      const kept = from(0)
+      if (kept === undefined) done(undefined)
+      else
+        kept.then(
+          () => done(undefined),
+          (error: unknown) => done(messageOf(error)),
+        )
+    } catch (error) {
+      done(messageOf(error))
+    }
+  }
+
+  #discard(partition: number): void {
+    this.#inTurn(partition, () => this.#holdings.discard(partition))
+  }
+
+  #activate({ partition, epoch, list }: Extract<CustodyOutput, { type: 'activate' }>): void {
+    this.#inTurn(partition, () => {
+      this.#holdings.activate(partition, epoch)
+      this.#ports.copies?.lead(partition, epoch, list)
+    })
+  }
+
+  /** Does it behind what is being done to that partition. What a store cannot forget it says itself. */
+  #inTurn(partition: number, work: () => void | Promise<void>): void {
+    const busy = this.#busy.get(partition)
+    if (busy === undefined) {
+      try {
+        const done = work()
+        if (done !== undefined) this.#waitFor(partition, done)
+      } catch {
+        // As below.
+      }
+    } else this.#waitFor(partition, busy.then(work))
+  }
+
+  #waitFor(partition: number, work: Promise<void>): void {
+    const settled = work.then(
+      () => {},
+      () => {},
+    )
+    this.#busy.set(partition, settled)
+    void settled.then(() => {
+      if (this.#busy.get(partition) === settled) this.#busy.delete(partition)
+    })
+  }
+}
+
+/** The machine, but time passes for it only while this node is sure of its view: see `Custody.handle`. */
+class Patient implements Machine<CustodyInput, CustodyOutput> {
+  readonly #machine: Custody
+  readonly #mayRun: () => boolean
+  #waits = false
+
+  constructor(machine: Custody, mayRun: () => boolean) {
+    this.#machine = machine
+    this.#mayRun = mayRun
+  }
+
+  get deadline(): Millis {
+    return this.#waits ? Infinity : this.#machine.deadline
+  }
+
+  handle(input: CustodyInput, now: Millis): void {
+    if (input.type === 'tick' && !this.#mayRun()) this.#waits = true
+    else this.#machine.handle(input, now)
+  }
+
+  poll(): CustodyOutput | undefined {
+    return this.#machine.poll()
+  }
+
+  /** Whether it has waited. */
+  wake(): boolean {
+    const waited = this.#waits
+    this.#waits = false
+    return waited
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,213 @@
+/**
+ * The copies that this node keeps, of partitions it owns and of others'. Answers owners that ship and next owners that
+ * fence and fetch.
+ *
+ *   a ship row under           the copy
+ *   an older configuration     refuses, and says what it has promised
+ *   the promised one           takes the records; `complete`, `drop` and comparisons are heeded
+ *   a newer one, told whole    promises it first
+ *   a newer one, only named    asks for all of it
+ *
+ *   a fence row under          a live owner of an older one: says so, promises nothing (unless one in between was seen)
+ *   an older configuration     refuses
+ *   a newer one                promises it, and says what it has
+ */
+import { type Config, compareConfigs, holds, type Seat, sameSeat } from './config.ts'
+import { Copy } from './copy.ts'
+import { Packer, type PackedRecord, unpack } from './packed.ts'
+import type { RecordLog } from './record-log.ts'
+import { bucketsFor, hashSet, isKnown, listedMax, listHashes, sumBuckets } from './reconcile.ts'
+import type { FenceReply, FenceRow, FetchAsk, FetchReply, ShipReply, ShipRow } from './replica-messages.ts'
+
+export interface CopiesLimits {
+  /** Bytes of copies of other nodes' partitions; beyond, owners are told that there is no room, and look elsewhere. */
+  readonly copyBytesMax: number
+  /** Bytes of records in one batch, about. */
+  readonly batchBytesMax: number
+}
+
+export interface CopiesCounters {
+  /** Batches' rows that a newer promise refused. */
+  refusedByFence: number
+  /** Messages that were no messages, or meant for a former life, or came too late. */
+  refusedMessages: number
+  /** Records that comparisons found missing or other, on either side of this node. */
+  repairedKeys: number
+}
+
+export interface CopiesPorts {
+  readonly self: Seat
+  readonly limits: CopiesLimits
+  readonly counters: CopiesCounters
+  /** Under which configuration this node leads a partition. */
+  leads(partition: number): Config | undefined
+  /** This node leads it no more: another was promised. */
+  deposed(partition: number, by: Config): void
+}
+
+export class Copies {
+  readonly #ports: CopiesPorts
+  readonly #copies = new Map<number, Copy>()
+  readonly #packer = new Packer()
+  /** Of records that others own. */
+  #bytes = 0
+
+  constructor(ports: CopiesPorts) {
+    this.#ports = ports
+  }
+
+  get size(): number {
+    return this.#copies.size
+  }
+
+  /** Bytes of records, those of partitions that this node owns among them. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get(partition: number): Copy | undefined {
+    return this.#copies.get(partition)
+  }
+
+  partitions(): Iterable<number> {
+    return this.#copies.keys()
+  }
+
+  /** The copy of a partition that this node leads from now on, under this configuration; undefined: a newer one was promised. */
+  lead(partition: number, config: Config, log?: RecordLog, lastMark = 0): Copy | undefined {
+    const copy = this.#made(partition, config)
+    if (compareConfigs(copy.promised, config) > 0) return undefined
+    copy.promise(config)
+    copy.complete()
+    if (log !== undefined) this.resize(copy, () => copy.adopt(log, lastMark))
+    return copy
+  }
+
+  /** Counts what was put into a copy, or taken from it, by its owner or a takeover. */
+  resize(copy: Copy, change: () => void): void {
+    const before = copy.log.bytes
+    change()
+    this.#bytes += copy.log.bytes - before
+  }
+
+  ship(row: ShipRow, from: Seat): ShipReply {
+    const { self, counters, limits } = this.#ports
+    const id = { epoch: row.epoch, revision: row.revision }
+    let copy = this.#copies.get(row.partition)
+    const order = copy === undefined ? 1 : compareConfigs({ ...copy.promised, ...id }, copy.promised)
+    if (copy !== undefined && order < 0) {
+      counters.refusedByFence++
+      return { type: 'refused', promised: copy.promised }
+    }
+    const records = unpack(row.records)
+    if (records === undefined) {
+      counters.refusedMessages++
+      return { type: 'unknown' }
+    }
+    if (copy === undefined || order > 0) {
+      const { config } = row
+      if (config === undefined) return { type: 'unknown' }
+      // Only an owner speaks for its tenure.
+      const isOwners = config.seats[0] !== undefined && sameSeat(config.seats[0], from)
+      if (!isOwners || compareConfigs(config, { ...config, ...id }) !== 0) {
+        counters.refusedMessages++
+        return { type: 'unknown' }
+      }
+      copy = this.#promise(row.partition, config, row.chain ?? [])
+      if (row.anew) this.resize(copy, () => copy?.drop())
+    }
+    if (!holds(copy.promised, self)) {
+      if (row.drop) this.resize(copy, () => copy.drop())
+      return { type: 'ok' }
+    }
+    if (this.#bytes + row.records.length > limits.copyBytesMax && row.records.length > 0) {
+      return { type: 'full' }
+    }
+    this.resize(copy, () => this.#keep(copy, records))
+    if (row.complete) copy.complete()
+    return row.digest === undefined ? { type: 'ok' } : this.#compare(copy, row)
+  }
+
+  fence(row: FenceRow): FenceReply {
+    const { partition, config, seen } = row
+    const { counters } = this.#ports
+    const leads = this.#ports.leads(partition)
+    if (leads !== undefined) {
+      if (seen === undefined || compareConfigs(seen, leads) <= 0) return { type: 'active', config: leads }
+      this.#ports.deposed(partition, seen)
+    }
+    const copy = this.#copies.get(partition)
+    if (copy === undefined && !row.keep) return { type: 'nothing' }
+    if (copy !== undefined && compareConfigs(config, copy.promised) < 0) {
+      counters.refusedByFence++
+      return { type: 'refused', promised: copy.promised }
+    }
+    const before = copy?.promised
+    const promised = copy ?? this.#made(partition, config, true)
+    promised.fence(config)
+    const { base, chain, isCut, top, log } = promised
+    return { type: 'promised', before, base, chain, isCut, top, digest: log.digest, version: log.version }
+  }
+
+  fetch(ask: FetchAsk): FetchReply {
+    const copy = this.#copies.get(ask.partition)
+    if (copy === undefined || compareConfigs(copy.promised, ask.config) !== 0) {
+      return { type: 'refused', promised: copy?.promised }
+    }
+    const { log } = copy
+    if (ask.place > 0 && ask.rewrites !== log.rewrites) return { type: 'refused', promised: copy.promised }
+    const known = hashSet(ask.known)
+    const configs: Config[] = []
+    let place = ask.place
+    for (;;) {
+      const step = log.next(place)
+      if (step === undefined) break
+      place = step.place
+      const under = copy.under(step.entry)
+      if (ask.from !== undefined && compareConfigs(under, ask.from) < 0) continue
+      // Where something newer vouches for it than for what the asker knows, it must be told though its bytes are known.
+      const isNews = ask.from === undefined || compareConfigs(under, ask.from) > 0
+      if (!isNews && isKnown(known, step.entry)) continue
+      let mark = configs.findIndex((config) => compareConfigs(config, under) === 0)
+      if (mark < 0) mark = configs.push(under) - 1
+      this.#packer.put(step.entry, mark)
+      if (this.#packer.length < this.#ports.limits.batchBytesMax) continue
+      return { type: 'page', records: this.#packer.finish(), configs, place, rewrites: log.rewrites }
+    }
+    return { type: 'page', records: this.#packer.finish(), configs, place: 0, rewrites: log.rewrites }
+  }
+
+  #promise(partition: number, config: Config, chain: readonly Config[]): Copy {
+    const leads = this.#ports.leads(partition)
+    if (leads !== undefined && compareConfigs(config, leads) > 0) this.#ports.deposed(partition, config)
+    const copy = this.#made(partition, config)
+    copy.promise(config, chain)
+    return copy
+  }
+
+  #made(partition: number, config: Config, isFence = false): Copy {
+    let copy = this.#copies.get(partition)
+    if (copy === undefined) {
+      copy = new Copy(config, isFence)
+      this.#copies.set(partition, copy)
+    }
+    return copy
+  }
+
+  #keep(copy: Copy, records: readonly PackedRecord[]): void {
+    for (const record of records) {
+      if (record.type === 'put') copy.put(record.key, record.record, record.version)
+      else copy.log.erase(record.keyHash, record.hash)
+    }
+  }
+
+  #compare({ log }: Copy, { digest, list }: ShipRow): ShipReply {
+    if (digest === undefined || log.equals(digest)) return { type: 'ok', equal: true }
+    if (list !== undefined) {
+      const hashes = listHashes(log, list.buckets, new Set(list.which))
+      return { type: 'ok', equal: false, hashes }
+    }
+    if (log.count <= listedMax) return { type: 'ok', equal: false, hashes: listHashes(log, 1) }
+    return { type: 'ok', equal: false, sums: sumBuckets(log, bucketsFor(log.count)) }
+  }
+}

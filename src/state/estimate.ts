@@ -1,0 +1,49 @@
+/**
+ * How many bytes a state would take as MessagePack, without writing it: a few parts of each collection stand for the rest.
+ * Good enough to say which partition is large and whether a node is full; the exact number is known once a state travels.
+ */
+
+const samples = 16
+const depthMax = 4
+/** What is nested deeper counts as much. */
+const deepBytes = 16
+
+export function estimateBytes(value: unknown, depth = 0): number {
+  switch (typeof value) {
+    case 'string':
+      return value.length + 2
+    case 'number':
+    case 'bigint':
+      return 5
+    case 'object':
+      break
+    default:
+      return 1
+  }
+  if (value === null) return 1
+  if (ArrayBuffer.isView(value)) return value.byteLength + 5
+  if (depth >= depthMax) return deepBytes
+  if (Array.isArray(value)) {
+    const step = Math.max(1, value.length / samples)
+    return scaled(value.length, (index) => estimateBytes(value[Math.floor(index * step)], depth + 1))
+  }
+  if (value instanceof Map || value instanceof Set) {
+    const entries = value.entries()
+    return scaled(value.size, () => {
+      const [key, of] = entries.next().value as [unknown, unknown]
+      return estimateBytes(key, depth + 1) + (value instanceof Map ? estimateBytes(of, depth + 1) : 0)
+    })
+  }
+  const keys = Object.keys(value)
+  return scaled(keys.length, (index) => {
+    const key = keys[index] as string
+    return key.length + 1 + estimateBytes((value as Record<string, unknown>)[key], depth + 1)
+  })
+}
+
+function scaled(count: number, of: (index: number) => number): number {
+  const taken = Math.min(count, samples)
+  let bytes = 0
+  for (let index = 0; index < taken; index++) bytes += of(index)
+  return 3 + (taken === 0 ? 0 : Math.round((bytes / taken) * count))
+}

@@ -1,0 +1,52 @@
+/** Brings copies of a partition together: for each key the record that the newest configuration vouches for, then the newest version. */
+import { type Config, compareConfigs } from './config.ts'
+import { type Copy, newerRecord } from './copy.ts'
+import { unpack } from './packed.ts'
+import { listHashes } from './reconcile.ts'
+import { RecordLog } from './record-log.ts'
+
+export class Merge {
+  readonly log: RecordLog = new RecordLog()
+  readonly #unders: Config[] = []
+
+  /** Marks in use by `log`. */
+  get lastMark(): number {
+    return this.#unders.length
+  }
+
+  /** What this node has itself, as far as `from` or a newer one vouches for it. */
+  own(copy: Copy, from: Config | undefined): void {
+    for (const entry of copy.log.entries()) {
+      const under = copy.under(entry)
+      if (from === undefined || compareConfigs(under, from) >= 0)
+        this.#add(entry.key, entry.record, entry.version, under)
+    }
+  }
+
+  /** Hashes of what is here, so that it need not travel. */
+  known(): Uint8Array {
+    return listHashes(this.log, 1)
+  }
+
+  /** A page of another copy; false when it cannot be read: nothing of it was taken. */
+  page(records: Uint8Array, configs: readonly Config[]): boolean {
+    const read = unpack(records)
+    if (read === undefined) return false
+    if (read.some((one) => one.type !== 'put' || configs[one.mark] === undefined)) return false
+    for (const one of read) {
+      if (one.type === 'put') this.#add(one.key, one.record, one.version, configs[one.mark]!)
+    }
+    return true
+  }
+
+  #add(key: string, record: Uint8Array | undefined, version: number, under: Config): void {
+    const known = this.log.get(key)
+    if (known !== undefined) {
+      const before = { under: this.#unders[known.mark - 1]!, version: known.version }
+      if (!newerRecord({ under, version }, before)) return
+    }
+    let mark = this.#unders.findIndex((config) => compareConfigs(config, under) === 0) + 1
+    if (mark === 0) mark = this.#unders.push(under)
+    this.log.put(key, record, version, mark)
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * Runs handlers: the calls of a key that wait, one after the other, and those that need not wait. What they did is told to
+ * whoever copies the key before their callers hear of it.
+ */
+import type { Clock } from '../env.ts'
+import type { CallFailure } from '../rpc/call.ts'
+import { runOutside } from '../scope.ts'
+import type { Slot } from '../shard/concurrency.ts'
+import type { Running } from '../shard/context.ts'
+import { type BodyCodec, isThenable, messageOf } from '../shard/methods.ts'
+import { Refused } from '../shard/refused.ts'
+import type { Body } from '../wire/body.ts'
+import { type Effects, shipRecord } from './effects.ts'
+import { RunningContext } from './entity-context.ts'
+import { handlerThrew, notHere } from './failures.ts'
+import type { Instance, Partition } from './instance.ts'
+import type { Keeping } from './keeping.ts'
+import type { CallKind, EntityKind } from './kind.ts'
+import type { KeyRecord } from './records.ts'
+import { Turn, type TurnPorts } from './turn.ts'
+import type { Entry } from './window.ts'
+
+export interface RunnerPorts {
+  /** Name of this node. */
+  readonly self: string
+  readonly clock: Clock
+  readonly codec: BodyCodec
+  /** A handler that did not return at once, for the limit of concurrency. */
+  readonly admission: {
+    begin(method: string, caller: string, exempt: boolean): Slot | undefined
+    end(slot: Slot, failed: boolean, abandoned: boolean): void
+  }
+  readonly keeping: Keeping
+  /** The key is another now, or gone. */
+  changed(instance: Instance): void
+  /** A key as it is now. Throws when its state cannot be written. */
+  record(instance: Instance): KeyRecord
+  readonly effects: () => Effects | undefined
+}
+
+/** What the runner asks of those beside it. */
+export interface RunnerLinks extends TurnPorts {
+  /** No handler of the key runs any more. */
+  calm(instance: Instance): void
+}
+
+/** Handlers that run one after the other before others have their turn. */
+const runsMax = 64
+
+export class Runner {
+  readonly #kind: EntityKind
+  readonly #ports: RunnerPorts
+  readonly #links: RunnerLinks
+  /** Calls that wait, held ones too. */
+  waiting = 0
+  /** The key whose calls are being started. */
+  #pumped: Instance | undefined
+
+  constructor(kind: EntityKind, ports: RunnerPorts, links: RunnerLinks) {
+    this.#kind = kind
+    this.#ports = ports
+    this.#links = links
+  }
+
+  /** The call has its place behind all others of its key. */
+  enqueue(turn: Turn): void {
+    const { instance } = turn.entry
+    turn.phase = 'waiting'
+    turn.previous = instance.tail
+    if (instance.tail === undefined) instance.head = turn
+    else instance.tail.next = turn
+    instance.tail = turn
+  }
+
+  dequeue(turn: Turn): void {
+    const { instance } = turn.entry
+    const { previous, next } = turn
+    if (previous === undefined) instance.head = next
+    else previous.next = next
+    if (next === undefined) instance.tail = previous
+    else next.previous = previous
+    turn.previous = undefined
+    turn.next = undefined
+  }
+
+  /** Starts what may start. */
+  pump(instance: Instance): void {
+    // A handler that ended at once asks for the next one, from within the loop that does so anyway.
+    if (this.#pumped === instance) return
+    const outer = this.#pumped
+    this.#pumped = instance
+    this.#startAll(instance)
+    this.#pumped = outer
+  }
+
+  #startAll(instance: Instance): void {
+    for (let runs = 0; instance.phase === 'open'; runs++) {
+      const turn = instance.head
+      if (turn === undefined || (instance.taken && !turn.call.interleaves)) return
+      if (instance.partition.phase !== 'active') return
+      if (runs >= runsMax) {
+        runOutside(() => this.#ports.clock.afterIo(() => this.pump(instance)))
+        return
+      }
+      this.dequeue(turn)
+      this.waiting -= 1
+      turn.unwatch()
+      this.#start(turn)
+    }
+  }
+
+  #start(turn: Turn): void {
+    const { entry, call, running } = turn
+    turn.phase = 'running'
+    this.#begin(entry.instance, call)
+    let result: unknown
+    try {
+      const run = (): unknown => this.#handle(entry, call, turn.arg, running)
+      result = turn.enter === undefined ? run() : turn.enter(run)
+    } catch (error) {
+      this.#end(entry, call, this.#thrown(call, running, error))
+      return
+    }
+    if (isThenable(result)) this.#follow(turn, result)
+    else this.#end(entry, call, this.#encoded(call, running, result))
+  }
+
+  /** Runs a call that need not wait. Throws and rejects with `Refused`. */
+  run(entry: Entry, call: CallKind, arg: unknown, running: Running): Body | Promise<Body> {
+    this.#begin(entry.instance, call)
+    let outcome: Body | CallFailure
+    try {
+      const result = this.#handle(entry, call, arg, running)
+      if (isThenable(result)) {
+        const turn = new Turn(this.#links, entry, call, undefined, running)
+        turn.phase = 'running'
+        entry.turn = turn
+        this.#follow(turn, result)
+        return turn.outcome
+      }
+      outcome = this.#encoded(call, running, result)
+    } catch (error) {
+      outcome = this.#thrown(call, running, error)
+    }
+    if (this.#ports.effects() !== undefined) {
+      const turn = new Turn(this.#links, entry, call, undefined, running)
+      turn.phase = 'running'
+      entry.turn = turn
+      this.#end(entry, call, outcome)
+      return turn.outcome
+    }
+    this.#end(entry, call, outcome)
+    if ('code' in outcome) throw new Refused(outcome)
+    return outcome
+  }
+
+  #handle(entry: Entry, call: CallKind, arg: unknown, running: Running): unknown {
+    const context = new RunningContext(entry, this.#kind.name, this.#ports.self, running)
+    return call.run(entry.instance.state, arg, context)
+  }
+
+  #begin(instance: Instance, call: CallKind): void {
+    if (!call.interleaves) instance.taken = true
+    instance.running += 1
+    instance.partition.running += 1
+  }
+
+  /** The handler goes on. */
+  #follow(turn: Turn, result: PromiseLike<unknown>): void {
+    const { entry, call, running } = turn
+    const { admission } = this.#ports
+    entry.instance.partition.ongoing.add(turn)
+    const slot = admission.begin(call.method, running.caller, false)
+    Promise.resolve(result).then(
+      (value) => {
+        if (slot !== undefined) admission.end(slot, false, running.cancelled)
+        this.#end(entry, call, this.#encoded(call, running, value), turn)
+      },
+      (error: unknown) => {
+        if (slot !== undefined) admission.end(slot, true, running.cancelled)
+        this.#end(entry, call, this.#thrown(call, running, error), turn)
+      },
+    )
+  }
+
+  #encoded(call: CallKind, running: Running, value: unknown): Body | CallFailure {
+    const { codec } = this.#ports
+    try {
+      // It may be part of the state, which the next call changes.
+      return codec.copy(codec.encode(value))
+    } catch (error) {
+      return this.#thrown(call, running, new Error(`its reply cannot be sent: ${messageOf(error)}`))
+    }
+  }
+
+  #thrown(call: CallKind, running: Running, error: unknown): CallFailure {
+    return handlerThrew(call, running.abandoned, error, this.#kind.remoteStacks)
+  }
+
+  /** A handler has ended. */
+  #end(entry: Entry, call: CallKind, outcome: Body | CallFailure, turn: Turn | undefined = entry.turn): void {
+    const { instance } = entry
+    const { partition } = instance
+    if (turn !== undefined) partition.ongoing.delete(turn)
+    if (!call.interleaves) instance.taken = false
+    instance.running -= 1
+    // Of a call that was cut off, or whose key went elsewhere, nobody hears.
+    const isHeard = instance.phase === 'open' && turn?.phase !== 'over'
+    if (isHeard && !call.readonly) entry.outcome = outcome
+    if (instance.phase === 'open' && !call.readonly) {
+      partition.version += 1
+      instance.version = partition.version
+      instance.epoch = partition.epoch
+      this.#ports.keeping.changed(instance)
+      this.#ports.changed(instance)
+    }
+    const effects = this.#ports.effects()
+    if (turn !== undefined && effects !== undefined && isHeard) this.#ship(effects, turn, outcome)
+    else {
+      entry.turn = undefined
+      turn?.settle(instance.phase === 'open' || !this.#kind.moves ? outcome : this.#undone(instance))
+    }
+    if (instance.running === 0 && instance.arrival !== undefined) this.#links.calm(instance)
+    this.busy(partition, -1)
+    if (instance.head !== undefined) this.pump(instance)
+  }
+
+  /** What it did went with the state: it may run once more, elsewhere. */
+  #undone({ key }: Instance): CallFailure {
+    return { ...notHere(this.#ports.self, this.#kind.name, key), mayHaveRun: true }
+  }
+
+  #ship(effects: Effects, turn: Turn, outcome: Body | CallFailure): void {
+    const { entry, call, running } = turn
+    const told = (failed?: CallFailure): void => {
+      entry.turn = undefined
+      turn.settle(failed ?? outcome)
+    }
+    try {
+      if (call.readonly) effects.ship(entry.instance.partition.number, undefined, told)
+      else shipRecord(effects, entry.instance, this.#ports.record(entry.instance), told)
+    } catch (error) {
+      told(this.#thrown(call, running, error))
+    }
+  }
+
+  /** Something that a frozen partition waits for has begun (1), or ended (-1). */
+  busy(partition: Partition, change: 1 | -1): void {
+    partition.running += change
+    if (partition.running > 0 || partition.frozen === undefined) return
+    const { frozen } = partition
+    partition.frozen = undefined
+    frozen()
+  }
+}

@@ -1,0 +1,418 @@
+/**
+ * Takes partitions over from their copies after their owner is gone: fences, collects, and says so. One round trip to all
+ * members when the copies agree, and some more where they do not.
+ *
+ *   a taking is        on                                         then
+ *   fencing            each answer, a peer gone, patience over    decide (takeover.ts): wait | fence more | collect
+ *                      refused: a newer one was promised          again above it, after a pause
+ *                      an owner that lives                        news `held`; if it was deposed unawares: it is told, and asked again
+ *   collecting         a page                                     the next one, the next copy, or done: news `taken`
+ *                      refused                                    again above it, after a pause
+ *                      its member is gone                         fencing, without it
+ */
+import type { Millis } from '../env.ts'
+import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
+import type { Copies } from './copies.ts'
+import type { Exchange } from './exchange.ts'
+import { Merge } from './merge.ts'
+import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
+import { type CopyAnswer, type Decision, decideTakeover } from './takeover.ts'
+
+export interface TakingLimits {
+  /** How long a takeover waits for members that are alive, do not answer, and have no known part in the partition. */
+  readonly takeoverWaitMs: Millis
+}
+
+export interface TakingPorts {
+  readonly limits: TakingLimits
+  /** Who is to hold a partition that this node leads, this node first. */
+  seats(partition: number): readonly Seat[]
+  /** How many of so many must have an update. */
+  acks(seats: number): number
+  /** Alive members that may hold copies, without this one. */
+  peers(): readonly Seat[]
+  /** A member that cannot come back with what it had, or is not to be waited for. */
+  isGone(seat: Seat): boolean
+  /** 0 to 1. */
+  random(): number
+  taken(taken: Taken, now: Millis): void
+  held(partition: number, by: string): void
+}
+
+export interface Taken {
+  readonly partition: number
+  readonly config: Config
+  readonly chain: readonly Config[]
+  readonly isSound: boolean
+  /** Whoever has promised this configuration. */
+  readonly fenced: readonly Seat[]
+}
+
+interface Taking {
+  readonly partition: number
+  config: Config
+  /** An owner below it was deposed. */
+  seen: Config | undefined
+  answers: Map<string, CopyAnswer>
+  silent: Map<string, Seat>
+  isPatienceOver: boolean
+  /** Collecting: what is decided. */
+  collecting: Collecting | undefined
+  tries: number
+  /** Fences again at this time. */
+  pausedUntil: Millis
+}
+
+interface Collecting {
+  readonly decision: Extract<Decision, { type: 'take' }>
+  readonly merge: Merge
+  readonly left: CopyAnswer[]
+}
+
+/** Rows for one peer; one message to it is under way. */
+interface Line {
+  readonly seat: Seat
+  rows: Map<number, FenceRow>
+  isAsking: boolean
+  notBefore: Millis
+}
+
+const repeatMs: Millis = 50
+const pauseMs: Millis = 10
+const pauseMsMax: Millis = 1_000
+
+export class Takings {
+  readonly #ports: TakingPorts
+  readonly #copies: Copies
+  readonly #exchange: Exchange
+  readonly #takings = new Map<number, Taking>()
+  readonly #lines = new Map<string, Line>()
+  /** Rounds of fences, in the order of their beginning. */
+  readonly #rounds: { readonly taking: Taking; readonly config: Config; readonly until: Millis }[] = []
+  readonly #paused = new Set<Taking>()
+
+  constructor(ports: TakingPorts, copies: Copies, exchange: Exchange) {
+    this.#ports = ports
+    this.#copies = copies
+    this.#exchange = exchange
+  }
+
+  get size(): number {
+    return this.#takings.size
+  }
+
+  get deadline(): Millis {
+    let due = this.#rounds[0]?.until ?? Infinity
+    for (const { pausedUntil } of this.#paused) due = Math.min(due, pausedUntil)
+    for (const { rows, isAsking, notBefore } of this.#lines.values())
+      if (rows.size > 0 && !isAsking) due = Math.min(due, notBefore)
+    return due
+  }
+
+  /** `counter`: of the highest epoch heard of. */
+  take(partition: number, counter: number, now: Millis): void {
+    if (this.#takings.has(partition)) return
+    const taking: Taking = {
+      partition,
+      config: this.#configAbove(partition, counter),
+      seen: undefined,
+      answers: new Map(),
+      silent: new Map(),
+      isPatienceOver: false,
+      collecting: undefined,
+      tries: 0,
+      pausedUntil: Infinity,
+    }
+    this.#takings.set(partition, taking)
+    this.#fence(taking, now)
+  }
+
+  abandon(partition: number): void {
+    const taking = this.#takings.get(partition)
+    if (taking !== undefined) this.#forget(taking)
+  }
+
+  /** Members came or went. */
+  peersChanged(now: Millis): void {
+    const peers = this.#ports.peers()
+    for (const [name, line] of this.#lines) {
+      if (!peers.some((peer) => sameSeat(peer, line.seat))) this.#lines.delete(name)
+    }
+    for (const taking of [...this.#takings.values()]) {
+      for (const [name, seat] of taking.silent) {
+        if (!peers.some((peer) => sameSeat(peer, seat))) taking.silent.delete(name)
+      }
+      const { left } = taking.collecting ?? {}
+      if (left?.some(({ seat }) => !peers.some((peer) => sameSeat(peer, seat)))) {
+        for (const { seat } of left) {
+          if (!peers.some((peer) => sameSeat(peer, seat))) taking.answers.delete(seat.name)
+        }
+        taking.collecting = undefined
+      }
+      if (this.#paused.has(taking)) continue
+      for (const peer of peers) {
+        const answer = taking.answers.get(peer.name)
+        if (answer !== undefined && sameSeat(answer.seat, peer)) continue
+        if (!taking.silent.has(peer.name)) this.#askFence(taking, peer)
+      }
+      this.#decide(taking, now)
+    }
+  }
+
+  tick(now: Millis): void {
+    for (let first = this.#rounds[0]; first !== undefined && first.until <= now; first = this.#rounds[0]) {
+      this.#rounds.shift()
+      const { taking, config } = first
+      if (taking.config !== config || this.#takings.get(taking.partition) !== taking) continue
+      taking.isPatienceOver = true
+      this.#decide(taking, now)
+    }
+    for (const taking of [...this.#paused]) {
+      if (taking.pausedUntil > now) continue
+      this.#paused.delete(taking)
+      taking.pausedUntil = Infinity
+      this.#fence(taking, now)
+    }
+  }
+
+  /** Sends what has gathered since. */
+  flush(now: Millis): void {
+    for (const line of this.#lines.values()) {
+      if (line.rows.size === 0 || line.isAsking || line.notBefore > now) continue
+      const rows = [...line.rows.values()].slice(0, rowsMax)
+      for (const { partition } of rows) line.rows.delete(partition)
+      line.isAsking = true
+      const { boot } = this.#exchange.self
+      const ask = { type: 'fence', boot, to: line.seat.boot, rows } as const
+      this.#exchange.ask(line.seat, ask, (reply, at) => {
+        line.isAsking = false
+        if (reply?.type === 'fenced' && reply.rows.length === rows.length) {
+          for (const [index, row] of rows.entries()) this.#heard(row, line.seat, reply.rows[index]!, at)
+          return
+        }
+        line.notBefore = at + repeatMs
+        for (const row of rows) {
+          const taking = this.#takings.get(row.partition)
+          if (taking?.config === row.config && !line.rows.has(row.partition)) line.rows.set(row.partition, row)
+        }
+      })
+    }
+  }
+
+  #configAbove(partition: number, counter: number): Config {
+    const above = Math.max(counter, this.#copies.get(partition)?.promised.epoch.counter ?? 0) + 1
+    const seats = this.#ports.seats(partition)
+    const { boot } = this.#exchange.self
+    return { epoch: { counter: above, boot }, revision: 0, seats, acks: this.#ports.acks(seats.length) }
+  }
+
+  #fence(taking: Taking, now: Millis): void {
+    taking.collecting = undefined
+    taking.answers.clear()
+    taking.silent.clear()
+    taking.isPatienceOver = false
+    const { self } = this.#exchange
+    const { partition, config, seen } = taking
+    this.#rounds.push({ taking, config, until: now + this.#ports.limits.takeoverWaitMs })
+    this.#note(taking, self, this.#copies.fence({ partition, config, seen, keep: false }), now)
+    if (this.#paused.has(taking)) return
+    for (const peer of this.#ports.peers()) this.#askFence(taking, peer)
+    this.#decide(taking, now)
+  }
+
+  #askFence(taking: Taking, seat: Seat, keep = false): void {
+    const { partition, config, seen } = taking
+    taking.silent.set(seat.name, seat)
+    let line = this.#lines.get(seat.name)
+    if (line === undefined || !sameSeat(line.seat, seat)) {
+      line = { seat, rows: new Map(), isAsking: false, notBefore: 0 }
+      this.#lines.set(seat.name, line)
+    }
+    line.rows.set(partition, { partition, config, seen, keep })
+  }
+
+  #heard(row: FenceRow, seat: Seat, reply: FenceReply, now: Millis): void {
+    const taking = this.#takings.get(row.partition)
+    if (taking === undefined || compareConfigs(taking.config, row.config) !== 0) return
+    if (!taking.silent.has(seat.name)) return
+    taking.silent.delete(seat.name)
+    this.#note(taking, seat, reply, now)
+    // Where most answer that they know nothing, the last one decides.
+    if (this.#takings.get(row.partition) === taking && (taking.silent.size === 0 || reply.type !== 'nothing'))
+      this.#decide(taking, now)
+  }
+
+  #note(taking: Taking, seat: Seat, reply: FenceReply, now: Millis): void {
+    switch (reply.type) {
+      case 'nothing':
+        taking.answers.set(seat.name, nothing(seat))
+        return
+      case 'promised': {
+        const { before, base, chain, isCut, top, digest, version } = reply
+        taking.answers.set(seat.name, { seat, isFenced: true, before, base, chain, isCut, top, digest, version })
+        taking.seen = newerConfig(taking.seen, before)
+        return
+      }
+      case 'refused':
+        this.#pause(taking, reply.promised, now)
+        return
+      case 'active':
+        this.#active(taking, seat, reply.config)
+        return
+      default:
+        reply satisfies never
+    }
+  }
+
+  #active(taking: Taking, seat: Seat, config: Config): void {
+    let newest = taking.seen
+    for (const { before, base, top } of taking.answers.values())
+      for (const one of [before, base, top]) newest = newerConfig(newest, one)
+    if (newest === undefined || compareConfigs(newest, config) <= 0) {
+      this.#forget(taking)
+      this.#ports.held(taking.partition, seat.name)
+      return
+    }
+    taking.seen = newest
+    this.#askFence(taking, seat)
+  }
+
+  /** Somebody was promised more than we asked for. */
+  #pause(taking: Taking, promised: Config | undefined, now: Millis): void {
+    const counter = Math.max(taking.config.epoch.counter, promised?.epoch.counter ?? 0)
+    taking.config = this.#configAbove(taking.partition, counter)
+    taking.collecting = undefined
+    taking.answers.clear()
+    taking.silent.clear()
+    const ms = Math.min(pauseMs * 2 ** taking.tries++, pauseMsMax)
+    taking.pausedUntil = now + ms * (0.5 + this.#ports.random())
+    this.#paused.add(taking)
+  }
+
+  #forget(taking: Taking): void {
+    this.#takings.delete(taking.partition)
+    this.#paused.delete(taking)
+    for (const { rows } of this.#lines.values()) rows.delete(taking.partition)
+  }
+
+  #decide(taking: Taking, now: Millis): void {
+    if (this.#takings.get(taking.partition) !== taking || this.#paused.has(taking)) return
+    if (taking.collecting !== undefined) return
+    const answers = [...taking.answers.values()]
+    const decision = decideTakeover({
+      answers,
+      silent: [...taking.silent.values()],
+      isGone: (seat) => this.#ports.isGone(seat),
+      isPatienceOver: taking.isPatienceOver,
+    })
+    if (decision.type === 'wait') return
+    if (decision.type === 'fence') {
+      const { self } = this.#exchange
+      for (const seat of decision.seats) {
+        taking.answers.delete(seat.name)
+        if (!sameSeat(seat, self)) this.#askFence(taking, seat, true)
+        else {
+          const { partition, config, seen } = taking
+          this.#note(taking, self, this.#copies.fence({ partition, config, seen, keep: true }), now)
+        }
+      }
+      if (decision.seats.some((seat) => sameSeat(seat, self))) this.#decide(taking, now)
+      return
+    }
+    this.#collect(taking, decision, now)
+  }
+
+  #collect(taking: Taking, decision: Extract<Decision, { type: 'take' }>, now: Millis): void {
+    const { self } = this.#exchange
+    const own = this.#copies.get(taking.partition)
+    const others = decision.from.filter(({ seat }) => !sameSeat(seat, self))
+    const isWhole = others.every((answer) => own !== undefined && isSame(own, answer, decision.base))
+    const isOwnWhole = own === undefined || isAt(own.base, decision.base) || own.log.count === 0
+    const merge = new Merge()
+    taking.collecting = { decision, merge, left: isWhole && isOwnWhole ? [] : others }
+    if (isWhole && isOwnWhole) this.#done(taking, undefined, now)
+    else {
+      if (own !== undefined) merge.own(own, decision.base)
+      this.#fetch(taking, taking.collecting, 0, 0, now)
+    }
+  }
+
+  #fetch(taking: Taking, collecting: Collecting, place: number, rewrites: number, now: Millis): void {
+    const source = collecting.left[0]
+    if (source === undefined) {
+      this.#done(taking, collecting.merge, now)
+      return
+    }
+    const { boot } = this.#exchange.self
+    const { partition, config } = taking
+    const from = collecting.decision.base
+    const known = collecting.merge.known()
+    const step = { partition, config, from, known, place, rewrites }
+    const ask = { type: 'fetch', boot, to: source.seat.boot, ask: step } as const
+    this.#exchange.ask(source.seat, ask, (reply, at) => {
+      if (this.#takings.get(partition) !== taking || taking.collecting !== collecting) return
+      const page = reply?.type === 'fetched' ? reply.reply : undefined
+      if (page?.type !== 'page') {
+        this.#pause(taking, page?.promised, at)
+        return
+      }
+      if (!collecting.merge.page(page.records, page.configs)) {
+        this.#pause(taking, undefined, at)
+        return
+      }
+      if (page.place === 0) collecting.left.shift()
+      this.#fetch(taking, collecting, page.place, page.rewrites, at)
+    })
+  }
+
+  #done(taking: Taking, merge: Merge | undefined, now: Millis): void {
+    const { partition, config, collecting, answers } = taking
+    if (collecting === undefined) return
+    const promised = this.#copies.get(partition)?.promised
+    if (promised !== undefined && compareConfigs(promised, config) > 0) {
+      this.#pause(taking, promised, now)
+      return
+    }
+    this.#forget(taking)
+    const { chain, isSound } = collecting.decision
+    if (merge !== undefined || chain.length > 0) {
+      const copy = this.#copies.lead(partition, config, merge?.log, merge?.lastMark)
+      // What counts from now on is newer than whatever anybody has seen.
+      for (const { version } of answers.values()) {
+        if (copy !== undefined) copy.log.version = Math.max(copy.log.version, version)
+      }
+    }
+    const fenced = [...answers.values()].filter((answer) => answer.isFenced).map(({ seat }) => seat)
+    this.#ports.taken({ partition, config, chain, isSound, fenced }, now)
+  }
+}
+
+function nothing(seat: Seat): CopyAnswer {
+  const digest = { count: 0, xor: 0, sum: 0 }
+  return {
+    seat,
+    isFenced: false,
+    before: undefined,
+    base: undefined,
+    chain: [],
+    isCut: false,
+    top: undefined,
+    digest,
+    version: 0,
+  }
+}
+
+function isAt(a: Config | undefined, b: Config | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : compareConfigs(a, b) === 0
+}
+
+/** The other copy can have nothing that ours has not. */
+function isSame(
+  own: { readonly base: Config | undefined; readonly top: Config | undefined; readonly log: { equals(d: CopyAnswer['digest']): boolean } },
+  { base, top, digest }: CopyAnswer,
+  wanted: Config | undefined,
+): boolean {
+  return (
+    isAt(own.base, wanted) && isAt(own.top, wanted) && isAt(base, wanted) && isAt(top, wanted) && own.log.equals(digest)
+  )
+}

@@ -1,0 +1,320 @@
+/**
+ * A partition that this node leads: its list of copies, how far each has got, and the calls that wait for them.
+ *
+ * Every effect, and every confirmation of an unchanged key, has the next position. A copy that has answered up to a position
+ * has all up to it. What `acks` seats have (this node is one of them) is done, in order: so a call that only read is never
+ * answered before the update that it has read. Of a key that changes often only its newest record travels.
+ *
+ * Before anything is done under a configuration, of each one before it `seats - acks + 1` have promised this one: whoever
+ * takes over later hears of it from them (Vertical Paxos, sections 3 and 4).
+ */
+import type { CallFailure } from '../rpc/call.ts'
+import { failure } from '../shard/methods.ts'
+import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
+import { chainMax, type Copy } from './copy.ts'
+import type { Shipped } from './exchange.ts'
+
+/** A copy of another node, as its owner knows it. */
+export class SeatState {
+  readonly seat: Seat
+  /** In the list; else it is told of the new list, and to drop what it has once it is not needed. */
+  isListed: boolean
+  /** It has answered under the present configuration. */
+  hasPromised = false
+  /** It needs to be told all of the configuration. */
+  isTold = false
+  /** It has what we have, but for what is pending. */
+  isComplete = false
+  isToldComplete = false
+  hasDropped = false
+  /** Too much was pending: nothing it answers counts before a comparison has found it equal. */
+  isBehind = false
+  /** How often that happened. */
+  lapses = 0
+  /** It has everything up to here. */
+  matched: number
+  /** Keys that changed since they went there, with the position of the first such change; ascending. */
+  pending: Map<string, number> = new Map()
+  /** Records there that we do not have. */
+  extras: readonly (readonly [keyHash: number, hash: number])[] = []
+  /** Its digest is to be compared with ours once nothing is pending. */
+  compares: boolean
+  /** Of these buckets it is to list what it has. */
+  list: { readonly buckets: number; readonly which: readonly number[] } | undefined
+
+  constructor(seat: Seat, isListed: boolean, matched: number) {
+    this.seat = seat
+    this.isListed = isListed
+    this.matched = matched
+    this.compares = isListed
+  }
+}
+
+/** What is known of members when a tenure begins. */
+export interface TenureStart {
+  /** They have promised its configuration. */
+  readonly fenced: readonly Seat[]
+  /** They hold what the new owner holds. */
+  readonly equal: readonly Seat[]
+}
+
+interface Waiting {
+  readonly position: number
+  readonly key: string
+  readonly done: Shipped
+}
+
+/** Keys that one copy may lag behind by before it is compared as a whole instead. */
+export const pendingMax = 4_096
+/** Buckets that are listed in one answer. */
+const listedBuckets = 64
+
+export class Tenure {
+  readonly partition: number
+  readonly self: Seat
+  readonly copy: Copy
+  config: Config
+  /** Configurations before this one under which something may have counted, oldest first. */
+  chain: readonly Config[]
+  /** By name: of the list without this node, and those of the chain that are not in it. */
+  readonly seats: Map<string, SeatState> = new Map()
+  /** Position of the last effect or confirmation. */
+  head: number
+  committed: number
+  #isFenced = false
+  /** Nothing was held before: whatever a copy has is out of date. */
+  readonly isFirst: boolean
+  /** All have all, and whoever is not in the list has dropped its copy or is gone. */
+  isSettled = false
+  readonly #waiting: Waiting[] = []
+  #next = 0
+
+  constructor(
+    partition: number,
+    self: Seat,
+    copy: Copy,
+    config: Config,
+    chain: readonly Config[],
+    told: TenureStart = { fenced: [], equal: [] },
+  ) {
+    this.partition = partition
+    this.self = self
+    this.copy = copy
+    this.config = config
+    this.chain = chain
+    this.head = this.committed = copy.log.version
+    // Of a partition that never held anything a copy is complete from the start.
+    this.isFirst = chain.length === 0 && copy.log.count === 0
+    this.#seat(this.isFirst)
+    for (const state of this.seats.values()) {
+      state.hasPromised = told.fenced.some((seat) => sameSeat(seat, state.seat))
+      if (!state.isListed || !told.equal.some((seat) => sameSeat(seat, state.seat))) continue
+      state.isComplete = true
+      state.compares = false
+    }
+  }
+
+  get waiting(): number {
+    return this.#waiting.length - this.#next
+  }
+
+  /** Another list, from now on. */
+  reconfigure(seats: readonly Seat[], acks: number): void {
+    const { config } = this
+    // Under one that was never followed nothing has counted.
+    if (this.#isFenced) this.chain = [...this.chain, config].slice(-chainMax)
+    this.config = { epoch: config.epoch, revision: config.revision + 1, seats, acks }
+    this.copy.promise(this.config)
+    this.copy.complete()
+    this.#isFenced = false
+    this.isSettled = false
+    this.#seat(false)
+  }
+
+  /** A key has changed, or (not `changed`) is only read. */
+  add(key: string, changed: boolean, done: Shipped): void {
+    this.head++
+    const isDurable = !changed && this.#isDurable()
+    for (const state of this.seats.values()) {
+      if (!state.isListed) continue
+      // What a reader saw must not be undone: where too few copies are complete, it goes there first.
+      const travels = changed || (!isDurable && !state.isComplete && this.copy.log.get(key) !== undefined)
+      if (travels) this.#pend(state, key)
+    }
+    this.#waiting.push({ position: this.head, key, done })
+  }
+
+  /** Moves on to what enough seats have; those whose calls are done. `isGone`: a member that is not to be waited for. */
+  commit(isGone: (seat: Seat) => boolean): Shipped[] {
+    if (!this.#isFenced) this.#isFenced = this.chain.every((config) => this.#fences(config, isGone))
+    if (!this.#isFenced) return []
+    const matched = [this.head]
+    for (const { isListed, hasPromised, isBehind, matched: upTo } of this.seats.values()) {
+      if (isListed && hasPromised && !isBehind) matched.push(upTo)
+    }
+    matched.sort((a, b) => b - a)
+    this.committed = Math.max(this.committed, matched[this.config.acks - 1] ?? 0)
+    return this.#takeWaiting(this.committed)
+  }
+
+  /** Whoever waits is told nothing of their effect. */
+  takeAll(): Shipped[] {
+    return this.#takeWaiting(Infinity)
+  }
+
+  /** Whether all of the list have all; `isGone` as above. */
+  settle(isGone: (seat: Seat) => boolean): boolean {
+    if (this.isSettled) return false
+    for (const state of this.seats.values()) {
+      if (state.isListed ? !state.isToldComplete : !state.hasDropped && !isGone(state.seat)) return false
+    }
+    if (this.seats.size + 1 < this.config.seats.length) return false
+    for (const [name, state] of this.seats) if (!state.isListed) this.seats.delete(name)
+    this.chain = []
+    this.#isFenced = true
+    this.isSettled = true
+    return true
+  }
+
+  /** All of the list are complete: those who are not in it may drop what they have. */
+  get mayDrop(): boolean {
+    for (const state of this.seats.values()) if (state.isListed && !state.isToldComplete) return false
+    return true
+  }
+
+  /** Members of the list that do not have all, or are not there. */
+  get missing(): number {
+    let missing = this.config.seats.length - 1
+    for (const state of this.seats.values()) if (state.isListed && state.isComplete) missing--
+    return missing
+  }
+
+  /** Members of the list that hold what we hold, as far as they have answered. */
+  get equal(): Seat[] {
+    const equal: Seat[] = []
+    for (const { seat, isListed, isComplete, isToldComplete, matched } of this.seats.values()) {
+      if (isListed && isComplete && isToldComplete && matched === this.head) equal.push(seat)
+    }
+    return equal
+  }
+
+  /** A comparison has said what the copy has; what differs is to travel. Returns how much that is. */
+  differs(state: SeatState, keys: readonly string[], extras: SeatState['extras']): number {
+    // What does not fit is found by the next comparison.
+    for (const key of keys) if (state.pending.size < pendingMax) this.#pend(state, key)
+    state.extras = [...state.extras, ...extras]
+    return keys.length + extras.length
+  }
+
+  asksFor(state: SeatState, differing: { readonly buckets: number; readonly which: readonly number[] }): void {
+    state.list = { buckets: differing.buckets, which: differing.which.slice(0, listedBuckets) }
+    state.compares = true
+  }
+
+  /** What went to a copy and was not answered: it goes there again. */
+  restore(state: SeatState, keys: ReadonlyMap<string, number>, extras: SeatState['extras']): void {
+    state.pending = new Map([...keys, ...[...state.pending].filter(([key]) => !keys.has(key))])
+    state.extras = [...extras, ...state.extras]
+  }
+
+  /** The list's members, and those who must hear of it. */
+  #seat(isComplete: boolean): void {
+    const { config, self, chain } = this
+    for (const seat of config.seats) {
+      if (sameSeat(seat, self)) continue
+      const known = this.seats.get(seat.name)
+      if (known?.isListed && sameSeat(known.seat, seat)) {
+        this.#tellAnew(known)
+        continue
+      }
+      const state = new SeatState(seat, true, this.committed)
+      state.isComplete = isComplete
+      state.compares = !isComplete
+      for (const { key, position } of this.#open()) {
+        if (!state.pending.has(key)) state.pending.set(key, position)
+      }
+      this.seats.set(seat.name, state)
+    }
+    for (const state of this.seats.values()) {
+      if (holds(config, state.seat)) continue
+      state.isListed = false
+      this.#tellAnew(state)
+    }
+    for (const one of chain) {
+      for (const seat of one.seats) {
+        if (sameSeat(seat, self) || this.seats.has(seat.name)) continue
+        this.seats.set(seat.name, new SeatState(seat, false, 0))
+      }
+    }
+  }
+
+  #tellAnew(state: SeatState): void {
+    state.hasPromised = false
+    state.isTold = false
+    state.isToldComplete = false
+    state.hasDropped = false
+    if (!state.isListed) {
+      state.pending.clear()
+      state.extras = []
+      state.compares = false
+      state.list = undefined
+    }
+  }
+
+  #open(): Waiting[] {
+    return this.#waiting.slice(this.#next)
+  }
+
+  #pend(state: SeatState, key: string): void {
+    if (state.pending.has(key)) return
+    if (state.pending.size >= pendingMax) {
+      state.pending.clear()
+      state.isBehind = state.compares = true
+      state.isComplete = false
+      state.lapses++
+    }
+    state.pending.set(key, this.head)
+  }
+
+  /** Enough copies are complete: whatever was there when this tenure began is on `acks` nodes. */
+  #isDurable(): boolean {
+    let complete = 1
+    for (const state of this.seats.values()) if (state.isListed && state.isToldComplete) complete++
+    return complete >= this.config.acks
+  }
+
+  #fences(before: Config, isGone: (seat: Seat) => boolean): boolean {
+    let promised = 0
+    let awaited = 0
+    for (const seat of before.seats) {
+      const state = this.seats.get(seat.name)
+      if (sameSeat(seat, this.self)) promised++
+      else if (state !== undefined && sameSeat(state.seat, seat) && state.hasPromised) promised++
+      else if (!isGone(seat)) awaited++
+    }
+    return promised >= readQuorum(before) || awaited === 0
+  }
+
+  #takeWaiting(position: number): Shipped[] {
+    const done: Shipped[] = []
+    for (; this.#next < this.#waiting.length; this.#next++) {
+      const waiting = this.#waiting[this.#next]!
+      if (waiting.position > position) break
+      done.push(waiting.done)
+    }
+    if (this.#next > 64 && this.#next * 2 > this.#waiting.length) {
+      this.#waiting.splice(0, this.#next)
+      this.#next = 0
+    }
+    return done
+  }
+}
+
+/** Why the calls of a partition that is led elsewhere are routed anew. */
+export function ledElsewhere(partition: number, self: string, by: Config | undefined): CallFailure {
+  const owner = by?.seats[0]?.name
+  const belief = owner === undefined ? 'another node' : `"${owner}"`
+  const message = `"${self}" does not lead partition ${partition} any more; ${belief} does`
+  return { ...failure('ERR_SHOAL_NOT_OWNER', message, false), owner }
+}
+

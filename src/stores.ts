@@ -1,0 +1,208 @@
+/**
+ * The stores of a node and what custody does with them: each has a custodian; all share the calls between nodes, the view,
+ * the pace at which state leaves, and what is told of it. A node without stores has none of this.
+ */
+import { askKind, Custodian } from './custodian.ts'
+import type { Clock } from './env.ts'
+import { InternalCalls } from './internal.ts'
+import type { RingTable } from './ring/ring.ts'
+import type { Member } from './roster.ts'
+import type { CallRequest, CallSink, IncomingCall } from './rpc/call.ts'
+import type { Cancellable } from './shard/context.ts'
+import type { StorePlaces } from './shard/stored.ts'
+import type { CopiesPort } from './state/copies-port.ts'
+import type { CustodyLimits } from './state/custody.ts'
+import type { CustodyOutput, ViewPeer } from './state/custody-io.ts'
+import { Pace } from './state/pace.ts'
+import type { Holdings } from './state/store.ts'
+
+export interface StoresPorts {
+  readonly self: string
+  readonly boot: string
+  readonly clock: Clock
+  readonly partitions: number
+  readonly limits: CustodyLimits
+  readonly bytesPerSecond: number
+  mayRun(): boolean
+  send(peer: string, request: CallRequest, sink: CallSink): Cancellable
+  /** There is a store: calls ask from now on who has what. */
+  opened(places: StorePlaces): void
+  served(partitions: readonly number[]): void
+  told(store: string, what: Told): void
+}
+
+export type Told = Extract<CustodyOutput, { type: 'told' }>
+
+/** What a node held of a store when it left. */
+export interface LeftBehind {
+  readonly store: string
+  readonly partitions: number
+  readonly keys: number
+  readonly bytes: number
+}
+
+export class Stores implements StorePlaces {
+  readonly internal: InternalCalls
+  readonly #ports: StoresPorts
+  readonly #pace: Pace
+  readonly #stores = new Map<string, { readonly custodian: Custodian; readonly holdings: Holdings }>()
+  readonly #byMethod = new Map<string, Custodian>()
+  #malformed = 0
+
+  constructor(ports: StoresPorts) {
+    this.#ports = ports
+    this.#pace = new Pace(ports.bytesPerSecond)
+    const malformed = (): void => {
+      this.#malformed += 1
+    }
+    this.internal = new InternalCalls({
+      clock: ports.clock,
+      send: (peer, request, sink) => ports.send(peer, request, sink),
+      malformed,
+    })
+    this.internal.on(askKind, (store, from, message, answer) => {
+      const found = this.#stores.get(store)
+      if (found === undefined) answer(['stranger'])
+      else found.custodian.asked(from, message, answer)
+    })
+    this.internal.onCopy((store, from, head, admit, reject) => {
+      const found = this.#stores.get(store)
+      if (found === undefined) reject(['failed', 'there is no such store'])
+      else found.custodian.copied(from, head, admit, reject)
+    })
+  }
+
+  /** Messages of peers that made no sense. */
+  get malformed(): number {
+    return this.#malformed
+  }
+
+  /** Partitions held here, over all stores. */
+  get held(): number {
+    let held = 0
+    for (const { custodian } of this.#stores.values()) held += custodian.custody.held
+    return held
+  }
+
+  *all(): Generator<{ readonly custodian: Custodian; readonly holdings: Holdings }> {
+    yield* this.#stores.values()
+  }
+
+  has(name: string): boolean {
+    return this.#stores.has(name)
+  }
+
+  /** Takes a store into custody, before the start. */
+  add(holdings: Holdings, copies?: CopiesPort): Custodian {
+    const { self, boot, clock, partitions, limits, mayRun, served, told } = this.#ports
+    if (this.#stores.size === 0) this.#ports.opened(this)
+    const custodian = new Custodian(holdings, {
+      self,
+      boot,
+      clock,
+      partitions,
+      limits,
+      copies,
+      internal: this.internal,
+      mayRun,
+      pace: (bytes, now) => this.#pace.take(bytes, now),
+      served,
+      told,
+      malformed: () => {
+        this.#malformed += 1
+      },
+    })
+    this.#stores.set(holdings.name, { custodian, holdings })
+    return custodian
+  }
+
+  /** Calls of this method follow the state of that store. */
+  bind(method: string, store: string): void {
+    const found = this.#stores.get(store)
+    if (found !== undefined) this.#byMethod.set(method, found.custodian)
+  }
+
+  // ---- the node
+
+  viewChanged(
+    table: RingTable,
+    gained: readonly number[],
+    lost: readonly number[],
+    members: readonly Member[],
+  ): void {
+    if (this.#stores.size === 0) return
+    const peers = this.#peersOf(members)
+    for (const { custodian } of this.#stores.values()) custodian.viewChanged(table, gained, lost, peers)
+  }
+
+  membersChanged(members: readonly Member[]): void {
+    if (this.#stores.size === 0) return
+    const peers = this.#peersOf(members)
+    for (const { custodian } of this.#stores.values()) custodian.peersChanged(peers)
+  }
+
+  unblocked(): void {
+    for (const { custodian } of this.#stores.values()) custodian.unblocked()
+  }
+
+  /** Takes a call of a peer if it is for custody. */
+  receive(incoming: IncomingCall): boolean {
+    return this.internal.receive(incoming)
+  }
+
+  /** `done` once nothing is held here that anybody could take. */
+  whenEmpty(done: () => void): void {
+    let left = this.#stores.size
+    if (left === 0) done()
+    for (const { custodian } of this.#stores.values()) {
+      custodian.whenEmpty(() => {
+        left -= 1
+        if (left === 0) done()
+      })
+    }
+  }
+
+  /** What is held here. */
+  left(): LeftBehind[] {
+    const left: LeftBehind[] = []
+    for (const { custodian, holdings } of this.#stores.values()) {
+      const { held } = custodian.custody
+      if (held === 0) continue
+      let keys = 0
+      let bytes = 0
+      for (const partition of holdings.partitions()) {
+        if (custodian.custody.epochOf(partition) === undefined) continue
+        const size = holdings.size(partition)
+        keys += size.keys
+        bytes += size.bytes
+      }
+      left.push({ store: holdings.name, partitions: held, keys, bytes })
+    }
+    return left
+  }
+
+  stop(): void {
+    for (const { custodian } of this.#stores.values()) custodian.stop()
+  }
+
+  // ---- the router
+
+  where(method: string, partition: number): string | undefined {
+    return this.#byMethod.get(method)?.custody.where(partition)
+  }
+
+  cameBack(method: string, partition: number, by: string): void {
+    this.#byMethod.get(method)?.sealed(partition, by)
+  }
+
+  #peersOf(members: readonly Member[]): ViewPeer[] {
+    const peers: ViewPeer[] = []
+    for (const { name, boot, state, status, rpc } of members) {
+      if (name === this.#ports.self || rpc === undefined || (state !== 'alive' && state !== 'suspect'))
+        continue
+      if (status === 'observer' || status === 'foreign' || status === 'mismatched') continue
+      peers.push({ name, boot, isLeaving: status === 'draining' })
+    }
+    return peers
+  }
+}

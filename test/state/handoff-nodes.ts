@@ -1,0 +1,133 @@
+/** Simulated nodes that host counters, and calls of them all the time, which are counted. */
+import { createNode, type EntityReferences, entity, type NodeOptions, type ShoalNode } from '../../src/index.ts'
+import { type SimProcess, type Simulation, type SimulationOptions, Simulation as World } from '../../src/sim/index.ts'
+
+export const Counter = entity('counter', {
+  open: () => ({ n: 0 }),
+  calls: {
+    add: (state, by: number) => {
+      state.n += by
+      return state.n
+    },
+    read: ({ n }) => n,
+  },
+  readonly: ['read'],
+})
+
+export type Counters = EntityReferences<typeof Counter.definition.calls>
+
+export interface Host {
+  readonly node: ShoalNode
+  readonly counters: Counters
+}
+
+export class Fleet implements AsyncDisposable {
+  readonly sim: Simulation
+  readonly hosts: Map<string, SimProcess<Host>> = new Map()
+  readonly options: NodeOptions
+  readonly #seeds: readonly string[]
+  /** By key, how often it was told that it was counted. */
+  readonly acked: Map<string, number> = new Map()
+  readonly failures: string[] = []
+  /** Longest and all waits of calls. */
+  readonly waits: number[] = []
+  calls = 0
+  #isLoaded = false
+
+  constructor(options: NodeOptions = {}, simulation: SimulationOptions = { seed: 1 }) {
+    this.sim = new World(simulation)
+    this.options = { ring: { partitions: 64 }, ...options }
+    this.#seeds = ['n1:7946', 'n2:7946', 'n3:7946']
+  }
+
+  spawn(name: string, options: NodeOptions = {}): SimProcess<Host> {
+    const host = this.sim.spawn(name, async ({ host: address, env }) => {
+      const node = createNode({
+        name,
+        host: address,
+        env,
+        join: this.#seeds,
+        ...this.options,
+        ...options,
+      })
+      const counters = node.host(Counter)
+      await node.start()
+      return { node, counters }
+    })
+    this.hosts.set(name, host)
+    return host
+  }
+
+  async start(count: number): Promise<void> {
+    const names = Array.from({ length: count }, (_, index) => `n${index + 1}`)
+    const hosts = [...names.map((name) => this.spawn(name)), this.spawn('o', { observer: true })]
+    await this.sim.settle(Promise.all(hosts.map(({ started }) => started)), 30_000)
+    await this.sim.until(() => this.agree(), 30_000)
+  }
+
+  value(name: string): Host {
+    const value = this.hosts.get(name)?.value
+    if (value === undefined) throw new Error(`${name} does not run`)
+    return value
+  }
+
+  /** All that run have the same ring. */
+  agree(): boolean {
+    const digests = new Set<string>()
+    for (const { value } of this.hosts.values()) digests.add(value?.node.ring.digest ?? '')
+    return digests.size === 1 && !digests.has('')
+  }
+
+  /** Calls each key once in so many milliseconds, from the observer and the nodes in turn. */
+  load(keys: number, everyMs: number): void {
+    this.#isLoaded = true
+    const { clock } = this.value('o').node
+    let at = 0
+    const call = (): void => {
+      if (!this.#isLoaded) return
+      const key = `k${at++ % keys}`
+      const names = [...this.hosts.keys()]
+      const name = names[at % names.length] ?? 'o'
+      const host = this.hosts.get(name)?.value ?? this.value('o')
+      this.calls += 1
+      const since = clock.now()
+      host.counters
+        .get(key)
+        .add(1)
+        .then(
+          () => {
+            this.waits.push(clock.now() - since)
+            this.acked.set(key, (this.acked.get(key) ?? 0) + 1)
+          },
+          (error: unknown) => this.failures.push(`${clock.now().toFixed(0)} ${name} ${key}: ${(error as Error).message}`),
+        )
+      clock.setTimer(everyMs / keys, call)
+    }
+    call()
+  }
+
+  /** It makes no more calls, and leaves. */
+  async leave(name: string): Promise<void> {
+    const { node } = this.value(name)
+    this.hosts.delete(name)
+    await this.sim.settle(node.leave(), 20_000)
+  }
+
+  quiet(): void {
+    this.#isLoaded = false
+  }
+
+  /** Keys whose counter is not what was acknowledged. */
+  async wrong(): Promise<string[]> {
+    const wrong: string[] = []
+    for (const [key, acked] of this.acked) {
+      const n = await this.sim.settle(this.value('o').counters.get(key).read(), 10_000)
+      if (n !== acked) wrong.push(`${key}: ${n} of ${acked}`)
+    }
+    return wrong
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sim.close()
+  }
+}
