@@ -41,9 +41,9 @@ export async function serve(
       return closed
     },
   })
-  // Ctrl-C reaches the parent as well, and when that is gone there is no one to stop this process.
+  // Ctrl-C reaches the parent as well. When that is gone the example is over, and nobody is left to hand anything over to.
   process.on('SIGINT', () => {})
-  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+  process.once('disconnect', () => process.exit())
   node.on('ownership', () => tell({ members: node.ring.members.length }))
   await node.start()
   server.listen(httpPort, '127.0.0.1')
@@ -92,7 +92,7 @@ export class Servers {
     await this.#together()
   }
 
-  /** Lets go of them: a server without a parent leaves. */
+  /** Lets go of them: a server without a parent ends. */
   end(): void {
     for (const { child } of this.#running) child.disconnect()
   }

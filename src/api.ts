@@ -9,6 +9,7 @@ import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
 import type { StreamSource } from './shard/source.ts'
 import type { EntityConflict } from './state/conflict.ts'
+import type { Handoff, StateStats } from './tally.ts'
 
 /** One change of view. Partitions are numbers from 0 to `ring.partitions` - 1. */
 export interface OwnershipChange {
@@ -33,6 +34,8 @@ export interface NodeEvents {
   member: [change: MemberChange, member: Member]
   /** Two nodes had a key of an entity at once (after a split), and one of the two states is gone. */
   conflict: [conflict: EntityConflict]
+  /** State of partitions has moved to or from this node, could not, or is lost. One for each store, peer and kind in a turn. */
+  handoff: [handoff: Handoff]
   /** Something an operator may want to read. Never a failed call. */
   notice: [notice: Notice]
 }
@@ -60,6 +63,8 @@ export interface NodeStats {
   readonly admission: AdmissionStats
   readonly rpc: RpcStats & Readonly<RpcCounters>
   readonly membership: MembershipStats
+  /** State that is kept by key: entities and stores. */
+  readonly state: StateStats
 }
 
 export interface WaitOptions {

@@ -2,24 +2,18 @@
  * Drives the custody machine of one store on this node: carries its questions to peers, does to the store what it says, and
  * tells it what came of that. What a store does may take its time; one thing at a time is done to a partition.
  */
+
+import type { CopyTarget } from './copying.ts'
 import { Driver } from './driver.ts'
 import type { Clock, Millis } from './env.ts'
-import type { CopyTarget, InternalCalls } from './internal.ts'
-import type { Machine } from './machine.ts'
-import type { Cancellable } from './shard/context.ts'
-import type { CopiesPort } from './state/copies-port.ts'
+import type { InternalCalls } from './internal.ts'
+import { Outgoing } from './outgoing.ts'
+import { Patient } from './patient.ts'
+import type { CopiesNews, CopiesPort } from './state/copies-port.ts'
 import { Custody, type CustodyLimits } from './state/custody.ts'
 import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } from './state/custody-io.ts'
-import {
-  readAsk,
-  readCopyHead,
-  readOutcome,
-  readReply,
-  writeAsk,
-  writeCopyHead,
-  writeReply,
-} from './state/messages.ts'
-import type { Collection, Holdings } from './state/store.ts'
+import { readAsk, readCopyHead, readReply, writeAsk, writeReply } from './state/messages.ts'
+import type { Holdings } from './state/store.ts'
 
 export interface CustodianPorts {
   readonly self: string
@@ -35,12 +29,10 @@ export interface CustodianPorts {
   pace(bytes: number, now: Millis): Millis
   /** Where calls of these partitions go has changed. */
   served(partitions: readonly number[]): void
-  told(store: string, what: Extract<CustodyOutput, { type: 'told' }>): void
+  told(what: Extract<CustodyOutput, { type: 'told' }>): void
   malformed(peer: string): void
 }
 
-/** Chunks of a copy are about so long. */
-const chunkBytes = 32_768
 const tick: CustodyInput = { type: 'tick' }
 
 export const askKind = 'custody'
@@ -50,12 +42,8 @@ export class Custodian {
   readonly #holdings: Holdings
   readonly #ports: CustodianPorts
   readonly #driver: Driver<CustodyInput, CustodyOutput>
-  readonly #machine: Patient
-  /** What is being collected, by partition. */
-  readonly #collections = new Map<number, Collection>()
-  /** Chunks that were collected and turned out to be too many to go at once. */
-  readonly #leftover = new Map<number, Uint8Array[]>()
-  readonly #sending = new Map<number, Cancellable>()
+  readonly #machine: Patient<CustodyInput, CustodyOutput>
+  readonly #outgoing: Outgoing
   /** Which freeze of a partition is the present one. */
   readonly #freezes = new Map<number, number>()
   #freezeCount = 0
@@ -79,6 +67,7 @@ export class Custodian {
       copies,
       copiesLive: holdings.copiesLive,
       size: (partition) => holdings.size(partition),
+      along: (to) => holdings.along?.(to),
       pace: (bytes, now) => ports.pace(bytes, now),
     })
     this.#machine = new Patient(this.custody, () => ports.mayRun())
@@ -89,6 +78,13 @@ export class Custodian {
       (output) => this.#perform(output),
       () => this.#drained(),
     )
+    this.#outgoing = new Outgoing(holdings, {
+      boot,
+      clock,
+      internal: ports.internal,
+      pace: (bytes, now) => ports.pace(bytes, now),
+      feed: (input) => this.#driver.feed(input),
+    })
   }
 
   // ---- the view
@@ -111,6 +107,11 @@ export class Custodian {
     if (this.#machine.wake()) this.#driver.feed(tick)
   }
 
+  /** What replication has found out. */
+  heard(news: CopiesNews): void {
+    this.#driver.feed(news)
+  }
+
   /** A call that was passed to the holder came back. */
   sealed(partition: number, by: string): void {
     this.#driver.feed({ type: 'sealed', partition, by })
@@ -124,8 +125,7 @@ export class Custodian {
 
   stop(): void {
     this.#driver.stop()
-    for (const call of this.#sending.values()) call.cancel()
-    for (const collection of this.#collections.values()) collection.close()
+    this.#outgoing.close()
   }
 
   // ---- what peers say
@@ -191,13 +191,13 @@ export class Custodian {
         for (const partition of output.partitions) this.#freeze(partition)
         break
       case 'collect':
-        this.#collect(output.partition, output.bytesMax)
+        this.#outgoing.collect(output.partition, output.bytesMax)
         break
       case 'copy':
-        this.#copy(output)
+        this.#outgoing.copy(output)
         break
       case 'stop':
-        this.#stop(output.partition)
+        this.#outgoing.stop(output.partition)
         break
       case 'thaw':
         for (const partition of output.partitions) {
@@ -206,7 +206,10 @@ export class Custodian {
         }
         break
       case 'release':
-        for (const partition of output.partitions) this.#release(partition)
+        for (const partition of output.partitions) {
+          this.#ports.copies?.yield(partition)
+          this.#release(partition)
+        }
         break
       case 'admit':
         this.#incoming.get(output.id)?.('admit')
@@ -223,11 +226,25 @@ export class Custodian {
       case 'activate':
         this.#activate(output)
         break
+      case 'along':
+        this.#holdings.hear?.(output.chunk)
+        break
+      case 'take':
+        this.#ports.copies?.take(output.partition, output.counter, this.#ports.clock.now())
+        break
+      case 'abandon':
+        this.#ports.copies?.abandon(output.partition)
+        break
+      case 'depose':
+        this.#freezes.delete(output.partition)
+        this.#holdings.freeze(output.partition, () => {})
+        this.#inTurn(output.partition, () => this.#holdings.release(output.partition))
+        break
       case 'served':
         this.#served.push(...output.partitions)
         break
       case 'told':
-        this.#ports.told(this.#holdings.name, output)
+        this.#ports.told(output)
         break
       default:
         output satisfies never
@@ -278,111 +295,9 @@ export class Custodian {
     })
   }
 
-  #collection(partition: number): Collection {
-    const known = this.#collections.get(partition)
-    if (known !== undefined) return known
-    const collection = this.#holdings.collect(partition)
-    this.#collections.set(partition, collection)
-    return collection
-  }
-
-  #collect(partition: number, bytesMax: number): void {
-    const chunks: Uint8Array[] = []
-    let collection: Collection
-    try {
-      collection = this.#collection(partition)
-    } catch (error) {
-      this.#driver.feed({ type: 'uncollected', partition, reason: messageOf(error) })
-      return
-    }
-    let bytes = 0
-    const isCurrent = (): boolean => this.#collections.get(partition) === collection
-    const failed = (error: unknown): void => {
-      if (isCurrent()) this.#driver.feed({ type: 'uncollected', partition, reason: messageOf(error) })
-    }
-    const go = (): void => {
-      for (;;) {
-        const chunk = collection.next(bytesMax - bytes + 1)
-        if (chunk instanceof Promise) {
-          chunk.then((late) => {
-            if (isCurrent() && !take(late)) go()
-          }, failed)
-          return
-        }
-        if (take(chunk)) return
-      }
-    }
-    /** Whether that was all that is collected now. */
-    const take = (chunk: Uint8Array | undefined): boolean => {
-      if (chunk !== undefined) {
-        chunks.push(chunk)
-        bytes += chunk.length
-        if (bytes <= bytesMax) return false
-        this.#leftover.set(partition, chunks)
-        this.#driver.feed({ type: 'collected', partition, chunks: [], complete: false })
-      } else this.#driver.feed({ type: 'collected', partition, chunks, complete: true })
-      return true
-    }
-    try {
-      go()
-    } catch (error) {
-      failed(error)
-    }
-  }
-
-  #copy({ partition, copy, after, to, toBoot }: Extract<CustodyOutput, { type: 'copy' }>): void {
-    const { internal, boot, clock } = this.#ports
-    let bytes = 0
-    const ended = (outcome: Extract<CustodyInput, { type: 'copied' }>['outcome']): void => {
-      if (this.#sending.get(partition) !== call) return
-      this.#sending.delete(partition)
-      this.#driver.feed({ type: 'copied', partition, copy, outcome, bytes })
-    }
-    let collection: Collection | undefined
-    let isUncollectable = false
-    const head = writeCopyHead({ boot, toBoot, partition, copy, after })
-    const call = internal.copy(to, this.#holdings.name, head, {
-      next: () => {
-        const left = this.#leftover.get(partition)
-        const first = left?.shift()
-        if (left?.length === 0) this.#leftover.delete(partition)
-        if (first !== undefined) return counted(first)
-        try {
-          collection ??= this.#collection(partition)
-          const chunk = collection.next(chunkBytes)
-          if (!(chunk instanceof Promise)) return counted(chunk)
-          return chunk.then(counted, (error: unknown) => {
-            isUncollectable = true
-            throw error
-          })
-        } catch (error) {
-          isUncollectable = true
-          throw error
-        }
-      },
-      pace: (length) => this.#ports.pace(length, clock.now()),
-      answered: (answer) => ended(readOutcome(answer) ?? { code: 'failed', reason: 'a malformed answer' }),
-      broke: (error) => ended({ code: isUncollectable ? 'failed' : 'broken', reason: messageOf(error) }),
-    })
-    const counted = (chunk: Uint8Array | undefined): Uint8Array | undefined => {
-      bytes += chunk?.length ?? 0
-      return chunk
-    }
-    this.#sending.set(partition, call)
-  }
-
-  #stop(partition: number): void {
-    const call = this.#sending.get(partition)
-    this.#sending.delete(partition)
-    call?.cancel()
-    this.#collections.get(partition)?.close()
-    this.#collections.delete(partition)
-    this.#leftover.delete(partition)
-  }
-
   #release(partition: number): void {
     this.#freezes.delete(partition)
-    this.#stop(partition)
+    this.#outgoing.stop(partition)
     this.#inTurn(partition, () => this.#holdings.release(partition))
   }
 
@@ -425,7 +340,7 @@ export class Custodian {
   #activate({ partition, epoch, list }: Extract<CustodyOutput, { type: 'activate' }>): void {
     this.#inTurn(partition, () => {
       this.#holdings.activate(partition, epoch)
-      this.#ports.copies?.lead(partition, epoch, list)
+      this.#ports.copies?.lead(partition, epoch, list, this.#ports.clock.now())
     })
   }
 
@@ -451,38 +366,6 @@ export class Custodian {
     void settled.then(() => {
       if (this.#busy.get(partition) === settled) this.#busy.delete(partition)
     })
-  }
-}
-
-/** The machine, but time passes for it only while this node is sure of its view: see `Custody.handle`. */
-class Patient implements Machine<CustodyInput, CustodyOutput> {
-  readonly #machine: Custody
-  readonly #mayRun: () => boolean
-  #waits = false
-
-  constructor(machine: Custody, mayRun: () => boolean) {
-    this.#machine = machine
-    this.#mayRun = mayRun
-  }
-
-  get deadline(): Millis {
-    return this.#waits ? Infinity : this.#machine.deadline
-  }
-
-  handle(input: CustodyInput, now: Millis): void {
-    if (input.type === 'tick' && !this.#mayRun()) this.#waits = true
-    else this.#machine.handle(input, now)
-  }
-
-  poll(): CustodyOutput | undefined {
-    return this.#machine.poll()
-  }
-
-  /** Whether it has waited. */
-  wake(): boolean {
-    const waited = this.#waits
-    this.#waits = false
-    return waited
   }
 }
 

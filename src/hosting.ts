@@ -2,20 +2,34 @@
  * What a node hosts of state: its entities, as methods that peers call, and as references for its own user. Joins the room
  * of state to the rest of the node.
  */
+import type { Notice } from './api.ts'
 import type { Calls } from './calls.ts'
 import type { Clock } from './env.ts'
 import { ShoalError } from './errors.ts'
+import type { News } from './news.ts'
 import type { NodeConfig } from './options.ts'
+import type { CallRequest, CallSink } from './rpc/call.ts'
+import { runOutside } from './scope.ts'
 import type { Admission } from './shard/admission.ts'
-import type { Running } from './shard/context.ts'
-import type { BodyCodec, Methods } from './shard/methods.ts'
+import type { Cancellable, Running } from './shard/context.ts'
+import {
+  type BodyCodec,
+  type Handler,
+  type Method,
+  type MethodOptions,
+  type Methods,
+  methodNameRange,
+  nameFits,
+} from './shard/methods.ts'
+import type { Router } from './shard/router.ts'
 import { writeCallBody } from './state/call-body.ts'
-import type { EntityConflict, EntityNotice } from './state/conflict.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
 import { EntityStore } from './state/entity-store.ts'
 import { type Defined, kindOf } from './state/kind.ts'
+import { OwnStore } from './state/own-store.ts'
 import { references } from './state/reference.ts'
-import type { Stores } from './stores.ts'
+import type { PartitionStore } from './state/store.ts'
+import { Stores } from './stores.ts'
 
 export interface HostingPorts {
   readonly self: string
@@ -26,26 +40,44 @@ export interface HostingPorts {
   readonly admission: Admission
   readonly methods: Methods
   readonly calls: Calls
-  readonly stores: Stores
+  readonly router: Router
+  readonly news: News
   partitionOf(key: string): number
-  conflict(conflict: EntityConflict): void
-  notice(notice: EntityNotice): void
+  /** Whether this node is sure of its view. */
+  mayRun(): boolean
+  send(peer: string, request: CallRequest, sink: CallSink): Cancellable
 }
 
 export class Hosting {
+  readonly stores: Stores
   readonly #ports: HostingPorts
   readonly #names = new Set<string>()
   readonly #stores = new Map<string, EntityStore>()
+  readonly #own = new Map<string, OwnStore>()
 
   constructor(ports: HostingPorts) {
     this.#ports = ports
+    const { self, boot, clock, config, router, news, mayRun, send } = ports
+    this.stores = new Stores({
+      self,
+      boot,
+      clock,
+      partitions: config.ring.partitions,
+      options: config.handoff,
+      mayRun,
+      send,
+      opened: (places) => router.store(places),
+      served: (partitions) => runOutside(() => router.served(partitions)),
+      moved: (handoff) => news.emit('handoff', handoff),
+      notice: (notice) => news.notice(notice),
+    })
   }
 
   /** Registers the calls of an entity, unless this node is an observer. Throws `ERR_SHOAL_STATE` for a second one of that name. */
   host<State, Named>(entity: Entity<State, Named>): EntityReferences<Named> {
     const { boot, calls, config } = this.#ports
     // Two references would count their calls each by itself, and each take the other's for repeated ones.
-    if (this.#names.has(entity.name)) {
+    if (this.#names.has(entity.name) || this.#own.has(entity.name)) {
       throw new ShoalError('ERR_SHOAL_STATE', `entity "${entity.name}" is hosted already`)
     }
     this.#names.add(entity.name)
@@ -53,8 +85,56 @@ export class Hosting {
     return references(entity, {
       origin: boot,
       call: (method, key, body, options, open) =>
-        calls.request({ ...options, method, key, body: writeCallBody(body), idempotent: true }, open),
+        calls.request(
+          options === undefined
+            ? { method, key, body: writeCallBody(body), idempotent: true }
+            : { ...options, method, key, body: writeCallBody(body), idempotent: true },
+          open,
+        ),
     })
+  }
+
+  /** Takes a store of the user's into custody. */
+  store(name: string, store: PartitionStore): void {
+    const { self, config, news, partitionOf } = this.#ports
+    checkStore(name, store)
+    if (this.#own.has(name) || this.#names.has(name)) {
+      throw new ShoalError(
+        'ERR_SHOAL_STATE',
+        `store "${name}": there is an entity or store of that name already`,
+      )
+    }
+    const own = new OwnStore(name, store, {
+      self,
+      partitionOf,
+      failed: (what, partition, reason) => news.notice(storeNotice(name, what, partition, reason)),
+    })
+    this.#own.set(name, own)
+    if (config.weight > 0) this.stores.add(own)
+  }
+
+  /** Registers a handler, bound to a store if its options name one. */
+  handle(
+    method: string,
+    handler: Handler<unknown, unknown>,
+    options: MethodOptions,
+  ): Method<unknown, unknown> {
+    const { methods } = this.#ports
+    if (options.store === undefined) return methods.register(method, handler, options)
+    const own = this.#own.get(options.store)
+    if (own === undefined) {
+      throw new ShoalError(
+        'ERR_SHOAL_OPTION',
+        `the handler of "${method}": no store "${options.store}" on this node`,
+      )
+    }
+    const known = methods.register(
+      method,
+      typeof handler === 'function' ? own.bind(handler) : handler,
+      options,
+    )
+    this.stores.bind(method, own.name)
+    return known
   }
 
   /** The node is closed. */
@@ -63,9 +143,8 @@ export class Hosting {
   }
 
   #add(entity: Defined): void {
-    const { self, clock, config, codec, admission, methods, stores, partitionOf } = this.#ports
+    const { self, clock, config, codec, admission, methods, news, partitionOf } = this.#ports
     const kind = kindOf(entity)
-    const { conflict, notice } = this.#ports
     const store = new EntityStore(kind, {
       self,
       clock,
@@ -73,15 +152,35 @@ export class Hosting {
       admission,
       limits: config.limits,
       partitionOf,
-      conflict,
-      notice,
+      conflict: (conflict) => news.emit('conflict', conflict),
+      notice: (notice) => news.notice({ level: 'warn', ...notice }),
     })
     this.#stores.set(kind.name, store)
-    stores.add(store)
+    this.stores.add(store)
     for (const call of kind.calls) {
       const handler = (body: unknown, running: unknown): unknown => store.call(call, body, running as Running)
       methods.register(call.method, handler, { idempotent: true }, true)
-      stores.bind(call.method, kind.name)
+      this.stores.bind(call.method, kind.name)
     }
   }
+}
+
+function checkStore(name: string, store: PartitionStore): void {
+  if (typeof name !== 'string' || !nameFits(name)) {
+    throw new ShoalError('ERR_SHOAL_OPTION', `store: expected ${methodNameRange}`)
+  }
+  for (const part of ['collect', 'accept', 'release'] as const) {
+    if (typeof store?.[part] === 'function') continue
+    throw new ShoalError('ERR_SHOAL_OPTION', `store "${name}": ${part}: expected a function`)
+  }
+}
+
+function storeNotice(store: string, what: 'release' | 'merge', partition: number, reason: string): Notice {
+  const detail = { store, partition, reason }
+  if (what === 'release') {
+    const message = `store "${store}" did not release partition ${partition}: ${reason}`
+    return { level: 'warn', code: 'storeNotReleased', message, detail }
+  }
+  const message = `both this node and another one had partition ${partition} of store "${store}", and what the other one had is dropped: ${reason}`
+  return { level: 'warn', code: 'storeConflict', message, detail }
 }

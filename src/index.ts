@@ -29,7 +29,8 @@ export { isShoalError, ShoalError, type ShoalErrorCode, type ShoalErrorDetail } 
 export { systemEnv } from './host/env.ts'
 export { type LeaveOnSignalsOptions, type LeavingNode, leaveOnSignals } from './host/signals.ts'
 export type { JoinFailure } from './join.ts'
-export type { NodeLimits } from './limits.ts'
+export type { LeaveReport } from './leave.ts'
+export type { HandoffOptions, NodeLimits } from './limits.ts'
 export type { MemberChange, MembershipStats } from './membership.ts'
 export { createNode, ShoalNode } from './node.ts'
 export type { Logger, NodeOptions, Profile } from './options.ts'
@@ -47,6 +48,7 @@ export type { RateOptions } from './shard/rate.ts'
 export type { RouterCounters, RouterLimits } from './shard/router.ts'
 export type { StreamSource } from './shard/source.ts'
 export type { EntityConflict } from './state/conflict.ts'
+export type { CustodyLimits, Progress } from './state/custody.ts'
 export {
   type Entity,
   type EntityCallOptions,
@@ -61,8 +63,11 @@ export {
   type SnapshotContext,
 } from './state/entity.ts'
 export type { EntityLimits } from './state/limits.ts'
+export type { PartitionStore } from './state/store.ts'
 export type { WindowLimits } from './state/window.ts'
+export type { LeftBehind, Rebalance } from './stores.ts'
 export type { CallStream, StreamChunk } from './stream.ts'
 export type { SwimTiming } from './swim/config.ts'
 export type { SeedFailureReason } from './swim/events.ts'
+export type { Handoff, StateCounters, StateStats } from './tally.ts'
 export { parseTrace, TraceContext } from './wire/trace.ts'

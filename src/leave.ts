@@ -2,8 +2,51 @@
  * Leaving so that nobody notices: peers first hear that this node is draining and route elsewhere, calls that
  * are on their way are still served, state is handed over, running handlers finish, then the goodbye spreads.
  */
+import type { Cluster } from './cluster.ts'
 import type { Clock, Millis } from './env.ts'
 import type { Replies } from './replies.ts'
+import type { Peers } from './rpc/peers.ts'
+import type { Methods } from './shard/methods.ts'
+import type { LeftBehind, Stores } from './stores.ts'
+
+/** What a node held when it left. */
+export interface LeaveReport {
+  /** Of each entity and store with state that no other node had taken by then; empty: all was handed over. */
+  readonly leftBehind: readonly LeftBehind[]
+}
+
+export const nothingLeft: LeaveReport = Object.freeze({ leftBehind: Object.freeze([]) })
+
+/** The rooms of a node that take part. */
+export interface LeavingRooms {
+  readonly clock: Clock
+  readonly cluster: Cluster
+  readonly peers: Peers
+  readonly methods: Methods
+  readonly stores: Stores
+}
+
+/** Leaves, and says what was left behind. Rejects with the signal's reason. */
+export async function leaveNode(
+  { clock, cluster, peers, methods, stores }: LeavingRooms,
+  drainMs: Millis,
+  timeoutMs: Millis,
+  signal: AbortSignal | undefined,
+): Promise<LeaveReport> {
+  const ports: LeavePorts = {
+    clock,
+    replies: cluster.replies,
+    drainMs: cluster.roster.alone ? 0 : drainMs,
+    announce: () => cluster.announce('draining'),
+    handOver: (done) => stores.whenEmpty(done),
+    drainCalls: (done) => peers.drain(done),
+    handlersIdle: (done) => methods.whenIdle(done),
+    goodbye: (id, waitMs) => cluster.goodbye(id, waitMs),
+  }
+  await leaveCluster(ports, timeoutMs, signal)
+  const leftBehind = stores.left()
+  return leftBehind.length === 0 ? nothingLeft : { leftBehind }
+}
 
 export interface LeavePorts {
   readonly clock: Clock

@@ -1,37 +1,27 @@
-/**
- * A node: membership, ring, RPC and router joined, and their life from `start` to `leave`. This is the only
- * file that knows all rooms. Data flows one way: members make the ring, the ring makes the owner, the owner
- * gets the call.
- */
+/** A node as its user has it: what it can be asked, and its life from `start` to `leave`. What it is made of: rooms.ts. */
 import { EventEmitter } from 'node:events'
 import { portOf } from './address.ts'
 import type { NodeEvents, NodeStats, RequestOptions, WaitOptions } from './api.ts'
 import { listenRpc } from './bind.ts'
-import { Calls } from './calls.ts'
-import { Cluster, hexDigest } from './cluster.ts'
+import { hexDigest } from './cluster.ts'
 import type { Address, Clock, Env, Listener } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { machineName, systemEnv } from './host/env.ts'
-import { Hosting } from './hosting.ts'
-import { type LeavePorts, leaveCluster } from './leave.ts'
+import { type LeaveReport, leaveNode, nothingLeft } from './leave.ts'
 import { News } from './news.ts'
 import { checkOptions, checkSeeds, checkTimeout, type NodeConfig, type NodeOptions } from './options.ts'
 import { checkText } from './request.ts'
+import { Rooms } from './rooms.ts'
 import type { Member } from './roster.ts'
-import { Peers } from './rpc/peers.ts'
-import { runOutside } from './scope.ts'
-import { Admission } from './shard/admission.ts'
-import { type Handler, type Method, type MethodOptions, Methods } from './shard/methods.ts'
+import type { Handler, Method, MethodOptions } from './shard/methods.ts'
 import { explainKey, type Placement, type Plan, type PlanChange, planChange } from './shard/plan.ts'
-import { Router } from './shard/router.ts'
 import { closeSource, type StreamSource } from './shard/source.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
+import type { PartitionStore } from './state/store.ts'
 import { collectStats } from './stats.ts'
-import { Stores } from './stores.ts'
+import type { Rebalance } from './stores.ts'
 import type { CallStream, StreamChunk } from './stream.ts'
 import { hex } from './wire/ascii.ts'
-import { bodyCodec } from './wire/body.ts'
-import { TraceIds } from './wire/trace-ids.ts'
 
 type State = 'new' | 'starting' | 'running' | 'leaving' | 'closed'
 
@@ -50,18 +40,11 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   readonly #config: NodeConfig
   readonly #env: Env
   readonly #news: News
-  readonly #admission: Admission
-  readonly #methods: Methods
-  readonly #cluster: Cluster
-  readonly #peers: Peers
-  readonly #router: Router
-  readonly #calls: Calls
-  readonly #stores: Stores
-  readonly #hosting: Hosting
+  readonly #rooms: Rooms
   #state: State = 'new'
   #listener: Listener | undefined
   #addresses: { readonly gossip: Address; readonly rpc: Address } | undefined
-  #leaving: Promise<void> | undefined
+  #leaving: Promise<LeaveReport> | undefined
 
   /** Use `createNode`. */
   constructor(config: NodeConfig, env: Env) {
@@ -74,95 +57,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#env = env
     this.#news = new News(this, clock, config.logger)
     this.name = name
-    this.#admission = new Admission(config.limits, config.admission, {
-      self: name,
-      clock,
-      random,
-      notice: (level, code, message, detail) => this.#news.notice({ level, code, message, detail }),
-    })
-    this.#methods = new Methods(name, bodyCodec, clock, this.#admission)
-    this.#cluster = new Cluster({ name, boot }, config, env, {
-      changed: (roster) => {
-        this.#peers.update(roster.peers())
-        this.#stores.membersChanged(roster.list)
-      },
-      // A call that asked the gate may be the one that finds it open again.
-      unblocked: () =>
-        runOutside(() => {
-          this.#router.unblocked()
-          this.#peers.released()
-          this.#stores.unblocked()
-        }),
-      ownership: (change) => {
-        const { table, roster } = this.#cluster
-        this.#stores.viewChanged(table, change.gained, change.lost, roster.list)
-        this.#router.viewChanged()
-        this.#news.emit('ownership', change)
-      },
-      member: (change, member) => this.#news.emit('member', change, member),
-      notice: (level, code, message, detail) => this.#news.notice({ level, code, message, detail }),
-      failed: () => void this.close(),
-    })
-    const { cluster, keys, limits } = config
-    this.#peers = new Peers({ name, boot, cluster, keys, limits }, env, {
-      call: (incoming) => {
-        // Keyed calls, which are nearly all, are never for the stores themselves.
-        if (incoming.key !== undefined || !this.#stores.receive(incoming)) this.#router.receive(incoming)
-      },
-      mayAnswer: () => this.#cluster.gate.pass(),
-      reachable: () => this.#router.unblocked(),
-      evidence: (peer, kind) => this.#cluster.evidence(peer, kind),
-      notice: ({ kind, code, message, peer, remote }) =>
-        this.#news.notice({
-          level: kind === 'breakerClosed' ? 'info' : 'warn',
-          code: kind,
-          message,
-          detail: { reason: code, peer, remote },
-        }),
-    })
-    this.#router = new Router(
-      {
-        self: name,
-        clock,
-        random,
-        table: () => this.#cluster.table,
-        mayRun: () => this.#cluster.gate.pass(),
-        stuck: () => this.#cluster.stuck,
-        send: (peer, request, sink) => this.#peers.call(peer, request, sink),
-        refuses: (method, caller) => this.#methods.refuses(method, caller),
-        run: (request, caller, sink) => this.#methods.run(request, caller, sink),
-      },
-      limits,
-      this.#admission,
-    )
-    this.#calls = new Calls(config, clock, this.#methods, this.#router, new TraceIds(bootBytes))
-    this.#stores = new Stores({
-      self: name,
-      boot,
-      clock,
-      partitions: config.ring.partitions,
-      limits: config.handoff,
-      bytesPerSecond: config.handoff.bytesPerSecond,
-      mayRun: () => this.#cluster.gate.pass(),
-      send: (peer, request, sink) => this.#peers.call(peer, request, sink),
-      opened: (places) => this.#router.store(places),
-      served: (partitions) => runOutside(() => this.#router.served(partitions)),
-      told: () => {},
-    })
-    this.#hosting = new Hosting({
-      self: name,
-      boot,
-      clock,
-      config,
-      codec: bodyCodec,
-      admission: this.#admission,
-      methods: this.#methods,
-      calls: this.#calls,
-      stores: this.#stores,
-      partitionOf: (key) => this.#cluster.table.partitionOf(key),
-      conflict: (conflict) => this.#news.emit('conflict', conflict),
-      notice: (notice) => this.#news.notice({ level: 'warn', ...notice }),
-    })
+    this.#rooms = new Rooms({ name, boot, bootBytes }, config, env, this.#news, () => void this.close())
   }
 
   /** Where this node gossips and takes calls. Throws `ERR_SHOAL_STATE` before `start` has bound them. */
@@ -178,12 +73,12 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
 
   /** All members known, this node among them, dead ones until they are forgotten; sorted by name. */
   get members(): readonly Member[] {
-    return this.#cluster.roster.list
+    return this.#rooms.cluster.roster.list
   }
 
   /** The ring as this node sees it. */
   get ring(): { readonly partitions: number; readonly digest: string; readonly members: readonly string[] } {
-    const { table } = this.#cluster
+    const { table } = this.#rooms.cluster
     const { params, members } = table
     return {
       partitions: params.partitions,
@@ -200,13 +95,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     if (this.#state !== 'running' && this.#state !== 'leaving') {
       throw this.#wrongState('stats() needs a running node')
     }
-    return collectStats({
-      router: this.#router,
-      methods: this.#methods,
-      cluster: this.#cluster,
-      admission: this.#admission,
-      peers: this.#peers,
-    })
+    return collectStats(this.#rooms)
   }
 
   /**
@@ -220,8 +109,17 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     options: MethodOptions = {},
   ): Method<Body, Reply, Input> {
     if (this.#state !== 'new') throw this.#wrongState('handlers are registered before start()')
-    const known = this.#methods.register(method, handler as Handler<unknown, unknown>, options)
+    const known = this.#rooms.hosting.handle(method, handler as Handler<unknown, unknown>, options)
     return known as Method<Body, Reply, Input>
+  }
+
+  /**
+   * Lets state of your own follow its partition, before `start`; then bind methods to it: `handle(method, handler, { store })`.
+   * Throws `ERR_SHOAL_STATE` after `start` and for a second store or entity of one name.
+   */
+  store(name: string, store: PartitionStore): void {
+    if (this.#state !== 'new') throw this.#wrongState('stores are given before start()')
+    this.#rooms.hosting.store(name, store)
   }
 
   /**
@@ -230,7 +128,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
    */
   host<State, Calls>(entity: Entity<State, Calls>): EntityReferences<Calls> {
     if (this.#state !== 'new') throw this.#wrongState('entities are hosted before start()')
-    return this.#hosting.host(entity)
+    return this.#rooms.hosting.host(entity)
   }
 
   /**
@@ -244,7 +142,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     this.#state = 'starting'
     try {
       await this.#open()
-      if (this.#config.join.length > 0) await this.#cluster.join(this.#config.join, timeoutMs, signal)
+      if (this.#config.join.length > 0) await this.#rooms.cluster.join(this.#config.join, timeoutMs, signal)
       signal?.throwIfAborted()
       this.#checkStarting()
     } catch (error) {
@@ -255,10 +153,10 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
       throw reason
     }
     this.#state = 'running'
-    this.#cluster.announce('ready')
+    this.#rooms.cluster.announce('ready')
     // What membership says next comes after its news of this node, and the ring is settled at the end of that turn:
     // whoever asks for an owner next finds this node on it.
-    await this.#cluster.stats()
+    await this.#rooms.cluster.stats()
     await new Promise<void>((resolve) => this.#env.clock.defer(resolve))
   }
 
@@ -266,17 +164,25 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   async join(seeds: readonly Address[], options: WaitOptions = {}): Promise<void> {
     if (this.#state !== 'running') throw this.#wrongState('join() needs a running node')
     const timeoutMs = checkTimeout('timeoutMs', options.timeoutMs ?? this.#config.joinTimeoutMs)
-    await this.#cluster.join(checkSeeds('seeds', seeds), timeoutMs, options.signal)
+    await this.#rooms.cluster.join(checkSeeds('seeds', seeds), timeoutMs, options.signal)
+  }
+
+  /**
+   * What state has to move to or from this node before all is where the ring says, by store and peer; empty when settled.
+   * Bytes are estimates.
+   */
+  get rebalance(): readonly Rebalance[] {
+    return this.#rooms.hosting.stores.rebalance
   }
 
   /** The owner of a key; `undefined` while no node is ready. */
   owner(key: string): string | undefined {
-    return this.#cluster.table.lookup(checkText(key))
+    return this.#rooms.cluster.table.lookup(checkText(key))
   }
 
   /** The owner of a key and who comes next, at most `count` members, other zones first. */
   owners(key: string, count: number): string[] {
-    const { table } = this.#cluster
+    const { table } = this.#rooms.cluster
     return table.owners(table.partitionOf(checkText(key)), count)
   }
 
@@ -287,22 +193,22 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
 
   /** The partition of a key; the same on all nodes of a cluster, whoever owns it. */
   partitionOf(key: string): number {
-    return this.#cluster.table.partitionOf(checkText(key))
+    return this.#rooms.cluster.table.partitionOf(checkText(key))
   }
 
   /** How many partitions a member owns. */
   share(name: string): number {
-    return this.#cluster.table.share(name)
+    return this.#rooms.cluster.table.share(name)
   }
 
   /** Why a key is where it is: the candidates for its partition in order, and why each was passed over. */
   why(key: string): Placement {
-    return explainKey(this.#cluster.table, checkText(key))
+    return explainKey(this.#rooms.cluster.table, checkText(key))
   }
 
   /** What would move if members came or went. */
   plan(change: PlanChange): Plan {
-    return planChange(this.#cluster.table, change)
+    return planChange(this.#rooms.cluster.table, change)
   }
 
   /**
@@ -316,7 +222,7 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     if (this.#state !== 'running' && this.#state !== 'leaving') {
       return Promise.reject(this.#notCalled('request() needs a running node', options))
     }
-    return this.#calls.request(options)
+    return this.#rooms.calls.request(options)
   }
 
   /**
@@ -330,16 +236,16 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     if (this.#state !== 'running' && this.#state !== 'leaving') {
       throw this.#notCalled('stream() needs a running node', options)
     }
-    return this.#calls.stream(options)
+    return this.#rooms.calls.stream(options)
   }
 
   /**
-   * Leaves in good order: tells the others, goes on serving until they route elsewhere (`drainMs`), lets
-   * running handlers finish, says goodbye, closes. Resolves once closed; after `timeoutMs` (default 10 s) it
-   * closes with what is left undone. Idempotent.
+   * Leaves in good order: tells the others, hands over the state it holds, goes on serving until they route elsewhere
+   * (`drainMs`), lets running handlers finish, says goodbye, closes. Resolves once closed, with what it held and nobody took;
+   * after `timeoutMs` (default 10 s) it closes with what is left undone. Idempotent.
    */
-  leave({ timeoutMs = leaveTimeoutMs, signal }: WaitOptions = {}): Promise<void> {
-    if (this.#state !== 'running') return this.#leaving ?? this.close()
+  leave({ timeoutMs = leaveTimeoutMs, signal }: WaitOptions = {}): Promise<LeaveReport> {
+    if (this.#state !== 'running') return this.#leaving ?? this.close().then(() => nothingLeft)
     checkTimeout('timeoutMs', timeoutMs)
     this.#state = 'leaving'
     this.#leaving = this.#leave(timeoutMs, signal)
@@ -353,15 +259,15 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
     await this.#release()
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.leave()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave()
   }
 
   async #open(): Promise<void> {
     const { network } = this.#env
-    this.#listener = await listenRpc(network, this.#config, (stream) => this.#peers.accept(stream))
+    this.#listener = await listenRpc(network, this.#config, (stream) => this.#rooms.peers.accept(stream))
     this.#checkStarting()
-    this.#addresses = await this.#cluster.start(portOf(this.#listener.local))
+    this.#addresses = await this.#rooms.cluster.start(portOf(this.#listener.local))
     this.#checkStarting()
   }
 
@@ -374,28 +280,20 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
   }
 
   async #release(): Promise<void> {
-    this.#stores.stop()
-    this.#router.close('the node was closed')
-    this.#calls.close('the node was closed')
-    this.#peers.close()
-    this.#hosting.close()
-    await Promise.all([this.#listener?.close(), this.#cluster.close(this.#wrongState('the node was closed'))])
+    this.#rooms.hosting.stores.stop()
+    this.#rooms.router.close('the node was closed')
+    this.#rooms.calls.close('the node was closed')
+    this.#rooms.peers.close()
+    this.#rooms.hosting.close()
+    await Promise.all([
+      this.#listener?.close(),
+      this.#rooms.cluster.close(this.#wrongState('the node was closed')),
+    ])
   }
 
-  async #leave(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const cluster = this.#cluster
-    const ports: LeavePorts = {
-      clock: this.#env.clock,
-      replies: cluster.replies,
-      drainMs: cluster.roster.alone ? 0 : this.#config.drainMs,
-      announce: () => cluster.announce('draining'),
-      handOver: (done) => this.#stores.whenEmpty(done),
-      drainCalls: (done) => this.#peers.drain(done),
-      handlersIdle: (done) => this.#methods.whenIdle(done),
-      goodbye: (id, waitMs) => cluster.goodbye(id, waitMs),
-    }
+  async #leave(timeoutMs: number, signal: AbortSignal | undefined): Promise<LeaveReport> {
     try {
-      await leaveCluster(ports, timeoutMs, signal)
+      return await leaveNode(this.#rooms, this.#config.drainMs, timeoutMs, signal)
     } finally {
       await this.close()
     }

@@ -6,13 +6,15 @@ import type { Peers } from './rpc/peers.ts'
 import type { Admission } from './shard/admission.ts'
 import type { Methods } from './shard/methods.ts'
 import type { Router } from './shard/router.ts'
+import type { Stores } from './stores.ts'
 
-interface Rooms {
+export interface StatsRooms {
   readonly router: Router
   readonly methods: Methods
   readonly cluster: Cluster
   readonly admission: Admission
   readonly peers: Peers
+  readonly stores: Stores
 }
 
 /** Rejects with `ERR_SHOAL_TIMEOUT` when membership does not answer. */
@@ -22,7 +24,8 @@ export async function collectStats({
   cluster,
   admission,
   peers,
-}: Rooms): Promise<NodeStats> {
+  stores,
+}: StatsRooms): Promise<NodeStats> {
   const membership = await cluster.stats()
   if (membership === undefined) {
     throw new ShoalError(
@@ -39,5 +42,6 @@ export async function collectStats({
     admission: admission.stats,
     rpc: { ...peers.stats, ...peers.counters },
     membership,
+    state: stores.stats,
   }
 }

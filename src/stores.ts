@@ -2,36 +2,43 @@
  * The stores of a node and what custody does with them: each has a custodian; all share the calls between nodes, the view,
  * the pace at which state leaves, and what is told of it. A node without stores has none of this.
  */
+import type { Notice } from './api.ts'
 import { askKind, Custodian } from './custodian.ts'
 import type { Clock } from './env.ts'
 import { InternalCalls } from './internal.ts'
+import type { HandoffOptions } from './limits.ts'
 import type { RingTable } from './ring/ring.ts'
 import type { Member } from './roster.ts'
 import type { CallRequest, CallSink, IncomingCall } from './rpc/call.ts'
 import type { Cancellable } from './shard/context.ts'
 import type { StorePlaces } from './shard/stored.ts'
 import type { CopiesPort } from './state/copies-port.ts'
-import type { CustodyLimits } from './state/custody.ts'
-import type { CustodyOutput, ViewPeer } from './state/custody-io.ts'
+import type { Progress } from './state/custody.ts'
+import type { ViewPeer } from './state/custody-io.ts'
 import { Pace } from './state/pace.ts'
 import type { Holdings } from './state/store.ts'
+import { type Handoff, type StateStats, Tally } from './tally.ts'
 
 export interface StoresPorts {
   readonly self: string
   readonly boot: string
   readonly clock: Clock
   readonly partitions: number
-  readonly limits: CustodyLimits
-  readonly bytesPerSecond: number
+  readonly options: HandoffOptions
   mayRun(): boolean
   send(peer: string, request: CallRequest, sink: CallSink): Cancellable
   /** There is a store: calls ask from now on who has what. */
   opened(places: StorePlaces): void
   served(partitions: readonly number[]): void
-  told(store: string, what: Told): void
+  moved(handoff: Handoff): void
+  notice(notice: Notice): void
 }
 
-export type Told = Extract<CustodyOutput, { type: 'told' }>
+/** What is on its way between this node and another one, or about to be. */
+export interface Rebalance extends Progress {
+  /** The entity or store. */
+  readonly store: string
+}
 
 /** What a node held of a store when it left. */
 export interface LeftBehind {
@@ -47,18 +54,16 @@ export class Stores implements StorePlaces {
   readonly #pace: Pace
   readonly #stores = new Map<string, { readonly custodian: Custodian; readonly holdings: Holdings }>()
   readonly #byMethod = new Map<string, Custodian>()
-  #malformed = 0
+  readonly #tally: Tally
 
   constructor(ports: StoresPorts) {
     this.#ports = ports
-    this.#pace = new Pace(ports.bytesPerSecond)
-    const malformed = (): void => {
-      this.#malformed += 1
-    }
+    this.#pace = new Pace(ports.options.bytesPerSecond)
+    this.#tally = new Tally(ports)
     this.internal = new InternalCalls({
       clock: ports.clock,
       send: (peer, request, sink) => ports.send(peer, request, sink),
-      malformed,
+      malformed: () => this.#malformed(),
     })
     this.internal.on(askKind, (store, from, message, answer) => {
       const found = this.#stores.get(store)
@@ -72,20 +77,26 @@ export class Stores implements StorePlaces {
     })
   }
 
-  /** Messages of peers that made no sense. */
-  get malformed(): number {
-    return this.#malformed
-  }
-
-  /** Partitions held here, over all stores. */
-  get held(): number {
+  get stats(): StateStats {
     let held = 0
-    for (const { custodian } of this.#stores.values()) held += custodian.custody.held
-    return held
+    let toGive = 0
+    let toTake = 0
+    for (const { custodian } of this.#stores.values()) {
+      const { custody } = custodian
+      held += custody.held
+      toGive += custody.strays.size
+      toTake += custody.sought.size
+    }
+    return { ...this.#tally.counters, held, toGive, toTake }
   }
 
-  *all(): Generator<{ readonly custodian: Custodian; readonly holdings: Holdings }> {
-    yield* this.#stores.values()
+  /** What has to move, by store and peer; empty when all is where the table says. */
+  get rebalance(): Rebalance[] {
+    const list: Rebalance[] = []
+    for (const { custodian, holdings } of this.#stores.values()) {
+      for (const progress of custodian.custody.progress()) list.push({ store: holdings.name, ...progress })
+    }
+    return list
   }
 
   has(name: string): boolean {
@@ -94,23 +105,21 @@ export class Stores implements StorePlaces {
 
   /** Takes a store into custody, before the start. */
   add(holdings: Holdings, copies?: CopiesPort): Custodian {
-    const { self, boot, clock, partitions, limits, mayRun, served, told } = this.#ports
+    const { self, boot, clock, partitions, options, mayRun, served } = this.#ports
     if (this.#stores.size === 0) this.#ports.opened(this)
     const custodian = new Custodian(holdings, {
       self,
       boot,
       clock,
       partitions,
-      limits,
+      limits: options,
       copies,
       internal: this.internal,
       mayRun,
       pace: (bytes, now) => this.#pace.take(bytes, now),
       served,
-      told,
-      malformed: () => {
-        this.#malformed += 1
-      },
+      told: (what) => this.#tally.told(holdings.name, what, holdings.size(what.partition)),
+      malformed: () => this.#malformed(),
     })
     this.#stores.set(holdings.name, { custodian, holdings })
     return custodian
@@ -193,6 +202,10 @@ export class Stores implements StorePlaces {
 
   cameBack(method: string, partition: number, by: string): void {
     this.#byMethod.get(method)?.sealed(partition, by)
+  }
+
+  #malformed(): void {
+    this.#tally.counters.malformed += 1
   }
 
   #peersOf(members: readonly Member[]): ViewPeer[] {

@@ -203,6 +203,7 @@ test('docs/errors.md lists every code of a notice, every end of a connection, ev
     ...unionAt('src/rpc/peers.ts', 'readonly kind:'),
     ...unionAt('src/gate.ts', 'code:'),
     ...unionAt('src/shard/admission.ts', 'code:'),
+    ...unionAt('src/state/conflict.ts', 'readonly code:'),
     ...[...source('src/cluster.ts').matchAll(/notice\('\w+', '(\w+)'/g)].map(([, code = '']) => code),
   ]
   assert.deepEqual(listed(tableUnder(errors, 'Notices')), notices.sort())

@@ -11,15 +11,15 @@ export interface LimiterOptions {
   readonly burst: number
   /** Who is limited. */
   readonly keyOf: (request: IncomingMessage) => string
+  /** How long a request waits for its verdict. */
+  readonly timeoutMs: number
 }
 
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => void
 
-/** How long a request waits for its verdict. */
-const verdictMs = 1_000
-
 /** Before the node's start. */
-export function limiter(node: ShoalNode, { perSecond, burst, keyOf }: LimiterOptions): Middleware {
+export function limiter(node: ShoalNode, options: LimiterOptions): Middleware {
+  const { perSecond, burst, keyOf, timeoutMs } = options
   const everyMs = 1_000 / perSecond
   const Bucket = entity('bucket', {
     open: () => ({ fullAt: 0 }), // when it will be full again; each request puts that off
@@ -39,9 +39,7 @@ export function limiter(node: ShoalNode, { perSecond, burst, keyOf }: LimiterOpt
 
   return async (request, response, next) => {
     try {
-      const { remaining, retryAfterMs } = await buckets
-        .get(keyOf(request))
-        .take(undefined, { timeoutMs: verdictMs })
+      const { remaining, retryAfterMs } = await buckets.get(keyOf(request)).take(undefined, { timeoutMs })
       response.setHeader('RateLimit-Remaining', remaining)
       if (retryAfterMs > 0) {
         response.setHeader('Retry-After', Math.ceil(retryAfterMs / 1_000))

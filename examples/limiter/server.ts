@@ -9,6 +9,7 @@ const node = createNode({ name, port: 0, join, cluster: 'limiter', profile: 'loc
 const limit = limiter(node, {
   perSecond: 0.1,
   burst: 10,
+  timeoutMs: 10_000,
   keyOf: ({ headers }) => String(headers['x-api-key'] ?? 'nobody'),
 })
 const server = createServer((request, response) => {

@@ -123,6 +123,9 @@ function printEvent(event: DrillEvent): void {
     case 'crashed':
       print(`  ${event.name} ended unasked: ${event.why}`)
       break
+    case 'lost':
+      print(`  ${event.name}: ${event.partitions} partitions of ${event.store} were lost with ${event.peer}`)
+      break
     case 'found':
       print(`  ${event.what}`)
       break
@@ -144,6 +147,9 @@ function printSummary(summary: Summary, { setting }: Plan): void {
     `${calls} calls, ${failed} failed; acknowledged updates: ${lost} lost, ${doubled} applied twice; ` +
       `longest unavailability of a key ${maxUnavailableMs} ms, median over keys ${medianUnavailableMs} ms`,
   )
+  const { lostPartitions, conflicts } = summary
+  if (lostPartitions + conflicts > 0)
+    print(`nodes said so: ${lostPartitions} partitions lost, one of two states dropped ${conflicts} times`)
   if (unread > 0) print(`${unread} keys could not be read in the end`)
   print(`${describePromise(termsOf(kind, setting))}: ${summary.kept ? 'kept' : 'NOT KEPT'}`)
 }

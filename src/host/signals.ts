@@ -9,7 +9,7 @@ import { ShoalError } from '../errors.ts'
 /** What ends: a `ShoalNode` is one. */
 export interface LeavingNode {
   readonly name: string
-  leave(options: { readonly timeoutMs: number }): Promise<unknown>
+  leave(options: { readonly timeoutMs: number }): Promise<{ readonly leftBehind: readonly unknown[] }>
   close(): Promise<void>
 }
 
@@ -44,7 +44,7 @@ const sameSignalMs = 250
 
 /**
  * Leaves when the process is told to end, and ends it: exit code 0 when everything was handed over, 1 when something was left
- * behind or failed. A second signal closes the node at once: 128 and the signal's number. For the one node of a service;
+ * behind (the time was short, or nobody is left to take it) or failed. A second signal closes the node at once: 128 and the signal's number. For the one node of a service;
  * call it before `start`. Throws `ERR_SHOAL_OPTION` for a wrong option. Returns what takes the listeners off again.
  */
 export function leaveOnSignals(node: LeavingNode, options: LeaveOnSignalsOptions = {}): () => void {
@@ -99,7 +99,7 @@ async function end(
   }, timeoutMs + graceMs)
   logger.info({ node: name, signal, timeoutMs }, `${name} leaves on ${signal}`)
   let code = 0
-  const step = async (what: string, waitMs: number, run: () => unknown): Promise<unknown> => {
+  const step = async <T>(what: string, waitMs: number, run: () => T | Promise<T>): Promise<T | undefined> => {
     try {
       return await within(waitMs, run)
     } catch (error) {
@@ -112,21 +112,18 @@ async function end(
   if (before !== undefined) await step('what runs before leaving', timeoutMs / 2, () => before(signal))
   const leftMs = Math.max(1, until - performance.now())
   // The node keeps its own time; the limit here is for one that does not.
-  const report = await step('leaving', leftMs + graceMs / 2, () => node.leave({ timeoutMs: leftMs }))
+  const { leftBehind = [] } =
+    (await step('leaving', leftMs + graceMs / 2, () => node.leave({ timeoutMs: leftMs }))) ?? {}
   if (hurry.aborted) return
   if (after !== undefined) await step('what runs after leaving', graceMs / 2, after)
-  if (leftBehind(report)) {
+  if (leftBehind.length > 0) {
     code = 1
-    logger.warn({ node: name, signal, report }, `${name} left state behind: ${JSON.stringify(report)}`)
+    const what = JSON.stringify(leftBehind)
+    logger.warn({ node: name, signal, leftBehind }, `${name} left state behind, which is lost: ${what}`)
   } else if (code === 0) {
-    logger.info({ node: name, signal, report }, `${name} has left`)
+    logger.info({ node: name, signal }, `${name} has left`)
   }
   if (!hurry.aborted) process.exit(code)
-}
-
-/** What `leave` says of what no other node has taken. */
-function leftBehind(report: unknown): boolean {
-  return false && report
 }
 
 async function closeNow(
@@ -140,7 +137,7 @@ async function closeNow(
   process.exit(128 + constants.signals[signal])
 }
 
-function within(ms: number, run: () => unknown): Promise<unknown> {
+function within<T>(ms: number, run: () => T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     setTimeout(() => reject(new Error(`not done after ${Math.round(ms)} ms`)), ms).unref()
     Promise.resolve().then(run).then(resolve, reject)

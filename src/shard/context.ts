@@ -95,6 +95,11 @@ export class Running implements CallContext, Cancellable, Scope, Expiring, Chunk
     return this.#abandoned !== undefined
   }
 
+  /** As whoever sent the call has it. */
+  get partition(): number {
+    return this.#request.partition
+  }
+
   get method(): string {
     return this.#request.method
   }

@@ -12,13 +12,19 @@ export interface Expiring {
 
 export class Deadlines {
   readonly #clock: Clock
+  readonly #isBusy: boolean
   readonly #tickMs: Millis
   readonly #buckets = new Map<number, Set<Expiring>>()
   #timer: Timer | undefined
   #timerTick = Infinity
 
-  constructor(clock: Clock, tickMs: Millis = 10) {
+  /**
+   * `isBusy`: one call follows the other, and the timer of one that is over serves the next; it fires in vain at most once for
+   * every deadline. To set and cancel it for each call costs as much as the call.
+   */
+  constructor(clock: Clock, tickMs: Millis = 10, isBusy = false) {
     this.#clock = clock
+    this.#isBusy = isBusy
     this.#tickMs = tickMs
   }
 
@@ -35,7 +41,7 @@ export class Deadlines {
     const tick = this.#tickOf(call)
     const bucket = this.#buckets.get(tick)
     if (bucket?.delete(call) && bucket.size === 0) this.#buckets.delete(tick)
-    if (this.#buckets.size === 0) this.#disarm()
+    if (this.#buckets.size === 0 && !this.#isBusy) this.#disarm()
   }
 
   #arm(tick: number): void {

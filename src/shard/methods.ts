@@ -14,8 +14,8 @@ import type { AnswerSink } from './answer.ts'
 import { type CallContext, type Cancellable, Running, type RunningPorts } from './context.ts'
 import { Deadlines } from './deadlines.ts'
 import { StreamedReply } from './output.ts'
+import { Later, Refused } from './own.ts'
 import { checkRate, RateLimit, type RateOptions } from './rate.ts'
-import { Refused } from './refused.ts'
 import { isAsyncIterable } from './source.ts'
 
 /**
@@ -41,9 +41,14 @@ export interface MethodOptions {
    * limit, however long it takes. Default false.
    */
   readonly longPoll?: boolean
+  /**
+   * The store (`node.store`) whose state the handler uses: keyed calls run where the partition's state is, and wait while it
+   * moves. Default: none.
+   */
+  readonly store?: string
 }
 
-const optionNames: readonly string[] = ['idempotent', 'rate', 'longPoll'] satisfies (keyof MethodOptions)[]
+const optionNames: readonly string[] = ['idempotent', 'rate', 'longPoll', 'store'] satisfies (keyof MethodOptions)[]
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
 export interface Method<Body, Reply, Input = unknown> {
@@ -67,7 +72,7 @@ interface Entry {
   readonly method: Method<unknown, unknown>
   readonly rate: RateLimit | undefined
   readonly longPoll: boolean
-  /** It answers with encoded bodies and `Refused`, and says itself when a handler runs on. */
+  /** It answers as own.ts has it, and says itself to the admission what runs on. */
   readonly isOwn: boolean
 }
 
@@ -210,7 +215,8 @@ export class Methods {
         },
       )
     } else if (entry.isOwn) {
-      this.#replied(running, sink, reply as Body)
+      if (reply instanceof Later) reply.hear((outcome) => this.#settled(running, sink, outcome))
+      else this.#replied(running, sink, reply as Body)
     } else {
       this.#finish(request, running, sink, reply)
     }
@@ -221,6 +227,7 @@ export class Methods {
     const run = (span: HandlerMessage): unknown => {
       running.enterSpan(span)
       const reply = runInScope(running, answer, entry.handler, body, running)
+      if (reply instanceof Later) return reply.promise()
       return isThenable(reply) ? Promise.resolve(reply) : reply
     }
     return watchHandler(this.#self, running.caller, request, run, (reply, over) => {
@@ -250,6 +257,12 @@ export class Methods {
       return
     }
     this.#replied(running, sink, body)
+  }
+
+  #settled(running: Running, sink: AnswerSink, outcome: Body | CallFailure): void {
+    this.#done(running)
+    if ('code' in outcome) sink.failed(outcome)
+    else sink.replied(outcome)
   }
 
   #replied(running: Running, sink: AnswerSink, body: Body): void {

@@ -142,7 +142,7 @@ export class Router {
     this.admission = admission
     this.limits = limits
     this.budgets = new RetryBudgets(limits.retryRatio, limits.retryReserve)
-    this.here = new Deadlines(ports.clock)
+    this.here = new Deadlines(ports.clock, undefined, true)
     this.#held = new HeldCalls(ports.self, ports.clock)
   }
 

@@ -11,11 +11,13 @@ export class RecordError extends Error {
   }
 }
 
+const nothing = new Uint8Array(0)
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class ByteWriter {
-  #bytes = new Uint8Array(1_024)
+  // Made at the first byte: most partitions that move are empty, and there are tens of thousands of them.
+  #bytes: Uint8Array = nothing
   #at = 0
 
   get length(): number {
@@ -68,7 +70,7 @@ export class ByteWriter {
   finish(): Uint8Array {
     const bytes = this.#bytes.slice(0, this.#at)
     this.#at = 0
-    if (this.#bytes.length > keptBytesMax) this.#bytes = new Uint8Array(1_024)
+    if (this.#bytes.length > keptBytesMax) this.#bytes = nothing
     return bytes
   }
 
@@ -85,13 +87,14 @@ export class ByteWriter {
 
   #reserve(length: number): void {
     if (this.#bytes.length - this.#at >= length) return
-    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + length))
+    const grown = new Uint8Array(Math.max(bytesMin, this.#bytes.length * 2, this.#at + length))
     grown.set(this.#bytes.subarray(0, this.#at))
     this.#bytes = grown
   }
 }
 
 const asciiCharsMax = 64
+const bytesMin = 1_024
 
 /** A buffer that one large record made is not kept for the small ones that follow. */
 const keptBytesMax = 1_048_576

@@ -24,8 +24,9 @@ export interface CallBody {
 }
 
 export function writeCallBody({ origin, seq, previous, settledBelow, callId, arg }: CallBody): unknown {
-  const head = [origin, seq, previous, settledBelow, callId]
-  return arg === undefined ? head : [...head, arg]
+  return arg === undefined
+    ? [origin, seq, previous, settledBelow, callId]
+    : [origin, seq, previous, settledBelow, callId, arg]
 }
 
 /** Undefined for what no reference wrote. */

@@ -2,14 +2,13 @@
  * Copies a partition out while its calls run. First it goes through all keys, one after the other; what changes meanwhile is
  * noted and told again, until nothing is left. A key that is in the middle of a call waits for its end.
  */
-import type { Instance, Partition, PartitionPhase } from './instance.ts'
-import { type CallerRecord, type KeyRecord, RecordWriter, removedRecord } from './records.ts'
+import type { Instance, Partition } from './instance.ts'
+import { type KeyRecord, RecordWriter, removedRecord } from './records.ts'
 import type { Collection } from './store.ts'
 
 export interface CollectionPorts {
   /** The key as it is now. Throws when its state cannot be written. */
   record(instance: Instance): KeyRecord
-  callers(): Iterable<CallerRecord>
 }
 
 export class PartitionCollection implements Collection {
@@ -21,8 +20,6 @@ export class PartitionCollection implements Collection {
   #isThrough = false
   /** Keys that were told, or passed over, and are to be told again. */
   readonly #changed = new Set<Instance>()
-  /** The watermarks go with the first chunk, and once more when nothing changes any more. */
-  #callersToldWhen: PartitionPhase | undefined
 
   constructor(partition: Partition, ports: CollectionPorts) {
     this.#partition = partition
@@ -38,9 +35,6 @@ export class PartitionCollection implements Collection {
 
   next(bytes: number): Uint8Array | undefined {
     const writer = this.#writer
-    const { phase } = this.#partition
-    if (this.#callersToldWhen !== phase) writer.addCallers(this.#ports.callers())
-    this.#callersToldWhen = phase
     try {
       while (!this.#isThrough && writer.length < bytes) {
         const { value, done } = this.#rest.next()

@@ -10,6 +10,7 @@
  *   it was given away, the taker has said so                        yield
  *   another one leads it: stop at once, seek it anew                       ←  news: deposed
  */
+import type { Millis } from '../env.ts'
 import type { Epoch } from './epoch.ts'
 
 export interface CopiesPort {
@@ -17,13 +18,13 @@ export interface CopiesPort {
    * Nobody who could be asked holds the partition as its owner. Ends in news `taken` or `held`, however long that takes: copies
    * that may exist are waited for until their members answer or are gone. `counter`: of the highest epoch heard of.
    */
-  take(partition: number, counter: number): void
+  take(partition: number, counter: number, now: Millis): void
   /** A `take` that is not needed any more. */
   abandon(partition: number): void
   /** What the commit of a planned handoff carries for the next owner's replication; of no meaning to custody. */
   listOf(partition: number): readonly string[]
   /** This node is the owner now, at this epoch; `list` is what `listOf` said at the giver. */
-  lead(partition: number, epoch: Epoch, list: readonly string[]): void
+  lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void
   /** It was given away. Its records stay as a copy until the new owner says what becomes of it. */
   yield(partition: number): void
 }

@@ -12,7 +12,8 @@
  *   an older configuration     refuses
  *   a newer one                promises it, and says what it has
  */
-import { type Config, compareConfigs, holds, type Seat, sameSeat } from './config.ts'
+import { compareEpochs } from './epoch.ts'
+import { type Config, compareConfigs, holds, newerConfig, type Seat, sameSeat } from './config.ts'
 import { Copy } from './copy.ts'
 import { Packer, type PackedRecord, unpack } from './packed.ts'
 import type { RecordLog } from './record-log.ts'
@@ -73,14 +74,23 @@ export class Copies {
     return this.#copies.keys()
   }
 
-  /** The copy of a partition that this node leads from now on, under this configuration; undefined: a newer one was promised. */
-  lead(partition: number, config: Config, log?: RecordLog, lastMark = 0): Copy | undefined {
+  /**
+   * The copy of a partition that this node is to lead under this configuration: `log` is complete as of `base`. Undefined: a
+   * newer one was promised.
+   */
+  lead(partition: number, config: Config, base: Config | undefined, log?: RecordLog, lastMark = 0): Copy | undefined {
     const copy = this.#made(partition, config)
     if (compareConfigs(copy.promised, config) > 0) return undefined
+    if (log !== undefined) this.resize(copy, () => copy.adopt(log, lastMark, base))
     copy.promise(config)
-    copy.complete()
-    if (log !== undefined) this.resize(copy, () => copy.adopt(log, lastMark))
     return copy
+  }
+
+  /** As if it had never been. */
+  remove(partition: number): void {
+    const copy = this.#copies.get(partition)
+    if (copy !== undefined) this.resize(copy, () => copy.drop())
+    this.#copies.delete(partition)
   }
 
   /** Counts what was put into a copy, or taken from it, by its owner or a takeover. */
@@ -94,10 +104,12 @@ export class Copies {
     const { self, counters, limits } = this.#ports
     const id = { epoch: row.epoch, revision: row.revision }
     let copy = this.#copies.get(row.partition)
-    const order = copy === undefined ? 1 : compareConfigs({ ...copy.promised, ...id }, copy.promised)
-    if (copy !== undefined && order < 0) {
+    // What this node leads without having told anybody yet is a promise too.
+    const promised = newerConfig(this.#ports.leads(row.partition), copy?.promised)
+    const order = promised === undefined ? 1 : compareConfigs({ ...promised, ...id }, promised)
+    if (promised !== undefined && order < 0) {
       counters.refusedByFence++
-      return { type: 'refused', promised: copy.promised }
+      return { type: 'refused', promised }
     }
     const records = unpack(row.records)
     if (records === undefined) {
@@ -113,8 +125,11 @@ export class Copies {
         counters.refusedMessages++
         return { type: 'unknown' }
       }
+      if (promised !== undefined && !descends(config, row, promised)) {
+        counters.refusedByFence++
+        return { type: 'refused', promised }
+      }
       copy = this.#promise(row.partition, config, row.chain ?? [])
-      if (row.anew) this.resize(copy, () => copy?.drop())
     }
     if (!holds(copy.promised, self)) {
       if (row.drop) this.resize(copy, () => copy.drop())
@@ -210,4 +225,13 @@ export class Copies {
     if (log.count <= listedMax) return { type: 'ok', equal: false, hashes: listHashes(log, 1) }
     return { type: 'ok', equal: false, sums: sumBuckets(log, bucketsFor(log.count)) }
   }
+}
+
+/**
+ * A newer one must have come from what was promised: an owner that took over without having heard of it would bury what
+ * counted under it. Such an owner is refused, and looks for copies anew, this one among them.
+ */
+function descends({ epoch }: Config, { anew, chain }: ShipRow, promised: Config): boolean {
+  if (compareEpochs(epoch, promised.epoch) === 0) return true
+  return anew !== true && chain?.some((before) => compareConfigs(before, promised) >= 0) === true
 }

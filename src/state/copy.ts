@@ -99,9 +99,12 @@ export class Copy {
     return this.#marks.get(mark) ?? this.base ?? this.promised
   }
 
-  /** Takes over what a takeover has brought together, whose marks (up to the last one used) mean nothing any more. */
-  adopt(log: RecordLog, lastMark: number): void {
+  /** Holds these records from now on, complete as of `base`; marks in them, up to the last, mean nothing. */
+  adopt(log: RecordLog, lastMark: number, base: Config | undefined): void {
     this.log = log
+    this.base = base
+    this.chain = []
+    this.isCut = false
     this.#marks.clear()
     this.#lastMark = Math.max(this.#lastMark, lastMark)
   }

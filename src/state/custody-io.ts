@@ -1,4 +1,5 @@
 /** What goes into the custody machine of a store and what comes out: see custody.ts for what it all means. */
+import type { CopiesNews } from './copies-port.ts'
 import type { Epoch } from './epoch.ts'
 
 /** A member that may hold partitions, as the view names it. */
@@ -62,6 +63,8 @@ export type Ask =
       readonly batch: number
       /** Batches below this are settled. */
       readonly below: number
+      /** What the taker must know beside the partitions: see `Holdings.along`. */
+      readonly along: Uint8Array | undefined
       readonly entries: readonly GiveEntry[]
     }
 
@@ -82,6 +85,8 @@ export type Reply =
       readonly contested: readonly number[]
       /** The highest counter of an epoch that it knows of these. */
       readonly counter: number
+      /** What it holds of these, about. */
+      readonly bytes: number
     }
   | {
       readonly type: 'given'
@@ -152,6 +157,7 @@ export type CustodyInput =
     }
   /** A call that was passed to the holder came back: it is frozen there. */
   | { readonly type: 'sealed'; readonly partition: number; readonly by: string }
+  | CopiesNews
 
 export type CustodyOutput =
   | { readonly type: 'ask'; readonly id: number; readonly to: string; readonly ask: Ask }
@@ -192,6 +198,13 @@ export type CustodyOutput =
       readonly epoch: Epoch
       readonly list: readonly string[]
     }
+  /** What came along with a `give`. */
+  | { readonly type: 'along'; readonly chunk: Uint8Array }
+  // ---- with copies: see copies-port.ts
+  | { readonly type: 'take'; readonly partition: number; readonly counter: number }
+  | { readonly type: 'abandon'; readonly partition: number }
+  /** Another node leads it: its calls end at once, and what is here is forgotten. */
+  | { readonly type: 'depose'; readonly partition: number }
   // ---- for those who watch
   /** Where calls of these go has changed: those that wait go on. */
   | { readonly type: 'served'; readonly partitions: readonly number[] }

@@ -37,6 +37,16 @@ import { Taker } from './taker.ts'
 
 export { type CustodyLimits, type CustodyOptions, custodyLimits } from './ground.ts'
 
+/** Partitions on their way to or from one peer, or about to be. */
+export interface Progress {
+  readonly direction: 'give' | 'take'
+  /** '': not known yet. */
+  readonly peer: string
+  readonly partitions: number
+  /** About. */
+  readonly bytes: number
+}
+
 type Claim = Extract<Ask, { type: 'claim' }>
 
 export class Custody implements Machine<CustodyInput, CustodyOutput> {
@@ -100,6 +110,25 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     return this.#seeker.seeks
   }
 
+  /** What has to move before all is where the table says, as far as this node has to do with it; by peer. */
+  *progress(): Generator<Progress> {
+    const { strays, owners, options } = this.#ground
+    const give = new Map<string, { partitions: number; bytes: number }>()
+    for (const partition of strays) {
+      const sum = sumOf(give, owners.ownerOf(partition) ?? '')
+      sum.partitions += 1
+      sum.bytes += options.size(partition).bytes
+    }
+    const take = new Map<string, { partitions: number; bytes: number }>()
+    for (const { holder } of this.#seeker.seeks.values()) {
+      const sum = sumOf(take, holder?.name ?? '')
+      sum.partitions += 1
+      sum.bytes += holder?.bytesEach ?? 0
+    }
+    for (const [peer, sum] of give) yield { direction: 'give', peer, ...sum }
+    for (const [peer, sum] of take) yield { direction: 'take', peer, ...sum, bytes: Math.round(sum.bytes) }
+  }
+
   /** Whether somebody may come to own what is held here. */
   get hasHeirs(): boolean {
     for (const peer of this.#ground.peers.values()) if (!peer.isLeaving) return true
@@ -161,6 +190,15 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         break
       case 'sealed':
         this.#seeker.seal(input.partition, input.by, now)
+        break
+      case 'taken':
+        this.#takenOver(input.partition, input.epoch, input.lost)
+        break
+      case 'held':
+        this.#seeker.held(input.partition, input.by, now)
+        break
+      case 'deposed':
+        this.#deposed(input.partition, input.counter, input.by, now)
         break
       default:
         input satisfies never
@@ -241,11 +279,13 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const yielded: number[] = []
     const elsewhere = new Map<Peer, number[]>()
     let counter = 0
+    let bytes = 0
     for (const partition of partitions) {
       counter = Math.max(counter, ground.epochOf(partition).counter)
       switch (ground.phases[partition]) {
         case phase.active:
           held.push(partition)
+          bytes += ground.options.size(partition).bytes
           if (ground.owners.ownerOf(partition) === from && ground.peers.get(from) === peer)
             due.push(partition)
           else peer.hasClaimed = true
@@ -277,26 +317,46 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.out({
       type: 'answer',
       id,
-      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, counter },
+      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, counter, bytes },
     })
     this.#seeker.putBack(yielded, now)
     if (due.length > 0) this.#giver.claimed(due, peer, now)
   }
 
   #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {
-    const ground = this.#ground
     this.#taker.forget(partition)
     this.#activate(partition, epoch, [])
-    if (lost === undefined) return
-    ground.out({
-      type: 'told',
-      what: 'lost',
-      peer: lost.name,
-      partition,
-      bytes: 0,
-      ms: 0,
-      reason: 'its holder is gone, and nobody else has it',
-    })
+    if (lost !== undefined) this.#tellLost(partition, lost.name, 'its holder is gone, and nobody else has it')
+  }
+
+  /** The copies of a partition that nobody held were brought together here. */
+  #takenOver(partition: number, epoch: Epoch, isLost: boolean): void {
+    const seek = this.#seeker.seeks.get(partition)
+    if (seek?.isTaking !== true) return
+    seek.isTaking = false
+    this.#seeker.drop(partition)
+    this.#activate(partition, epoch, [])
+    if (isLost) this.#tellLost(partition, seek.prior?.name ?? '', 'not all of its copies could be heard')
+  }
+
+  /** Replication has stopped us: another node leads the partition at a newer epoch. */
+  #deposed(partition: number, counter: number, by: string, now: Millis): void {
+    const ground = this.#ground
+    const { phases, strays, epochs } = ground
+    if (phases[partition] !== phase.active && phases[partition] !== phase.frozen) return
+    this.#giver.forget(partition)
+    phases[partition] = phase.none
+    ground.held -= 1
+    strays.delete(partition)
+    epochs[partition] = { counter: Math.max(counter, ground.epochOf(partition).counter), boot: '' }
+    ground.out({ type: 'depose', partition })
+    ground.out({ type: 'served', partitions: [partition] })
+    if (!ground.isOurs(partition)) return
+    this.#seek([partition], () => ground.peers.get(by), now)
+  }
+
+  #tellLost(partition: number, peer: string, reason: string): void {
+    this.#ground.out({ type: 'told', what: 'lost', peer, partition, bytes: 0, ms: 0, reason })
   }
 
   #take(entry: GiveEntry, from: Peer, bytes: number, now: Millis): void {
@@ -320,4 +380,15 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.out({ type: 'activate', partition, epoch, list })
     ground.out({ type: 'served', partitions: [partition] })
   }
+}
+
+function sumOf(
+  sums: Map<string, { partitions: number; bytes: number }>,
+  peer: string,
+): { partitions: number; bytes: number } {
+  const known = sums.get(peer)
+  if (known !== undefined) return known
+  const sum = { partitions: 0, bytes: 0 }
+  sums.set(peer, sum)
+  return sum
 }

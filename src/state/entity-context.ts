@@ -5,6 +5,9 @@ import type { EntityContext, KeyContext } from './entity.ts'
 import type { Instance } from './instance.ts'
 import type { Entry } from './window.ts'
 
+/** What all keys of an entity on one node have in common. */
+export type Host = Pick<KeyContext, 'entity' | 'node'>
+
 /** For `open` and `close`, which belong to no call. */
 export class InstanceContext implements KeyContext {
   readonly key: string
@@ -20,14 +23,32 @@ export class InstanceContext implements KeyContext {
   }
 }
 
-export class RunningContext extends InstanceContext implements EntityContext {
+/** For a handler: most look at none of it, so nothing is made of it before. */
+export class RunningContext implements EntityContext {
   readonly #running: Running
   readonly #entry: Entry
+  readonly #host: Host
 
-  constructor(entry: Entry, entity: string, node: string, running: Running) {
-    super(entry.instance, entity, node)
+  constructor(entry: Entry, host: Host, running: Running) {
     this.#entry = entry
+    this.#host = host
     this.#running = running
+  }
+
+  get key(): string {
+    return this.#entry.instance.key
+  }
+
+  get entity(): string {
+    return this.#host.entity
+  }
+
+  get node(): string {
+    return this.#host.node
+  }
+
+  get epoch(): string {
+    return this.#entry.instance.partition.epochText
   }
 
   get caller(): string {

@@ -6,6 +6,7 @@ import type { Timer } from '../env.ts'
 import { runOutside } from '../scope.ts'
 import type { Running } from '../shard/context.ts'
 import { isThenable, messageOf } from '../shard/methods.ts'
+import type { Later } from '../shard/own.ts'
 import type { Body } from '../wire/body.ts'
 import { Arrivals } from './arrivals.ts'
 import { RecordError } from './bytes.ts'
@@ -16,13 +17,11 @@ import { Executor, type ExecutorPorts } from './executor.ts'
 import { type Instance, Partition } from './instance.ts'
 import { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
-import type { CallRecord, KeyRecord } from './records.ts'
+import { type CallerRecord, type CallRecord, type KeyRecord, RecordWriter, readRecords } from './records.ts'
 import type { Collection, HoldingSize, Holdings } from './store.ts'
 
 export interface StorePorts
-  extends Omit<ExecutorPorts, 'partition' | 'keeping' | 'changed' | 'record' | 'effects'> {
-  partitionOf(key: string): number
-}
+  extends Omit<ExecutorPorts, 'partition' | 'keeping' | 'changed' | 'record' | 'effects'> {}
 
 export class EntityStore implements Holdings {
   readonly copiesLive = true
@@ -33,6 +32,8 @@ export class EntityStore implements Holdings {
   readonly #ports: StorePorts
   readonly #keeping: Keeping
   readonly #executor: Executor
+  /** What was told to whoever takes keys from here. */
+  readonly #told = new WeakMap<object, Map<string, number>>()
   readonly #partitions = new Map<number, Partition>()
   #sweeping: Timer | undefined
   #isClosed = false
@@ -51,7 +52,7 @@ export class EntityStore implements Holdings {
     this.#executor = new Executor(kind, {
       ...ports,
       keeping: this.#keeping,
-      partition: (key) => this.#partitions.get(ports.partitionOf(key)),
+      partition: (number) => this.#partitions.get(number),
       changed: (instance) => this.#changed(instance),
       record: (instance) => this.#record(instance),
       effects: () => this.effects,
@@ -69,7 +70,7 @@ export class EntityStore implements Holdings {
     return this.#executor.waiting
   }
 
-  call(call: CallKind, body: unknown, running: Running): Body | Promise<Body> {
+  call(call: CallKind, body: unknown, running: Running): Body | Later {
     if (this.#sweeping === undefined) this.#sweepLater()
     return this.#executor.call(call, body, running)
   }
@@ -127,7 +128,6 @@ export class EntityStore implements Holdings {
   collect(number: number): Collection {
     return new PartitionCollection(this.#partition(number), {
       record: (instance) => this.#record(instance),
-      callers: () => this.#executor.window.recentCallers(),
     })
   }
 
@@ -149,6 +149,36 @@ export class EntityStore implements Holdings {
     if (partition === undefined) return
     this.#partitions.delete(number)
     this.#executor.release(partition)
+  }
+
+  /** What callers have settled: whoever takes keys from here refuses late duplicates too. */
+  along(to: object): Uint8Array | undefined {
+    let told = this.#told.get(to)
+    if (told === undefined || told.size > this.#ports.limits.windowCallersMax) {
+      told = new Map()
+      this.#told.set(to, told)
+    }
+    const news: CallerRecord[] = []
+    for (const record of this.#executor.window.recentCallers()) {
+      if ((told.get(record.origin) ?? 0) >= record.settledBelow) continue
+      told.set(record.origin, record.settledBelow)
+      news.push(record)
+    }
+    if (news.length === 0) return undefined
+    const writer = new RecordWriter()
+    writer.addCallers(news)
+    return writer.finish()
+  }
+
+  hear(chunk: Uint8Array): void {
+    try {
+      readRecords(chunk, {
+        key: () => {},
+        caller: ({ origin, settledBelow }) => this.#executor.window.heard(origin, settledBelow),
+      })
+    } catch {
+      // Without it late duplicates may run here that would be refused.
+    }
   }
 
   /** The node is closed. */
@@ -173,8 +203,8 @@ export class EntityStore implements Holdings {
   /** The key as it is now. Throws what `snapshot` throws, and for a state that cannot be written. */
   #record(instance: Instance): KeyRecord {
     const { key, epoch, version, state, window } = instance
-    const { snapshot, version: schema } = this.kind
-    const body = this.#written(key, snapshot === undefined ? state : snapshot(state))
+    const { version: schema } = this.kind
+    const body = this.#written(key, state)
     this.#keeping.measured(instance, body.end - body.start)
     const calls: CallRecord[] = []
     for (let entry = window; entry !== undefined; entry = entry.after) {
@@ -185,8 +215,10 @@ export class EntityStore implements Holdings {
     return { key, stamp: { epoch, version }, schema, state: body, calls }
   }
 
-  #written(key: string, value: unknown): Body {
+  #written(key: string, state: unknown): Body {
+    const { snapshot } = this.kind
     try {
+      const value = snapshot === undefined ? state : snapshot(state)
       if (isThenable(value)) throw new Error('snapshot returned a promise')
       return this.#ports.codec.encode(value)
     } catch (error) {

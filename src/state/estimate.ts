@@ -3,12 +3,21 @@
  * Good enough to say which partition is large and whether a node is full; the exact number is known once a state travels.
  */
 
-const samples = 16
-const depthMax = 4
+/** Parts that are looked at, by depth: some two hundred in all. */
+const samples = [16, 4, 2, 2]
 /** What is nested deeper counts as much. */
 const deepBytes = 16
 
-export function estimateBytes(value: unknown, depth = 0): number {
+/** Undefined: its parts cannot be looked at. */
+export function estimateBytes(value: unknown): number | undefined {
+  try {
+    return estimate(value, 0)
+  } catch {
+    return undefined
+  }
+}
+
+function estimate(value: unknown, depth: number): number {
   switch (typeof value) {
     case 'string':
       return value.length + 2
@@ -22,27 +31,28 @@ export function estimateBytes(value: unknown, depth = 0): number {
   }
   if (value === null) return 1
   if (ArrayBuffer.isView(value)) return value.byteLength + 5
-  if (depth >= depthMax) return deepBytes
+  const most = samples[depth]
+  if (most === undefined) return deepBytes
   if (Array.isArray(value)) {
-    const step = Math.max(1, value.length / samples)
-    return scaled(value.length, (index) => estimateBytes(value[Math.floor(index * step)], depth + 1))
+    const step = Math.max(1, value.length / most)
+    return scaled(most, value.length, (index) => estimate(value[Math.floor(index * step)], depth + 1))
   }
   if (value instanceof Map || value instanceof Set) {
     const entries = value.entries()
-    return scaled(value.size, () => {
+    return scaled(most, value.size, () => {
       const [key, of] = entries.next().value as [unknown, unknown]
-      return estimateBytes(key, depth + 1) + (value instanceof Map ? estimateBytes(of, depth + 1) : 0)
+      return estimate(key, depth + 1) + (value instanceof Map ? estimate(of, depth + 1) : 0)
     })
   }
   const keys = Object.keys(value)
-  return scaled(keys.length, (index) => {
+  return scaled(most, keys.length, (index) => {
     const key = keys[index] as string
-    return key.length + 1 + estimateBytes((value as Record<string, unknown>)[key], depth + 1)
+    return key.length + 1 + estimate((value as Record<string, unknown>)[key], depth + 1)
   })
 }
 
-function scaled(count: number, of: (index: number) => number): number {
-  const taken = Math.min(count, samples)
+function scaled(most: number, count: number, of: (index: number) => number): number {
+  const taken = Math.min(count, most)
   let bytes = 0
   for (let index = 0; index < taken; index++) bytes += of(index)
   return 3 + (taken === 0 ? 0 : Math.round((bytes / taken) * count))

@@ -7,12 +7,12 @@ import type { CallFailure } from '../rpc/call.ts'
 import { rememberScope } from '../scope.ts'
 import type { Running } from '../shard/context.ts'
 import { failure } from '../shard/methods.ts'
-import { Refused } from '../shard/refused.ts'
+import { type Later, Refused } from '../shard/own.ts'
 import type { Body } from '../wire/body.ts'
 import type { Arrival } from './arrivals.ts'
 import { type CallBody, readCallBody } from './call-body.ts'
 import { shipRecord } from './effects.ts'
-import { givenUp, mailboxFull, notHere, notTyped, settledBefore } from './failures.ts'
+import { mailboxFull, notHere, notTyped, settledBefore, waitedInVain } from './failures.ts'
 import type { Instance, Partition } from './instance.ts'
 import type { CallKind, EntityKind } from './kind.ts'
 import { Life, type LifePorts } from './life.ts'
@@ -27,8 +27,10 @@ export interface ExecutorPorts
   extends RunnerPorts,
     Omit<LifePorts, 'window' | 'pump' | 'refuse' | 'busy' | 'removed'> {
   readonly limits: EntityLimits
-  /** The partition of a key, if anything is held of it. */
-  partition(key: string): Partition | undefined
+  /** The partition of a key: what a peer says of it is not believed. */
+  partitionOf(key: string): number
+  /** If anything is held of it. */
+  partition(number: number): Partition | undefined
 }
 
 export class Executor implements TurnPorts {
@@ -67,12 +69,13 @@ export class Executor implements TurnPorts {
     return this.#runner.waiting
   }
 
-  /** The outcome of a call, encoded. Throws and rejects with `Refused`. */
-  call(call: CallKind, body: unknown, running: Running): Body | Promise<Body> {
+  /** The outcome of a call, encoded. Throws `Refused`. */
+  call(call: CallKind, body: unknown, running: Running): Body | Later {
     const { key } = running
     const said = readCallBody(body)
     if (key === undefined || said === undefined) throw new Refused(notTyped(call))
-    const partition = this.#ports.partition(key)
+    const isOwn = running.caller === this.#ports.self
+    const partition = this.#ports.partition(isOwn ? running.partition : this.#ports.partitionOf(key))
     if (partition === undefined || partition.phase !== 'active') throw new Refused(this.notHere(key))
     const caller = this.window.heard(said.origin, said.settledBelow)
     if (caller.held !== undefined) this.#order.settled(caller)
@@ -85,19 +88,27 @@ export class Executor implements TurnPorts {
   }
 
   /** The call came before; undefined: it may run once more. */
-  #again(entry: Entry, said: CallBody, running: Running): Body | Promise<Body> | undefined {
-    if (entry.turn !== undefined) return entry.turn.join(running)
-    const { outcome } = entry
-    if (outcome === undefined) {
-      this.window.forget(entry)
+  #again(entry: Entry, said: CallBody, running: Running): Body | Later | undefined {
+    const { outcome, turn } = entry
+    const isCopy = entry.seq !== said.seq || entry.caller.origin !== said.origin
+    if (turn === undefined && outcome === undefined) {
+      // Another number stays known: later calls of its caller follow it.
+      if (isCopy) this.window.unname(entry)
+      else this.window.forget(entry)
       return undefined
     }
-    // Later calls of the same caller name this copy as the one they follow.
-    if (entry.seq !== said.seq && entry.caller.entries.get(said.seq) === undefined) {
-      this.window.add(this.window.heard(said.origin, 0), said.seq, '', entry.instance)
-    }
-    if ('code' in outcome) throw new Refused(outcome)
+    if (isCopy) this.#noteCopy(entry, said)
+    if (turn !== undefined) return turn.join(running)
+    if (outcome !== undefined && 'code' in outcome) throw new Refused(outcome)
     return outcome
+  }
+
+  /** Later calls of the same caller name this copy as the one they follow. */
+  #noteCopy({ instance, turn }: Entry, { origin, seq }: CallBody): void {
+    if (turn?.phase === 'held') return
+    const caller = this.window.heard(origin, 0)
+    if (caller.entries.get(seq) === undefined) this.window.add(caller, seq, '', instance)
+    if (caller.held !== undefined) this.#order.arrived(caller, seq)
   }
 
   #first(
@@ -107,7 +118,7 @@ export class Executor implements TurnPorts {
     caller: Caller,
     said: CallBody,
     running: Running,
-  ): Body | Promise<Body> {
+  ): Body | Later {
     const instance = partition.keys.get(key) ?? this.#life.open(partition, key)
     this.#ports.keeping.used(instance)
     const isOrdered = this.#order.permits(caller, said.previous)
@@ -143,7 +154,7 @@ export class Executor implements TurnPorts {
   }
 
   left(turn: Turn): void {
-    this.refuse(turn, givenUp)
+    this.refuse(turn, waitedInVain(this.#ports.self, turn.call))
   }
 
   waitedLongEnough(turn: Turn): void {
@@ -183,13 +194,14 @@ export class Executor implements TurnPorts {
 
   /** A frozen partition waits no longer for its handlers. They may go on, but nobody hears of them. */
   cutOff(partition: Partition): void {
-    for (const turn of [...partition.ongoing]) {
+    for (let turn = partition.ongoing; turn !== undefined; turn = turn.next) {
       const { entry, call, running } = turn
       const message = `${call.method} took longer than its key could wait to move (limits.freezeWaitMs)`
       entry.outcome = failure('ERR_SHOAL_TIMEOUT', message, true)
       entry.turn = undefined
-      turn.settle(entry.outcome)
+      // Before it is over: a handler that listens to its signal may end yet.
       running.cancel()
+      turn.settle(entry.outcome)
     }
     const { frozen } = partition
     partition.frozen = undefined

@@ -29,6 +29,12 @@ export function openThrew(entity: string, error: unknown): CallFailure {
   return failure('ERR_SHOAL_REMOTE', `open of entity "${entity}" threw: ${messageOf(error)}`, false)
 }
 
+/** Its caller gave up, or its deadline passed. */
+export function waitedInVain(self: string, { method }: CallKind): CallFailure {
+  const message = `${method} waited on "${self}" for its key's turn and did not run within its deadline`
+  return failure('ERR_SHOAL_TIMEOUT', message, false)
+}
+
 /** Nobody hears it. */
 export const givenUp: CallFailure = failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', false)
 

@@ -19,86 +19,26 @@
  * is thawed here that the taker may have made live, unless the taker is gone from the view.
  */
 import type { Millis } from '../env.ts'
-import type { CopyOutcome, GiveEntry, Refusal, RefusalCode, Reply } from './custody-io.ts'
+import { Batches, type Decision } from './batches.ts'
+import type { CopyOutcome, Refusal } from './custody-io.ts'
+import {
+  type Batch,
+  count,
+  type Giving,
+  type Move,
+  newGiving,
+  newMove,
+  nextToFreeze,
+  passing,
+  pauses,
+  type Refused,
+} from './giving.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
 import { listIn } from './seeker.ts'
-
-type Step = 'queued' | 'copying' | 'ready' | 'freezing' | 'collecting' | 'recopying' | 'sealed' | 'asked'
-
-interface Move {
-  readonly giving: Giving
-  step: Step
-  /** The copy that the taker has; 0: none. */
-  copy: number
-  /** Bytes it was estimated to have, which count while it is frozen. */
-  bytes: number
-  sentBytes: number
-  frozenAt: Millis
-  chunks: readonly Uint8Array[]
-}
-
-interface Batch {
-  readonly number: number
-  readonly entries: readonly GiveEntry[]
-  tries: number
-}
-
-/** All that goes to one peer. */
-interface Giving {
-  readonly peer: Peer
-  /** Ascending from the end: the next one is popped. */
-  small: number[]
-  large: number[]
-  /** Copied, to be frozen next. */
-  readonly ready: number[]
-  sealed: number[]
-  sealedBytes: number
-  copying: number
-  /** Frozen and not answered for, those that are not empty. */
-  frozen: number
-  frozenBytes: number
-  /** Frozen and empty. */
-  frozenEmpty: number
-  collecting: number
-  readonly batches: Map<number, Batch>
-  isPaced: boolean
-  isWatched: boolean
-}
 
 export interface GiverPorts {
   /** Given away, and ours by the table by now: that peer has them. */
   regained(partitions: readonly number[], holder: Peer, now: Millis): void
-}
-
-/** Batches under way to one peer. */
-const batchesMax = 4
-/** Empty partitions on their way to one peer: they cost next to nothing. */
-const emptiesMax = 4_096
-/** A batch leaves when it has so many bytes, or nothing else is about to join it. */
-const batchBytes = 16_384
-const batchWaitMs: Millis = 1
-/** First pause before a batch is asked again; doubles, up to the second one. */
-const repeatMs: Millis = 20
-const repeatMsMax: Millis = 1_000
-
-/** First pause after a refusal, doubled by each further one of the partition; a claim shortens only the first kind. */
-const pauses: Record<RefusalCode, readonly [first: Millis, most: Millis, isForgivenByClaim: boolean]> = {
-  notOwner: [200, 5_000, true],
-  busy: [20, 1_000, true],
-  copy: [20, 1_000, false],
-  late: [1_000, 60_000, false],
-  unreadable: [1_000, 60_000, false],
-  broken: [50, 1_000, false],
-  failed: [1_000, 60_000, false],
-}
-
-/** Refusals of which nobody is told: they pass by themselves. */
-const passing: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['notOwner', 'busy', 'copy', 'broken'])
-
-interface Refused {
-  tries: number
-  until: Millis
-  isForgivenByClaim: boolean
 }
 
 export class Giver {
@@ -108,25 +48,19 @@ export class Giver {
   readonly #givings = new Map<Peer, Giving>()
   readonly #refused = new Map<number, Refused>()
   #copies = 0
-  #batches = 0
+  readonly #batches: Batches
 
   constructor(ground: Ground, ports: GiverPorts) {
     this.#ground = ground
     this.#ports = ports
+    this.#batches = new Batches(ground, this.#moves, (giving, batch, reply, now) =>
+      this.#decided(giving, batch, reply, now),
+    )
   }
 
   /** To whom a frozen partition goes. */
   takerOf(partition: number): Peer | undefined {
     return this.#moves.get(partition)?.giving.peer
-  }
-
-  /** Partitions on their way or about to be, by peer. */
-  *progress(): Generator<{ readonly peer: string; readonly partitions: number }> {
-    const counts = new Map<string, number>()
-    for (const { giving } of this.#moves.values()) {
-      counts.set(giving.peer.name, (counts.get(giving.peer.name) ?? 0) + 1)
-    }
-    for (const [peer, partitions] of counts) yield { peer, partitions }
   }
 
   /** The owner by our table asks for these, which are active here. */
@@ -161,6 +95,14 @@ export class Giver {
     for (const giving of this.#givings.values()) this.#pump(giving, now)
   }
 
+  /** It is not ours to give any more. */
+  forget(partition: number): void {
+    const move = this.#moves.get(partition)
+    if (move === undefined) return
+    if (move.step !== 'queued') this.#ground.out({ type: 'stop', partition })
+    this.#end(partition, move)
+  }
+
   // ---- what the host says
 
   frozen(partition: number): void {
@@ -177,7 +119,7 @@ export class Giver {
     move.giving.collecting -= 1
     if (isComplete) {
       move.chunks = chunks
-      this.#seal(partition, move, now)
+      this.#batches.seal(partition, move, now)
     } else this.#copy(partition, move, 'recopying')
   }
 
@@ -193,7 +135,7 @@ export class Giver {
     if (move?.copy !== copy || (move.step !== 'copying' && move.step !== 'recopying')) return
     move.sentBytes += bytes
     if (outcome !== 'whole') this.#refuseOne(partition, move, outcome, now)
-    else if (move.step === 'recopying') this.#seal(partition, move, now)
+    else if (move.step === 'recopying') this.#batches.seal(partition, move, now)
     else {
       move.giving.copying -= 1
       move.step = 'ready'
@@ -224,17 +166,9 @@ export class Giver {
     let hasNew = false
     for (const partition of partitions) {
       if (this.#moves.has(partition)) continue
-      const { keys, bytes } = options.size(partition)
-      const isLong = options.copiesLive && bytes > limits.inlineBytesMax
-      const move: Move = {
-        giving,
-        step: 'queued',
-        copy: 0,
-        bytes: keys === 0 ? 0 : Math.max(1, bytes),
-        sentBytes: 0,
-        frozenAt: 0,
-        chunks: [],
-      }
+      const size = options.size(partition)
+      const isLong = options.copiesLive && size.bytes > limits.inlineBytesMax
+      const move = newMove(giving, size)
       this.#moves.set(partition, move)
       if (isLong) giving.large.push(partition)
       else giving.small.push(partition)
@@ -255,7 +189,9 @@ export class Giver {
   #pump(giving: Giving, now: Millis): void {
     const freeze: number[] = []
     for (;;) {
-      const partition = this.#nextToFreeze(giving, now)
+      const partition = nextToFreeze(giving, this.#moves, this.#ground.limits, (bytes) =>
+        this.#mayLeave(giving, bytes, now),
+      )
       if (partition === undefined) break
       freeze.push(partition)
     }
@@ -271,35 +207,7 @@ export class Giver {
       giving.copying += 1
       this.#copy(partition, move, 'copying')
     }
-    this.#flush(giving)
-  }
-
-  #nextToFreeze(giving: Giving, now: Millis): number | undefined {
-    const { movesMax, frozenBytesMax } = this.#ground.limits
-    for (const row of [giving.ready, giving.small]) {
-      for (;;) {
-        const partition = row.at(-1)
-        if (partition === undefined) break
-        const move = this.#moves.get(partition)
-        const isStale = move?.giving !== giving || (move.step !== 'queued' && move.step !== 'ready')
-        if (isStale) {
-          row.pop()
-          continue
-        }
-        if (move.bytes === 0) {
-          if (giving.frozenEmpty >= emptiesMax) return undefined
-        } else {
-          const isRoom = giving.frozen < movesMax && giving.frozenBytes + move.bytes <= frozenBytesMax
-          if (!isRoom && giving.frozen > 0) return undefined
-          if (!this.#mayLeave(giving, move.bytes, now)) return undefined
-        }
-        row.pop()
-        this.#count(move, 1)
-        move.step = 'freezing'
-        return partition
-      }
-    }
-    return undefined
+    this.#batches.flush(giving)
   }
 
   /** What is frozen and does not get on, because a call or the store does not end, is served again. */
@@ -353,66 +261,8 @@ export class Giver {
     this.#ground.out({ type: 'copy', to: name, toBoot: boot, partition, copy: move.copy, after })
   }
 
-  #seal(partition: number, move: Move, now: Millis): void {
-    const { giving } = move
-    move.step = 'sealed'
-    giving.sealed.push(partition)
-    giving.sealedBytes += move.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    this.#flush(giving)
-    if (giving.sealed.length > 0) {
-      this.#ground.later.add(now + batchWaitMs, () => this.#flush(giving, true))
-    }
-  }
-
-  #flush(giving: Giving, isDue = false): void {
-    if (giving.sealed.length === 0 || giving.batches.size >= batchesMax) return
-    if (!isDue && giving.collecting > 0 && giving.sealedBytes < batchBytes) return
-    const entries: GiveEntry[] = []
-    for (const partition of giving.sealed) {
-      const move = this.#moves.get(partition)
-      if (move?.giving !== giving || move.step !== 'sealed') continue
-      move.step = 'asked'
-      const { chunks, copy } = move
-      move.sentBytes += chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-      const epoch = this.#ground.epochOf(partition)
-      const list = this.#ground.options.copies?.listOf(partition) ?? []
-      entries.push({ partition, epoch, copy, chunks, list })
-    }
-    giving.sealed = []
-    giving.sealedBytes = 0
-    if (entries.length === 0) return
-    const batch: Batch = { number: ++this.#batches, entries, tries: 0 }
-    giving.batches.set(batch.number, batch)
-    this.#ask(giving, batch)
-  }
-
-  #ask(giving: Giving, batch: Batch): void {
-    const { name, boot } = giving.peer
-    const [below = batch.number] = giving.batches.keys()
-    this.#ground.ask(
-      name,
-      {
-        type: 'give',
-        boot: this.#ground.options.boot,
-        toBoot: boot,
-        batch: batch.number,
-        below,
-        entries: batch.entries,
-      },
-      (reply, now) => this.#answered(giving, batch, reply, now),
-    )
-  }
-
-  #answered(giving: Giving, batch: Batch, reply: Reply | undefined, now: Millis): void {
-    if (giving.batches.get(batch.number) !== batch) return
-    if (reply === undefined || reply.type === 'claimed') {
-      const waitMs = Math.min(repeatMs * 2 ** Math.min(batch.tries++, 10), repeatMsMax)
-      this.#ground.later.add(now + waitMs, () => {
-        if (giving.batches.get(batch.number) === batch) this.#ask(giving, batch)
-      })
-      return
-    }
-    giving.batches.delete(batch.number)
+  /** The taker has decided on a batch. */
+  #decided(giving: Giving, batch: Batch, reply: Decision, now: Millis): void {
     const taken = new Set(reply.type === 'given' ? reply.taken : [])
     const refused = new Map(
       reply.type === 'given' ? reply.refused.map((refusal) => [refusal.partition, refusal]) : [],
@@ -455,7 +305,6 @@ export class Giver {
     strays.delete(partition)
     hints.set(partition, peer)
     epochs[partition] = { counter: this.#ground.epochOf(partition).counter + 1, boot: peer.boot }
-    this.#ground.options.copies?.yield(partition)
     this.#ground.out({
       type: 'told',
       what: 'given',
@@ -524,37 +373,13 @@ export class Giver {
     this.#moves.delete(partition)
     if (step === 'copying') giving.copying -= 1
     if (step === 'collecting') giving.collecting -= 1
-    if (step !== 'queued' && step !== 'copying' && step !== 'ready') this.#count(move, -1)
-  }
-
-  #count(move: Move, change: 1 | -1): void {
-    const { giving, bytes } = move
-    if (bytes === 0) giving.frozenEmpty += change
-    else {
-      giving.frozen += change
-      giving.frozenBytes += change * bytes
-    }
+    if (step !== 'queued' && step !== 'copying' && step !== 'ready') count(move, -1)
   }
 
   #giving(peer: Peer): Giving {
     const known = this.#givings.get(peer)
     if (known !== undefined) return known
-    const giving: Giving = {
-      peer,
-      small: [],
-      large: [],
-      ready: [],
-      sealed: [],
-      sealedBytes: 0,
-      copying: 0,
-      frozen: 0,
-      frozenBytes: 0,
-      frozenEmpty: 0,
-      collecting: 0,
-      batches: new Map(),
-      isPaced: false,
-      isWatched: false,
-    }
+    const giving = newGiving(peer)
     this.#givings.set(peer, giving)
     return giving
   }

@@ -22,6 +22,8 @@ export interface Peer {
   isLeaving: boolean
   /** It has claimed partitions that our table did not give it yet. */
   hasClaimed: boolean
+  /** What a partition of ours that it has holds on average, as it said last. */
+  bytesEach: number
 }
 
 export interface CustodyOptions {
@@ -31,6 +33,7 @@ export interface CustodyOptions {
   /** Of this store: see `Holdings`. */
   readonly copiesLive: boolean
   size(partition: number): HoldingSize
+  along?(to: object): Uint8Array | undefined
   readonly copies?: CopiesPort | undefined
   readonly limits: CustodyLimits
   /** Milliseconds until so many bytes may leave, which are taken then. */
@@ -174,7 +177,10 @@ export class Ground {
         continue
       }
       const known = this.strangers.get(name)
-      const peer = known?.boot === boot ? known : { name, boot, isThere: true, isLeaving, hasClaimed: false }
+      const peer =
+        known?.boot === boot
+          ? known
+          : { name, boot, isThere: true, isLeaving, hasClaimed: false, bytesEach: 0 }
       peer.isThere = true
       peer.isLeaving = isLeaving
       this.peers.set(name, peer)
@@ -193,7 +199,7 @@ export class Ground {
     if (known?.boot === boot) return known
     const stranger = this.strangers.get(name)
     if (stranger?.boot === boot) return stranger
-    return this.#remember({ name, boot, isThere: false, isLeaving: false, hasClaimed: false })
+    return this.#remember({ name, boot, isThere: false, isLeaving: false, hasClaimed: false, bytesEach: 0 })
   }
 
   #remember(peer: Peer): Peer {

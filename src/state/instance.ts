@@ -2,6 +2,7 @@
 import type { Arrival, Arrivals } from './arrivals.ts'
 import type { PartitionCollection } from './collection.ts'
 import { type Epoch, epochText } from './epoch.ts'
+import type { Use } from './recency.ts'
 import type { Turn } from './turn.ts'
 import type { Entry } from './window.ts'
 
@@ -32,12 +33,8 @@ export class Instance {
   bytes = 0
   /** Changes until it is estimated anew. */
   estimateIn = 0
-  /** Others by when they were used last, if that matters. */
-  older: Instance | undefined
-  newer: Instance | undefined
-  usedAt = 0
-  /** The same key from another node, that waits until no handler runs. */
-  arrival: Arrival | undefined
+  /** When it was used last, if that matters to the entity. */
+  use: Use | undefined
 
   constructor(key: string, partition: Partition) {
     this.key = key
@@ -60,7 +57,7 @@ export class Partition {
   /** Handlers that have not ended. */
   running = 0
   /** Calls whose handlers did not return at once, and have not ended. */
-  readonly ongoing: Set<Turn> = new Set()
+  ongoing: Turn | undefined
   /** Calls that wait for one before them to arrive. */
   readonly held: Set<Turn> = new Set()
   /** What `bytes` of its keys add up to. */
@@ -68,6 +65,8 @@ export class Partition {
   /** Waits for the last handler. */
   frozen: (() => void) | undefined
   readonly collections: Set<PartitionCollection> = new Set()
+  /** Keys from another node that are to be merged with those here, once no handler of them runs. */
+  merging: Map<Instance, Arrival> | undefined
   /** What was accepted and is not live. */
   arrivals: Arrivals | undefined
 

@@ -25,9 +25,8 @@ export interface KeepingPorts {
 const tickMs: Millis = 16
 /** Keys that are forgotten at a stretch. */
 const forgottenMax = 256
-/** A key is estimated anew after so many changes, or an eighth as many as it has parts. */
+/** A key is estimated anew after so many changes, a large one after one for each KiB: looking at its parts takes longer. */
 const estimateEvery = 8
-const bytesOfPart = 8
 
 export class Keeping {
   keys = 0
@@ -53,15 +52,15 @@ export class Keeping {
     const { keysMax, bytesMax, evicts, name } = this.#kind
     let next = evicts ? this.#recency?.oldest : undefined
     while (this.keys >= keysMax || this.bytes >= bytesMax) {
-      while (next !== undefined && isUsed(next)) next = next.newer
+      while (next !== undefined && isUsed(next.instance)) next = next.newer
       if (next === undefined) {
         const limit = this.keys >= keysMax ? `keysMax (${keysMax})` : `bytesMax (${bytesMax})`
         const message = `"${this.#ports.self}" opens no more keys of entity "${name}": ${limit} is reached`
         return failure('ERR_SHOAL_OVERLOADED', message, false)
       }
-      const victim = next
-      next = victim.newer
-      this.#ports.forget(victim)
+      const { instance, newer } = next
+      next = newer
+      this.#ports.forget(instance)
     }
     return undefined
   }
@@ -75,11 +74,11 @@ export class Keeping {
   /** It has a state that is known to take so many bytes, or whose bytes are to be estimated. */
   measured(instance: Instance, bytes: number | undefined): void {
     if (!this.#isMeasured) return
-    const now = bytes ?? estimateBytes(instance.state)
+    const now = bytes ?? estimateBytes(instance.state) ?? instance.bytes
     this.bytes += now - instance.bytes
     instance.partition.bytes += now - instance.bytes
     instance.bytes = now
-    instance.estimateIn = Math.max(estimateEvery, Math.floor(now / bytesOfPart / 8))
+    instance.estimateIn = Math.max(estimateEvery, now >> 10)
   }
 
   /** A call may have changed its state. */
@@ -97,10 +96,9 @@ export class Keeping {
 
   used(instance: Instance): void {
     if (this.#recency === undefined) return
-    this.#recency.touch(instance)
-    if (this.#idleTicks === Infinity) return
-    instance.usedAt = this.#tick
-    if (this.#timer === undefined) this.#sweepAt(this.#idleTicks)
+    const isTimed = this.#idleTicks < Infinity
+    this.#recency.touch(instance, isTimed ? this.#tick : 0)
+    if (isTimed && this.#timer === undefined) this.#sweepAt(this.#idleTicks)
   }
 
   close(): void {
@@ -123,15 +121,16 @@ export class Keeping {
     for (let count = 0; count < forgottenMax; count++) {
       const oldest = this.#recency?.oldest
       if (oldest === undefined) return
-      const left = oldest.usedAt + this.#idleTicks - now
+      const { instance } = oldest
+      const left = oldest.at + this.#idleTicks - now
       if (left > 0) {
         this.#sweepAt(left)
         return
       }
       // A call that ran a moment ago may come once more: it must not meet a state without it.
-      const mayRepeat = oldest.window !== undefined && (this.#kind.idleMs ?? 0) < this.#ports.windowMs
-      if (isUsed(oldest) || mayRepeat) this.used(oldest)
-      else this.#ports.forget(oldest)
+      const mayRepeat = instance.window !== undefined && (this.#kind.idleMs ?? 0) < this.#ports.windowMs
+      if (isUsed(instance) || mayRepeat) this.used(instance)
+      else this.#ports.forget(instance)
     }
     this.#sweepAt(0)
   }

@@ -13,7 +13,7 @@
 import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import { isThenable, messageOf } from '../shard/methods.ts'
-import { Refused } from '../shard/refused.ts'
+import { Refused } from '../shard/own.ts'
 import type { Arrival } from './arrivals.ts'
 import type { EntityConflict, EntityNotice } from './conflict.ts'
 import { InstanceContext } from './entity-context.ts'
@@ -103,16 +103,17 @@ export class Life {
     partition.version = Math.max(partition.version, arrival.stamp.version)
     if (known === undefined) this.#install(this.#add(partition, key), arrival)
     else if (known.phase === 'opening') this.#install(known, arrival)
-    else if (known.phase === 'closing' || known.running > 0) known.arrival = arrival
-    else this.#merge(known, arrival)
+    else if (known.phase === 'open' && known.running === 0) this.#merge(known, arrival)
+    else {
+      partition.merging ??= new Map()
+      partition.merging.set(known, arrival)
+    }
   }
 
   /** No handler of the key runs any more. */
   calm(instance: Instance): void {
-    const { arrival } = instance
-    if (arrival === undefined || instance.phase !== 'open') return
-    instance.arrival = undefined
-    this.#merge(instance, arrival)
+    const arrival = instance.phase === 'open' ? takeArrival(instance) : undefined
+    if (arrival !== undefined) this.#merge(instance, arrival)
   }
 
   /** The key is not on this node any more: those that wait for it fail. */
@@ -242,10 +243,10 @@ export class Life {
   }
 
   #closed(instance: Instance): void {
-    const { partition, key, arrival } = instance
+    const { partition, key } = instance
     if (instance.phase !== 'closing') return
+    const arrival = takeArrival(instance)
     if (arrival !== undefined) {
-      instance.arrival = undefined
       this.#ports.keeping.added(instance)
       this.#install(instance, arrival)
     } else if (instance.head === undefined) {
@@ -279,4 +280,12 @@ export class Life {
     const message = `close of entity "${entity}" threw: ${messageOf(error)}`
     this.#ports.notice({ code: 'entityCloseFailed', message, detail: { entity, key, error } })
   }
+}
+
+function takeArrival(instance: Instance): Arrival | undefined {
+  const { partition } = instance
+  const arrival = partition.merging?.get(instance)
+  partition.merging?.delete(instance)
+  if (partition.merging?.size === 0) partition.merging = undefined
+  return arrival
 }

@@ -80,7 +80,7 @@ export function writeAsk(ask: Ask): unknown {
     epoch.boot,
     packPartitions(partitions),
   ])
-  return ['give', ask.boot, ask.toBoot, ask.batch, ask.below, groups, full]
+  return ['give', ask.boot, ask.toBoot, ask.batch, ask.below, groups, full, ask.along]
 }
 
 /** `count`: partitions of the ring. */
@@ -93,9 +93,10 @@ export function readAsk(value: unknown, count: number): Ask | undefined {
     return partitions && { type, boot, partitions }
   }
   if (type !== 'give') return undefined
-  const [, , toBoot, batch, below, groups, full] = value as unknown[]
+  const [, , toBoot, batch, below, groups, full, along] = value as unknown[]
   if (!isText(toBoot, bootLengthMax) || !isCount(batch) || !isCount(below)) return undefined
   if (!Array.isArray(groups) || !Array.isArray(full)) return undefined
+  if (along !== undefined && along !== null && !(along instanceof Uint8Array)) return undefined
   const entries: GiveEntry[] = []
   for (const group of groups) {
     if (!Array.isArray(group)) return undefined
@@ -110,7 +111,8 @@ export function readAsk(value: unknown, count: number): Ask | undefined {
     entries.push(entry)
   }
   const seen = new Set(entries.map(({ partition }) => partition))
-  return seen.size === entries.length ? { type, boot, toBoot, batch, below, entries } : undefined
+  if (seen.size !== entries.length) return undefined
+  return { type, boot, toBoot, batch, below, along: along ?? undefined, entries }
 }
 
 function readEntry(value: unknown, count: number): GiveEntry | undefined {
@@ -139,6 +141,7 @@ export function writeReply(reply: Reply): unknown {
     reply.elsewhere.map(({ name, boot, partitions }) => [name, boot, packPartitions(partitions)]),
     packPartitions(reply.contested),
     reply.counter,
+    reply.bytes,
   ]
 }
 
@@ -148,11 +151,11 @@ export function readReply(value: unknown, count: number): Reply | undefined {
   if (type === 'stranger') return { type }
   if (type === 'given') return readGiven(value, count)
   if (type !== 'claimed') return undefined
-  const [, boot, heldBytes, places, contestedBytes, counter] = value as unknown[]
+  const [, boot, heldBytes, places, contestedBytes, counter, bytes] = value as unknown[]
   const held = unpackPartitions(heldBytes, count)
   const contested = unpackPartitions(contestedBytes, count)
   if (!isText(boot, bootLengthMax) || held === undefined || contested === undefined) return undefined
-  if (!isCount(counter) || counter > counterMax || !Array.isArray(places)) return undefined
+  if (!isCount(counter) || counter > counterMax || !isCount(bytes) || !Array.isArray(places)) return undefined
   const elsewhere: Elsewhere[] = []
   for (const place of places) {
     if (!Array.isArray(place)) return undefined
@@ -163,7 +166,7 @@ export function readReply(value: unknown, count: number): Reply | undefined {
     }
     elsewhere.push({ name, boot: life, partitions })
   }
-  return { type, boot, held, elsewhere, contested, counter }
+  return { type, boot, held, elsewhere, contested, counter, bytes }
 }
 
 function readGiven(value: readonly unknown[], count: number): Reply | undefined {

@@ -36,7 +36,7 @@ export class Packer {
     return this.#end
   }
 
-  put({ key, record, version }: LogEntry, mark: number): void {
+  put({ key, record, version }: Pick<LogEntry, 'key' | 'record' | 'version'>, mark: number): void {
     const name = encoder.encode(key)
     const at = this.#grow(14 + name.length + (record?.length ?? 0))
     const view = this.#view

@@ -21,7 +21,7 @@ export interface ShipRow {
   readonly records: Uint8Array
   /** The copy is what its owner holds. */
   readonly complete?: boolean | undefined
-  /** The owner began with nothing: whatever is there when this is promised is out of date. */
+  /** The owner knows of no tenure before its own. */
   readonly anew?: boolean | undefined
   /** The receiver is not in the list any more, and all who are have what it has. */
   readonly drop?: boolean | undefined

@@ -11,14 +11,14 @@
  */
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
-import { type Config, compareConfigs, type Seat, sameSeat, sameSeats } from './config.ts'
+import { type Config, type Seat, sameSeat, sameSeats } from './config.ts'
 import type { Copies, CopiesCounters, CopiesLimits } from './copies.ts'
 import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
 import { Packer } from './packed.ts'
 import { difference, differingBuckets } from './reconcile.ts'
 import { rowsMax, type ShipReply, type ShipRow } from './replica-messages.ts'
-import { ledElsewhere, type SeatState, Tenure, type TenureStart } from './tenure.ts'
+import { ledElsewhere, type SeatState, Tenure, type TenureStart, type TenureView } from './tenure.ts'
 
 export interface ReplicasCounters extends CopiesCounters {
   /** Records that went to copies, and their bytes; the same record to two copies counts twice. */
@@ -30,11 +30,12 @@ export interface ReplicasCounters extends CopiesCounters {
 }
 
 export interface ReplicasPorts {
-  readonly limits: CopiesLimits & { readonly repairMs: Millis }
+  readonly limits: CopiesLimits & { readonly repairMs: Millis; readonly takeoverWaitMs: Millis }
   readonly counters: ReplicasCounters
   seats(partition: number): readonly Seat[]
   acks(seats: number): number
   isGone(seat: Seat): boolean
+  peers(): readonly Seat[]
 }
 
 interface Sent {
@@ -70,6 +71,9 @@ export class Replicas {
   readonly #packer = new Packer()
   /** Tenures in which something may be done that was not. */
   readonly #moved = new Set<Tenure>()
+  /** Tenures that wait for promises, in the order in which they began to. */
+  readonly #asking: { readonly tenure: Tenure; readonly config: Config; readonly until: Millis }[] = []
+  readonly #view: TenureView
   /** Of the last batch to anybody: grows over the lives and absences of each receiver. */
   #seq = 0
   #repairAt: Millis = Infinity
@@ -79,6 +83,7 @@ export class Replicas {
     this.#ports = ports
     this.#copies = copies
     this.#exchange = exchange
+    this.#view = { isGone: (seat) => ports.isGone(seat), peers: () => ports.peers() }
   }
 
   get tenures(): ReadonlyMap<number, Tenure> {
@@ -86,7 +91,7 @@ export class Replicas {
   }
 
   get deadline(): Millis {
-    let due = this.#repairAt
+    let due = Math.min(this.#repairAt, this.#asking[0]?.until ?? Infinity)
     for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
       if (dirty.size > 0 && !isShipping && !this.#ports.isGone(seat)) due = Math.min(due, notBefore)
     return due
@@ -118,11 +123,13 @@ export class Replicas {
     this.#settle(tenure.takeAll(), failure)
   }
 
-  /** Another was promised a newer configuration. */
+  /** Another was promised a configuration that ours does not follow. */
   depose(partition: number, by: Config): void {
     const tenure = this.#tenures.get(partition)
-    if (tenure === undefined || compareConfigs(by, tenure.config) <= 0) return
+    if (tenure === undefined) return
     this.#ports.counters.deposed++
+    // What nobody else has accepted never was.
+    if (tenure.isFirst && !tenure.hasLed) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
     const { counter } = by.epoch
@@ -132,7 +139,7 @@ export class Replicas {
   /** A key has changed to this record (undefined: it is forgotten). */
   ship(tenure: Tenure, key: string, record: Uint8Array | undefined, done: Shipped): void {
     const { copy } = tenure
-    this.#copies.resize(copy, () => copy.put(key, record, tenure.head + 1))
+    this.#copies.resize(copy, () => tenure.keep(key, record))
     tenure.add(key, true, done)
     this.#touch(tenure)
   }
@@ -156,6 +163,13 @@ export class Replicas {
   }
 
   tick(now: Millis): void {
+    for (let first = this.#asking[0]; first !== undefined && first.until <= now; first = this.#asking[0]) {
+      this.#asking.shift()
+      const { tenure, config } = first
+      if (tenure.config !== config || this.#tenures.get(tenure.partition) !== tenure) continue
+      tenure.isPatienceOver = true
+      this.#moved.add(tenure)
+    }
     if (now < this.#repairAt) return
     this.#repairs ??= this.#tenures.values()
     for (let left = comparedMax; left > 0; left--) {
@@ -172,7 +186,7 @@ export class Replicas {
 
   /** Tells calls that are done, and sends what has gathered. */
   flush(now: Millis): void {
-    for (const tenure of this.#moved) this.#advance(tenure)
+    for (const tenure of this.#moved) this.#advance(tenure, now)
     this.#moved.clear()
     for (const channel of this.#channels.values()) {
       if (channel.dirty.size > 0 && !channel.isShipping && channel.notBefore <= now) this.#send(channel)
@@ -203,16 +217,28 @@ export class Replicas {
     return channel
   }
 
-  #advance(tenure: Tenure): void {
-    const isGone = (seat: Seat): boolean => this.#ports.isGone(seat)
-    this.#settle(tenure.commit(isGone), undefined)
+  #advance(tenure: Tenure, now: Millis): void {
+    const wasFenced = tenure.isFenced
+    let done: readonly Shipped[] = []
+    this.#copies.resize(tenure.copy, () => {
+      done = tenure.commit(this.#view)
+    })
+    this.#settle(done, undefined)
+    if (tenure.isFenced && !wasFenced) this.#touch(tenure)
+    if (tenure.asksAll)
+      for (const peer of tenure.askAll(this.#ports.peers())) this.#channel(peer).dirty.add(tenure)
+    if (!tenure.isFenced && tenure.timed !== tenure.config) {
+      tenure.timed = tenure.config
+      const until = now + this.#ports.limits.takeoverWaitMs
+      this.#asking.push({ tenure, config: tenure.config, until })
+    }
     if (tenure.mayDrop) {
       for (const state of tenure.seats.values()) {
         if (!state.isListed && !state.hasDropped) this.#channel(state.seat).dirty.add(tenure)
       }
     }
     const { partition, config } = tenure
-    if (tenure.settle(isGone)) this.#exchange.out({ type: 'settled', partition, config })
+    if (tenure.settle(this.#view)) this.#exchange.out({ type: 'settled', partition, config })
   }
 
   #settle(done: readonly Shipped[], failure: CallFailure | undefined): void {
@@ -230,7 +256,6 @@ export class Replicas {
       if (state === undefined || !sameSeat(state.seat, channel.seat)) continue
       const one = this.#row(tenure, state, this.#ports.limits.batchBytesMax - bytes)
       if (one === undefined) continue
-      if (state.pending.size > 0) channel.dirty.add(tenure)
       bytes += one.row.records.length
       sent.push(one)
     }
@@ -257,12 +282,17 @@ export class Replicas {
     const { config, partition, copy } = tenure
     const { epoch, revision } = config
     const isNew = !state.isTold
-    const told = isNew ? { config, chain: tenure.chain } : {}
+    const told = isNew ? { config, chain: tenure.chain, anew: tenure.isFirst } : {}
     const none = new Map<string, number>()
     if (!state.isListed) {
       const drop = tenure.mayDrop
       if (!isNew && (!drop || state.hasDropped)) return undefined
       const row = { partition, epoch, revision, ...told, records: this.#packer.finish(), drop }
+      return { tenure, state, config, position: 0, keys: none, extras: [], lapses: 0, row }
+    }
+    if (!tenure.isFenced) {
+      if (!isNew) return undefined
+      const row = { partition, epoch, revision, ...told, records: this.#packer.finish() }
       return { tenure, state, config, position: 0, keys: none, extras: [], lapses: 0, row }
     }
     const keys = none
@@ -287,7 +317,6 @@ export class Replicas {
       ...told,
       records: this.#packer.finish(),
       complete: isAll && state.isComplete && !state.isToldComplete,
-      anew: isNew && tenure.isFirst && revision === 0,
       digest: compares ? copy.log.digest : undefined,
       list: compares ? state.list : undefined,
     }
@@ -334,6 +363,7 @@ export class Replicas {
     }
     if (this.#tenures.get(tenure.partition) !== tenure) return
     this.#moved.add(tenure)
+    if (!tenure.isFenced && state.isTold) return
     const isDue = state.pending.size > 0 || state.extras.length > 0 || state.compares || !state.isTold
     if (isDue || (state.isComplete && !state.isToldComplete) || state.matched < tenure.head)
       channel.dirty.add(tenure)

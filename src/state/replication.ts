@@ -45,7 +45,7 @@ export interface ReplicationLimits {
 export const replicationLimits: ReplicationLimits = Object.freeze({
   copyBytesMax: 1024 * 1024 * 1024,
   batchBytesMax: 256 * 1024,
-  takeoverWaitMs: 1_000,
+  takeoverWaitMs: 10_000,
   repairMs: 60_000,
 })
 
@@ -122,11 +122,11 @@ export class Replication implements CopiesPort {
       seats: (partition: number) => this.seats(partition),
       acks: (seats: number) => Math.min(options.acks, seats),
       isGone: (seat: Seat) => options.isGone(seat),
+      peers: () => options.peers(),
     }
     this.#replicas = new Replicas({ ...shared, counters: this.#counters }, this.#copies, this.#exchange)
     const ports = {
       ...shared,
-      peers: () => options.peers(),
       random: () => options.random(),
       taken: (taken: Taken, now: Millis) => this.#taken(taken, now),
       held: (partition: number, by: string) =>
@@ -212,8 +212,9 @@ export class Replication implements CopiesPort {
 
   // ---- custody
 
-  take(partition: number, counter: number): void {
-    this.#takings.take(partition, counter, this.#now)
+  take(partition: number, counter: number, now: Millis): void {
+    this.#now = now
+    this.#takings.take(partition, counter, now)
   }
 
   abandon(partition: number): void {
@@ -223,12 +224,11 @@ export class Replication implements CopiesPort {
   listOf(partition: number): readonly string[] {
     const tenure = this.#replicas.tenures.get(partition)
     if (tenure === undefined) return []
-    const { config, chain } = tenure
-    const equal = [this.#options.self, ...tenure.equal]
+    const { config, chain, equal } = tenure
     return [JSON.stringify({ chain: [...chain, config], equal, version: tenure.head })]
   }
 
-  lead(partition: number, epoch: Epoch, list: readonly string[]): void {
+  lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {
     this.#takings.abandon(partition)
     const log = this.#arrived.get(partition) ?? new RecordLog()
     this.#arrived.delete(partition)
@@ -238,9 +238,9 @@ export class Replication implements CopiesPort {
       return
     }
     log.version = Math.max(log.version, grant.version)
-    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), log)
+    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), grant.chain.at(-1), log)
     if (copy === undefined) this.#late(partition)
-    else this.#replicas.begin(partition, copy, grant.chain, { fenced: [], equal: grant.equal }, this.#now)
+    else this.#replicas.begin(partition, copy, grant.chain, { fenced: [], equal: grant.equal }, now)
   }
 
   yield(partition: number): void {
@@ -255,6 +255,8 @@ export class Replication implements CopiesPort {
     const log = this.#copies.get(partition)?.log ?? new RecordLog()
     const packer = new Packer()
     let place = 0
+    let drafted = 0
+    const drafts = (above: number) => this.#replicas.tenures.get(partition)?.draftsAbove(above) ?? []
     log.pins++
     return {
       next(bytes) {
@@ -262,6 +264,12 @@ export class Replication implements CopiesPort {
           place = step.place
           packer.put(step.entry, 0)
           if (packer.length >= bytes) break
+        }
+        // What is done with once promises have come must be with the next owner too.
+        for (const draft of drafts(drafted)) {
+          if (packer.length >= bytes) break
+          packer.put(draft, 0)
+          drafted = draft.version
         }
         return packer.length > 0 ? packer.finish() : undefined
       },
@@ -304,6 +312,18 @@ export class Replication implements CopiesPort {
     this.#replicas.peersChanged()
     this.#takings.peersChanged(now)
     this.#flush(now)
+  }
+
+  /**
+   * This process had paused, or was believed dead: what it leads without having told anybody may be led by others by now, and
+   * is sought anew. What it has shipped needs no such doubt: its copies refuse it.
+   */
+  doubt(now: Millis): void {
+    this.#now = now
+    for (const [partition, { counter }] of [...this.#empty]) {
+      this.#empty.delete(partition)
+      this.#exchange.out({ type: 'news', news: { type: 'deposed', partition, counter, by: '' } })
+    }
   }
 
   tick(now: Millis): void {
@@ -387,7 +407,8 @@ export class Replication implements CopiesPort {
     const epoch = this.#empty.get(partition)
     if (tenure !== undefined || epoch === undefined) return tenure
     this.#empty.delete(partition)
-    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), new RecordLog())
+    const config = this.#configAt(partition, epoch)
+    const copy = this.#copies.lead(partition, config, undefined, new RecordLog())
     if (copy !== undefined) return this.#replicas.begin(partition, copy, [], undefined, this.#now)
     this.#late(partition)
     return undefined

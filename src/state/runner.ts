@@ -8,10 +8,10 @@ import { runOutside } from '../scope.ts'
 import type { Slot } from '../shard/concurrency.ts'
 import type { Running } from '../shard/context.ts'
 import { type BodyCodec, isThenable, messageOf } from '../shard/methods.ts'
-import { Refused } from '../shard/refused.ts'
+import { type Later, Refused } from '../shard/own.ts'
 import type { Body } from '../wire/body.ts'
 import { type Effects, shipRecord } from './effects.ts'
-import { RunningContext } from './entity-context.ts'
+import { type Host, RunningContext } from './entity-context.ts'
 import { handlerThrew, notHere } from './failures.ts'
 import type { Instance, Partition } from './instance.ts'
 import type { Keeping } from './keeping.ts'
@@ -51,6 +51,7 @@ export class Runner {
   readonly #kind: EntityKind
   readonly #ports: RunnerPorts
   readonly #links: RunnerLinks
+  readonly #host: Host
   /** Calls that wait, held ones too. */
   waiting = 0
   /** The key whose calls are being started. */
@@ -60,6 +61,7 @@ export class Runner {
     this.#kind = kind
     this.#ports = ports
     this.#links = links
+    this.#host = { entity: kind.name, node: ports.self }
   }
 
   /** The call has its place behind all others of its key. */
@@ -125,8 +127,8 @@ export class Runner {
     else this.#end(entry, call, this.#encoded(call, running, result))
   }
 
-  /** Runs a call that need not wait. Throws and rejects with `Refused`. */
-  run(entry: Entry, call: CallKind, arg: unknown, running: Running): Body | Promise<Body> {
+  /** Runs a call that need not wait. Throws `Refused`. */
+  run(entry: Entry, call: CallKind, arg: unknown, running: Running): Body | Later {
     this.#begin(entry.instance, call)
     let outcome: Body | CallFailure
     try {
@@ -155,7 +157,7 @@ export class Runner {
   }
 
   #handle(entry: Entry, call: CallKind, arg: unknown, running: Running): unknown {
-    const context = new RunningContext(entry, this.#kind.name, this.#ports.self, running)
+    const context = new RunningContext(entry, this.#host, running)
     return call.run(entry.instance.state, arg, context)
   }
 
@@ -169,7 +171,7 @@ export class Runner {
   #follow(turn: Turn, result: PromiseLike<unknown>): void {
     const { entry, call, running } = turn
     const { admission } = this.#ports
-    entry.instance.partition.ongoing.add(turn)
+    link(entry.instance.partition, turn)
     const slot = admission.begin(call.method, running.caller, false)
     Promise.resolve(result).then(
       (value) => {
@@ -201,7 +203,7 @@ export class Runner {
   #end(entry: Entry, call: CallKind, outcome: Body | CallFailure, turn: Turn | undefined = entry.turn): void {
     const { instance } = entry
     const { partition } = instance
-    if (turn !== undefined) partition.ongoing.delete(turn)
+    if (turn !== undefined) unlink(partition, turn)
     if (!call.interleaves) instance.taken = false
     instance.running -= 1
     // Of a call that was cut off, or whose key went elsewhere, nobody hears.
@@ -220,7 +222,7 @@ export class Runner {
       entry.turn = undefined
       turn?.settle(instance.phase === 'open' || !this.#kind.moves ? outcome : this.#undone(instance))
     }
-    if (instance.running === 0 && instance.arrival !== undefined) this.#links.calm(instance)
+    if (instance.running === 0 && partition.merging !== undefined) this.#links.calm(instance)
     this.busy(partition, -1)
     if (instance.head !== undefined) this.pump(instance)
   }
@@ -252,4 +254,21 @@ export class Runner {
     partition.frozen = undefined
     frozen()
   }
+}
+
+/** Calls that run on stand in a list, through the pointers that they do not need any more as those that wait. */
+function link(partition: Partition, turn: Turn): void {
+  const { ongoing } = partition
+  turn.next = ongoing
+  if (ongoing !== undefined) ongoing.previous = turn
+  partition.ongoing = turn
+}
+
+function unlink(partition: Partition, turn: Turn): void {
+  const { next, previous } = turn
+  if (previous !== undefined) previous.next = next
+  else if (partition.ongoing === turn) partition.ongoing = next
+  if (next !== undefined) next.previous = previous
+  turn.next = undefined
+  turn.previous = undefined
 }

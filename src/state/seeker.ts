@@ -32,6 +32,8 @@ export interface Seek {
   counter: number
   readonly since: Millis
   tries: number
+  /** Nobody has it: its copies are being brought together here. */
+  isTaking: boolean
 }
 
 interface Round {
@@ -84,6 +86,7 @@ export class Seeker {
         counter: this.#ground.epochOf(partition).counter,
         since: now,
         tries: 0,
+        isTaking: false,
       })
       listIn(byPrior, prior?.isThere ? prior : undefined).push(partition)
     }
@@ -95,7 +98,25 @@ export class Seeker {
 
   /** It is ours no more, or it is here. */
   drop(partition: number): void {
+    const seek = this.seeks.get(partition)
+    if (seek !== undefined) this.#abandon(partition, seek)
     this.seeks.delete(partition)
+  }
+
+  /** Replication has found who holds it. */
+  held(partition: number, by: string, now: Millis): void {
+    const seek = this.seeks.get(partition)
+    const holder = this.#ground.peers.get(by)
+    if (!seek?.isTaking) return
+    seek.isTaking = false
+    if (holder === undefined) this.#again([partition], this.#pause(seek), now)
+    else this.#ask([holder], [partition], false, now)
+  }
+
+  #abandon(partition: number, seek: Seek): void {
+    if (!seek.isTaking) return
+    seek.isTaking = false
+    this.#ground.out({ type: 'abandon', partition })
   }
 
   /** Lives are gone, or came. */
@@ -127,7 +148,9 @@ export class Seeker {
     const later = new Map<Millis, number[]>()
     for (const partition of partitions) {
       const seek = this.seeks.get(partition)
-      if (seek !== undefined) listIn(later, this.#pause(seek)).push(partition)
+      if (seek === undefined) continue
+      this.#abandon(partition, seek)
+      listIn(later, this.#pause(seek)).push(partition)
     }
     for (const [ms, group] of later) this.#again(group, ms, now)
   }
@@ -207,6 +230,7 @@ export class Seeker {
     const speaker = reply.boot === peer.boot ? peer : this.#ground.speaker(peer.name, reply.boot)
     round.answered.add(speaker)
     round.counter = Math.max(round.counter, reply.counter)
+    if (reply.held.length > 0) speaker.bytesEach = reply.bytes / reply.held.length
     const held: number[] = []
     for (const partition of reply.held) if (this.#isIn(round, partition)) held.push(partition)
     this.#found(held, speaker, now)
@@ -236,6 +260,7 @@ export class Seeker {
     for (const partition of partitions) {
       const seek = this.seeks.get(partition)
       if (seek === undefined) continue
+      this.#abandon(partition, seek)
       if (seek.holder !== holder || seek.isSealed) served.push(partition)
       seek.holder = seek.prior = holder
       seek.isSealed = false
@@ -303,6 +328,12 @@ export class Seeker {
   #open(partition: number, seek: Seek, now: Millis): void {
     const { boot } = this.#ground.options
     const counter = Math.max(seek.counter, this.#ground.epochOf(partition).counter) + 1
+    if (this.#ground.options.copies !== undefined) {
+      seek.isTaking = true
+      seek.token = undefined
+      this.#ground.out({ type: 'take', partition, counter: counter - 1 })
+      return
+    }
     this.seeks.delete(partition)
     this.#ports.open(partition, { counter, boot }, seek.prior, now)
   }

@@ -21,6 +21,11 @@ export interface PartitionStore {
   accept(partition: number, chunk: Uint8Array): void | Promise<void>
   /** The partition is not ours any more: the new owner has all of it (or what was accepted so far must be forgotten). */
   release(partition: number): void | Promise<void>
+  /**
+   * Both this node and another one had the partition, because a split had hidden them from each other: takes all chunks of the
+   * other one while calls run. Without it, what the other one had is dropped, and a notice `storeConflict` says so.
+   */
+  merge?(partition: number, chunks: readonly Uint8Array[]): void | Promise<void>
 }
 
 /** How much a partition holds. */
@@ -68,4 +73,11 @@ export interface Holdings {
   discard(partition: number): void | Promise<void>
   /** Forgets all of it: it was given away. */
   release(partition: number): void | Promise<void>
+  /**
+   * What whoever takes partitions from here must know beside what is in them, since it was asked with the same `to` before;
+   * undefined: nothing new. Goes with each batch of partitions.
+   */
+  along?(to: object): Uint8Array | undefined
+  /** Takes what `along` said elsewhere. What it cannot read it ignores. */
+  hear?(chunk: Uint8Array): void
 }

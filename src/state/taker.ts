@@ -163,6 +163,7 @@ export class Taker {
       return
     }
     if (giver.batches.size >= batchesMax) return
+    if (ask.along !== undefined) out({ type: 'along', chunk: ask.along })
     this.#begin(id, from, giver, ask, now)
   }
 

@@ -376,7 +376,8 @@ export class Takings {
     this.#forget(taking)
     const { chain, isSound } = collecting.decision
     if (merge !== undefined || chain.length > 0) {
-      const copy = this.#copies.lead(partition, config, merge?.log, merge?.lastMark)
+      const copy = this.#copies.lead(partition, config, config, merge?.log, merge?.lastMark)
+      copy?.complete()
       // What counts from now on is newer than whatever anybody has seen.
       for (const { version } of answers.values()) {
         if (copy !== undefined) copy.log.version = Math.max(copy.log.version, version)

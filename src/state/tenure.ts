@@ -58,6 +58,20 @@ export interface TenureStart {
   readonly equal: readonly Seat[]
 }
 
+/** What a tenure asks of the view. */
+export interface TenureView {
+  /** A member that is not to be waited for. */
+  readonly isGone: (seat: Seat) => boolean
+  /** Alive members that may hold copies, without this one. */
+  readonly peers: () => readonly Seat[]
+}
+
+export interface DraftRecord {
+  readonly key: string
+  readonly record: Uint8Array | undefined
+  readonly version: number
+}
+
 interface Waiting {
   readonly position: number
   readonly key: string
@@ -82,10 +96,18 @@ export class Tenure {
   head: number
   committed: number
   #isFenced = false
-  /** Nothing was held before: whatever a copy has is out of date. */
+  /** No tenure before it is known. */
   readonly isFirst: boolean
+  /** It could do something once. */
+  hasLed = false
   /** All have all, and whoever is not in the list has dropped its copy or is gone. */
   isSettled = false
+  /** All who live are to be asked before anything counts; those who do not answer, until patience is over. */
+  asksAll = false
+  isPatienceOver = false
+  /** The configuration for which patience was measured. */
+  timed: Config | undefined
+  readonly #drafts = new Map<string, { readonly record: Uint8Array | undefined; readonly version: number }>()
   readonly #waiting: Waiting[] = []
   #next = 0
 
@@ -114,6 +136,15 @@ export class Tenure {
     }
   }
 
+  /**
+   * Enough have promised this configuration that nothing can count under another. Before, records do not travel, nor are they
+   * in this node's own copy: had somebody promised another one that we know nothing of, ours would seem newer than what
+   * counted there.
+   */
+  get isFenced(): boolean {
+    return this.#isFenced
+  }
+
   get waiting(): number {
     return this.#waiting.length - this.#next
   }
@@ -125,9 +156,7 @@ export class Tenure {
     if (this.#isFenced) this.chain = [...this.chain, config].slice(-chainMax)
     this.config = { epoch: config.epoch, revision: config.revision + 1, seats, acks }
     this.copy.promise(this.config)
-    this.copy.complete()
-    this.#isFenced = false
-    this.isSettled = false
+    this.#isFenced = this.isSettled = this.asksAll = this.isPatienceOver = false
     this.#seat(false)
   }
 
@@ -144,10 +173,27 @@ export class Tenure {
     this.#waiting.push({ position: this.head, key, done })
   }
 
-  /** Moves on to what enough seats have; those whose calls are done. `isGone`: a member that is not to be waited for. */
-  commit(isGone: (seat: Seat) => boolean): Shipped[] {
-    if (!this.#isFenced) this.#isFenced = this.chain.every((config) => this.#fences(config, isGone))
-    if (!this.#isFenced) return []
+  /** Keeps a changed record (undefined: the key is forgotten), which takes the next position. */
+  keep(key: string, record: Uint8Array | undefined): void {
+    if (this.#isFenced) this.copy.put(key, record, this.head + 1)
+    else {
+      this.#drafts.delete(key)
+      this.#drafts.set(key, { record, version: this.head + 1 })
+    }
+  }
+
+  /** Changes above this version that are not in the copy yet. */
+  *draftsAbove(version: number): Generator<DraftRecord> {
+    for (const [key, draft] of this.#drafts) if (draft.version > version) yield { key, ...draft }
+  }
+
+  /** Moves on to what enough seats have; those whose calls are done. */
+  commit(view: TenureView): Shipped[] {
+    if (!this.#isFenced) {
+      const isOpen = !this.isFirst || this.chain.length > 0 || this.#opens(view)
+      if (!isOpen || !this.chain.every((one) => this.#follows(one, view))) return []
+      this.#fenced()
+    }
     const matched = [this.head]
     for (const { isListed, hasPromised, isBehind, matched: upTo } of this.seats.values()) {
       if (isListed && hasPromised && !isBehind) matched.push(upTo)
@@ -162,16 +208,15 @@ export class Tenure {
     return this.#takeWaiting(Infinity)
   }
 
-  /** Whether all of the list have all; `isGone` as above. */
-  settle(isGone: (seat: Seat) => boolean): boolean {
-    if (this.isSettled) return false
+  /** Whether all of the list have all. */
+  settle({ isGone }: TenureView): boolean {
+    if (this.isSettled || !this.#isFenced) return false
     for (const state of this.seats.values()) {
       if (state.isListed ? !state.isToldComplete : !state.hasDropped && !isGone(state.seat)) return false
     }
     if (this.seats.size + 1 < this.config.seats.length) return false
     for (const [name, state] of this.seats) if (!state.isListed) this.seats.delete(name)
     this.chain = []
-    this.#isFenced = true
     this.isSettled = true
     return true
   }
@@ -189,9 +234,11 @@ export class Tenure {
     return missing
   }
 
-  /** Members of the list that hold what we hold, as far as they have answered. */
+  /** Members of the list that hold what a next owner is given, as far as they have answered; this one among them. */
   get equal(): Seat[] {
-    const equal: Seat[] = []
+    // Drafts are in nobody's copy.
+    if (this.#drafts.size > 0) return []
+    const equal: Seat[] = [this.self]
     for (const { seat, isListed, isComplete, isToldComplete, matched } of this.seats.values()) {
       if (isListed && isComplete && isToldComplete && matched === this.head) equal.push(seat)
     }
@@ -283,16 +330,57 @@ export class Tenure {
     return complete >= this.config.acks
   }
 
-  #fences(before: Config, isGone: (seat: Seat) => boolean): boolean {
+  #fenced(): void {
+    this.#isFenced = this.hasLed = true
+    this.copy.complete()
+    for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
+    this.#drafts.clear()
+  }
+
+  /** All of the first list that live have promised it, or enough and the others do not answer. */
+  #opens({ isGone }: TenureView): boolean {
+    let promised = 1
+    let isAll = true
+    for (const { isListed, hasPromised, seat } of this.seats.values()) {
+      if (isListed && hasPromised) promised++
+      else if (isListed && !isGone(seat)) isAll = false
+    }
+    return isAll || (this.isPatienceOver && promised >= this.config.acks)
+  }
+
+  /** Nothing can count under an earlier configuration any more, and nothing has under one in between. */
+  #follows(before: Config, { isGone, peers }: TenureView): boolean {
     let promised = 0
     let awaited = 0
     for (const seat of before.seats) {
-      const state = this.seats.get(seat.name)
-      if (sameSeat(seat, this.self)) promised++
-      else if (state !== undefined && sameSeat(state.seat, seat) && state.hasPromised) promised++
+      if (sameSeat(seat, this.self) || this.#hasPromised(seat)) promised++
       else if (!isGone(seat)) awaited++
     }
-    return promised >= readQuorum(before) || awaited === 0
+    if (promised < readQuorum(before) && awaited > 0) return false
+    if (promised >= before.acks) return true
+    if (promised + awaited >= before.acks) return false
+    // Too few of it are left for us to be sure that nobody has taken over meanwhile: all who live are asked.
+    this.asksAll = true
+    return this.isPatienceOver || peers().every((peer) => this.#hasPromised(peer))
+  }
+
+  #hasPromised(seat: Seat): boolean {
+    const state = this.seats.get(seat.name)
+    return state !== undefined && sameSeat(state.seat, seat) && state.hasPromised
+  }
+
+  /** Everybody is told of this tenure, whether they have to do with it or not. Those who did not know are returned. */
+  askAll(peers: readonly Seat[]): Seat[] {
+    const asked: Seat[] = []
+    for (const peer of peers) {
+      const known = this.seats.get(peer.name)
+      if (known !== undefined && sameSeat(known.seat, peer)) continue
+      const state = new SeatState(peer, false, 0)
+      state.hasDropped = true
+      this.seats.set(peer.name, state)
+      asked.push(peer)
+    }
+    return asked
   }
 
   #takeWaiting(position: number): Shipped[] {

@@ -10,7 +10,7 @@ import type { CallFailure } from '../rpc/call.ts'
 import type { Dependent } from '../scope.ts'
 import type { Running } from '../shard/context.ts'
 import type { Expiring } from '../shard/deadlines.ts'
-import { Refused } from '../shard/refused.ts'
+import { Later } from '../shard/own.ts'
 import type { Body } from '../wire/body.ts'
 import { givenUp } from './failures.ts'
 import type { CallKind } from './kind.ts'
@@ -21,8 +21,7 @@ export type TurnPhase = 'held' | 'waiting' | 'running' | 'over'
 /** One copy of the call, and whoever made it. */
 interface Waiter {
   readonly running: Running
-  readonly resolve: (body: Body) => void
-  readonly reject: (error: unknown) => void
+  readonly later: Later
 }
 
 export interface TurnPorts {
@@ -36,7 +35,6 @@ export class Turn implements Dependent, Expiring {
   readonly entry: Entry
   readonly call: CallKind
   readonly arg: unknown
-  readonly outcome: Promise<Body>
   phase: TurnPhase = 'waiting'
   /** Runs the handler where the call came in: its deadline, its trace, whatever its user keeps there. */
   enter: (<Result>(fn: () => Result) => Result) | undefined
@@ -47,7 +45,7 @@ export class Turn implements Dependent, Expiring {
   /** The number it is held for. */
   after = 0
   readonly #ports: TurnPorts
-  #first!: Waiter
+  #first: Waiter
   #others: Waiter[] | undefined
 
   constructor(ports: TurnPorts, entry: Entry, call: CallKind, arg: unknown, running: Running) {
@@ -55,9 +53,12 @@ export class Turn implements Dependent, Expiring {
     this.entry = entry
     this.call = call
     this.arg = arg
-    this.outcome = new Promise((resolve, reject) => {
-      this.#first = { running, resolve, reject }
-    })
+    this.#first = { running, later: new Later() }
+  }
+
+  /** What its first copy comes to. */
+  get outcome(): Later {
+    return this.#first.later
   }
 
   /** The copy for which the handler runs. */
@@ -66,11 +67,11 @@ export class Turn implements Dependent, Expiring {
   }
 
   /** Another copy of the call came: it gets the same outcome. */
-  join(running: Running): Promise<Body> {
-    return new Promise((resolve, reject) => {
-      this.#others ??= []
-      this.#others.push({ running, resolve, reject })
-    })
+  join(running: Running): Later {
+    const later = new Later()
+    this.#others ??= []
+    this.#others.push({ running, later })
+    return later
   }
 
   /** Hears when nobody waits for it any more. */
@@ -91,7 +92,7 @@ export class Turn implements Dependent, Expiring {
       return
     }
     this.#others = this.#others?.filter((waiter) => waiter !== heir)
-    this.#first.reject(new Refused(givenUp))
+    this.#first.later.settle(givenUp)
     this.#first = heir
     this.watch()
   }
@@ -104,10 +105,7 @@ export class Turn implements Dependent, Expiring {
   settle(outcome: Body | CallFailure): void {
     if (this.phase === 'over') return
     this.phase = 'over'
-    const waiters = this.#others === undefined ? [this.#first] : [this.#first, ...this.#others]
-    for (const { resolve, reject } of waiters) {
-      if ('code' in outcome) reject(new Refused(outcome))
-      else resolve(outcome)
-    }
+    this.#first.later.settle(outcome)
+    if (this.#others !== undefined) for (const { later } of this.#others) later.settle(outcome)
   }
 }

@@ -144,8 +144,15 @@ export class Window {
       entry.counted = false
       entry.caller.entries.delete(entry.seq)
     }
-    this.#unname(entry)
+    this.unname(entry)
     unlink(entry)
+  }
+
+  /** Another call has its name now; its number stays known. */
+  unname(entry: Entry): void {
+    if (!entry.named) return
+    entry.named = false
+    this.#named.delete(nameOf(entry.callId, entry.instance.key))
   }
 
   /** The key is not here any more. */
@@ -205,14 +212,8 @@ export class Window {
     const entry = this.#oldestNamed as Entry
     this.#oldestNamed = entry.nextNamed
     if (this.#oldestNamed === undefined) this.#newestNamed = undefined
-    this.#unname(entry)
+    this.unname(entry)
     if (!entry.counted) unlink(entry)
-  }
-
-  #unname(entry: Entry): void {
-    if (!entry.named) return
-    entry.named = false
-    this.#named.delete(nameOf(entry.callId, entry.instance.key))
   }
 }
 

@@ -71,6 +71,13 @@ suite('a process', { concurrency: true }, () => {
     assert.match(stderr, /^shoal: .*server was closed\nshoal: .*no way out\n$/)
   })
 
+  test('what was left behind is told in a line and ends with 1', async () => {
+    const leftBehind = [{ store: 'cart', partitions: 2, keys: 3, bytes: 40 }]
+    const { code, stderr } = await end({ leftBehind }, [['SIGTERM', 'ready']])
+    assert.equal(code, 1)
+    assert.match(stderr, /^shoal: solo left state behind, which is lost: \[{"store":"cart",.*\n$/)
+  })
+
   test('whatever hangs, the process ends within two seconds after its time', async () => {
     const startedAt = performance.now()
     const { code, stderr } = await end({ timeoutMs: 100, leaveMs: -1, afterHangs: true }, [
@@ -83,7 +90,7 @@ suite('a process', { concurrency: true }, () => {
 })
 
 test('wrong options throw at once, and the listeners come off again', () => {
-  const node = { name: 'solo', leave: async () => {}, close: async () => {} }
+  const node = { name: 'solo', leave: async () => ({ leftBehind: [] }), close: async () => {} }
   const wrong = [{ signals: ['SIGKILL'] }, { signals: ['TERM'] }, { timeoutMs: 0 }, { timeoutMs: Number.NaN }]
   for (const options of wrong) {
     assert.throws(

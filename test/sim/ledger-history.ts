@@ -66,7 +66,8 @@ const tally: SequentialModel<Tally, Asked, Found> = {
 }
 
 export class LedgerHistory {
-  readonly rules: LedgerRules
+  /** Those of the present; `check` holds to those of the end. */
+  rules: LedgerRules
   readonly ops: LedgerOp[] = []
   /** Runs of handlers beyond the first of an update. */
   repeatedRuns = 0

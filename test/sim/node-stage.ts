@@ -136,6 +136,11 @@ export class NodeStage implements Stage {
     return this.#process(name).value !== undefined
   }
 
+  /** It is on its way out, or gone, and was not started again. */
+  isLeaving(name: string): boolean {
+    return this.#gone.has(name)
+  }
+
   /** It has left, or crashed, and was not started again. */
   isDown(name: string): boolean {
     return this.#process(name).state === 'crashed'

@@ -85,3 +85,15 @@ function drawLevel(mode: StateMode, random: SeededRandom): Pick<StatePlan, 'leve
   const acks = copies === 3 ? random.pick([2, 2, 3]) : 2
   return { level: 'replicated', copies, acks }
 }
+
+/** What still holds when somebody was taken for dead who lives. */
+export function afterFalseDeath({ level, merges, rules }: StatePlan): LedgerRules {
+  if (level === 'replicated') return { ...rules, keepsOrder: false, mayFail: true, mayOverlap: true }
+  return {
+    keepsAll: rules.keepsAll && merges,
+    isLinearizable: false,
+    keepsOrder: false,
+    mayFail: true,
+    mayOverlap: true,
+  }
+}

@@ -2,6 +2,7 @@
 import { isShoalError } from '../../src/errors.ts'
 import { createNode, type NodeOptions, type ShoalNode } from '../../src/index.ts'
 import { agreementMs } from '../../src/sim/checkers/agreement.ts'
+import type { Checker } from '../../src/sim/checkers/checker.ts'
 import { ClusterChecks, type WatchedNode } from '../../src/sim/checkers/cluster.ts'
 import { Sometimes } from '../../src/sim/checkers/sometimes.ts'
 import { Violation } from '../../src/sim/checkers/violation.ts'
@@ -14,7 +15,7 @@ import { hostLedgers, LedgerCalls } from './ledger-node.ts'
 import type { Service } from './load.ts'
 import { NodeStage } from './node-stage.ts'
 import type { RunOptions, RunResult } from './profile.ts'
-import { drawPlan, type StatePlan } from './state-plan.ts'
+import { afterFalseDeath, drawPlan, type StatePlan } from './state-plan.ts'
 import { play } from './state-script.ts'
 import { TornConnections, tearStates } from './torn.ts'
 
@@ -24,6 +25,7 @@ export const stateStates: readonly string[] = [
   'an owner that was declared dead goes on',
   'two sides that took each other for dead',
   'an update that ran more than once',
+  'somebody taken for dead who lives',
 ]
 
 const leaveMs = 60_000
@@ -87,7 +89,7 @@ class StateRun {
     simulation.onEvent(() => {
       if (this.#broken !== undefined) throw this.#broken
     })
-    this.#checks = new ClusterChecks(simulation)
+    this.#checks = new ClusterChecks(simulation, { checkers: [this.#falseDeaths()] })
     this.#node = { profile: 'local', rpcPort, ring: { partitions: plan.partitions, points: 32, bound: 1.25 } }
     this.#service = this.#makeService()
     this.#stage = new NodeStage({
@@ -213,6 +215,22 @@ class StateRun {
     return watched
   }
 
+  /** Who is taken for dead and lives is deposed unawares: what is promised of planned changes is promised no more. */
+  #falseDeaths(): Checker {
+    return {
+      member: (_, change, { name, boot }) => {
+        if (change !== 'died') return
+        const lives = this.#simulation.processes.find((process) => process.name === name)
+        const node = (lives?.value as WatchedNode | undefined)?.node
+        const own = node?.members.find((member) => member.name === name)
+        if (own === undefined || own.boot !== boot) return
+        if (this.history.rules === this.#plan.rules)
+          this.#sometimes.reach('somebody taken for dead who lives')
+        this.history.rules = afterFalseDeath(this.#plan)
+      },
+    }
+  }
+
   #makeService(): Service {
     const [plan, history] = [this.#plan, this.history]
     return {
@@ -230,8 +248,10 @@ class StateRun {
         const ledgers = this.#ledgers.get(node) as Ledgers
         const calls = new LedgerCaller(ledgers, history, plan.load, caller, random)
         // Where nobody comes, nobody calls before all are there.
-        if (plan.mode === 'still') this.#early.push(() => calls.run(goesOn))
-        else calls.run(goesOn)
+        // What a node still asks for when it is closed fails.
+        const isOn = (): boolean => goesOn() && !this.#stage.isLeaving(node.name)
+        if (plan.mode === 'still') this.#early.push(() => calls.run(isOn))
+        else calls.run(isOn)
       },
       callMsMax: 0,
       ask: () => Promise.reject(new Error('not asked')),

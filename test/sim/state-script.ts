@@ -70,11 +70,13 @@ async function plannedChanges({ simulation, stage, random, plan, reach }: Script
       if (up.length < nodesMax) stage.join()
       return
     }
-    // Those through whom others join come back.
     if (up.length <= fewest) return
     const name = random.pick(up)
+    // Those through whom others join come back, and one of them is always there: or those that start make a cluster of their own.
+    const seeds = stage.names.slice(0, joinedThrough)
+    if (seeds.includes(name) && !seeds.some((other) => other !== name && up.includes(other))) return
     stage.leave(name)
-    if (kind === 'leave' && stage.names.indexOf(name) >= joinedThrough) return
+    if (kind === 'leave' && !seeds.includes(name)) return
     leaving.add(name)
     restart(name)
   }

@@ -302,3 +302,21 @@ test('a body that no reference wrote is refused before anything happens', () => 
   assert.equal(stand.send(undefined, 'add', ['b', 1, 0, 1, '']).failure?.code, 'ERR_SHOAL_REMOTE')
   assert.equal(stand.store.held.keys, 0)
 })
+
+test('whoever follows a copy of a call does not wait for it, whether that was answered, runs, or was run anew', async () => {
+  const { defined, gates } = journal()
+  const stand = new Stand(defined).activate(0)
+  const named = { callId: 'order-7' }
+  assert.equal(stand.call('k', 'list', undefined, { ...named, seq: 1 }).isOpen, false)
+  assert.equal(stand.call('k', 'list', undefined, { ...named, seq: 2, previous: 1 }).isOpen, false)
+  assert.equal(stand.call('k', 'add', 'a', { seq: 3, previous: 2 }).reply, 1)
+  const other = { callId: 'order-8' }
+  const first = stand.call('k', 'wait', 'b', { ...other, seq: 4, previous: 3 })
+  const copy = stand.call('k', 'wait', 'b', { ...other, seq: 5, previous: 4 })
+  const next = stand.call('k', 'add', 'c', { seq: 6, previous: 5 })
+  gates[0]!.open()
+  await stand.settle()
+  assert.deepEqual(outcomes([first, copy, next]), ['b', 'b', 3])
+  assert.equal(stand.call('k', 'wait', 'b', { ...other, seq: 7, previous: 6 }).reply, 'b')
+  assert.equal(stand.call('k', 'add', 'd', { seq: 8, previous: 7 }).reply, 4)
+})

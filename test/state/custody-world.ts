@@ -395,6 +395,10 @@ export class World {
         break
       }
       case 'served':
+      case 'along':
+      case 'take':
+      case 'abandon':
+      case 'depose':
         break
       case 'told':
         node.events.push(output)

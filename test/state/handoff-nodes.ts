@@ -1,30 +1,122 @@
 /** Simulated nodes that host counters, and calls of them all the time, which are counted. */
-import { createNode, type EntityReferences, entity, type NodeOptions, type ShoalNode } from '../../src/index.ts'
-import { type SimProcess, type Simulation, type SimulationOptions, Simulation as World } from '../../src/sim/index.ts'
+import {
+  createNode,
+  type Entity,
+  entity,
+  type LeaveReport,
+  type NodeOptions,
+  type PartitionStore,
+  type ShoalNode,
+} from '../../src/index.ts'
+import {
+  type SimProcess,
+  type Simulation,
+  type SimulationOptions,
+  Simulation as World,
+} from '../../src/sim/index.ts'
 
-export const Counter = entity('counter', {
-  open: () => ({ n: 0 }),
+interface State {
+  n: number
+}
+
+interface Calls {
+  add(state: State, by: number): number
+  read(state: State): number
+}
+
+const Counter: Entity<State, Calls> = entity('counter', {
+  open: (): State => ({ n: 0 }),
   calls: {
-    add: (state, by: number) => {
+    add: (state: State, by: number): number => {
       state.n += by
       return state.n
     },
-    read: ({ n }) => n,
+    read: ({ n }: State): number => n,
   },
-  readonly: ['read'],
 })
 
-export type Counters = EntityReferences<typeof Counter.definition.calls>
+/** Counters by key, whoever keeps them. */
+export interface Counters {
+  add(key: string, by: number): Promise<number>
+  read(key: string): Promise<number>
+}
 
 export interface Host {
   readonly node: ShoalNode
   readonly counters: Counters
 }
 
+/** How the counters are kept: by an entity, or by a store of our own. */
+export type Keeping = 'entity' | 'store'
+
+function keep(node: ShoalNode, keeping: Keeping): Counters {
+  if (keeping === 'entity') {
+    const counters = node.host(Counter)
+    return {
+      add: (key, by) => counters.get(key).add(by),
+      read: (key) => counters.get(key).read(),
+    }
+  }
+  const store = new CounterStore()
+  node.store('counters', store)
+  const add = node.handle(
+    'add',
+    (by: number, { key }) => store.add(node.partitionOf(key ?? ''), key ?? '', by),
+    { store: 'counters' },
+  )
+  const read = node.handle(
+    'read',
+    (_: undefined, { key }) => store.add(node.partitionOf(key ?? ''), key ?? '', 0),
+    {
+      store: 'counters',
+    },
+  )
+  return {
+    add: (key, by) => node.request({ method: add, key, body: by }),
+    read: (key) => node.request({ method: read, key }),
+  }
+}
+
+/** A store as a user would write it: a chunk for every few keys. */
+export class CounterStore implements PartitionStore {
+  readonly partitions: Map<number, Map<string, number>> = new Map()
+
+  add(partition: number, key: string, by: number): number {
+    const counters = this.#of(partition)
+    const n = (counters.get(key) ?? 0) + by
+    counters.set(key, n)
+    return n
+  }
+
+  *collect(partition: number): Iterable<Uint8Array> {
+    for (const entry of this.partitions.get(partition) ?? []) {
+      yield new TextEncoder().encode(JSON.stringify(entry))
+    }
+  }
+
+  accept(partition: number, chunk: Uint8Array): void {
+    const [key, n] = JSON.parse(new TextDecoder().decode(chunk)) as [string, number]
+    this.#of(partition).set(key, n)
+  }
+
+  release(partition: number): void {
+    this.partitions.delete(partition)
+  }
+
+  #of(partition: number): Map<string, number> {
+    const known = this.partitions.get(partition)
+    if (known !== undefined) return known
+    const counters = new Map<string, number>()
+    this.partitions.set(partition, counters)
+    return counters
+  }
+}
+
 export class Fleet implements AsyncDisposable {
   readonly sim: Simulation
   readonly hosts: Map<string, SimProcess<Host>> = new Map()
   readonly options: NodeOptions
+  readonly keeping: Keeping
   readonly #seeds: readonly string[]
   /** By key, how often it was told that it was counted. */
   readonly acked: Map<string, number> = new Map()
@@ -34,7 +126,8 @@ export class Fleet implements AsyncDisposable {
   calls = 0
   #isLoaded = false
 
-  constructor(options: NodeOptions = {}, simulation: SimulationOptions = { seed: 1 }) {
+  constructor(keeping: Keeping, options: NodeOptions = {}, simulation: SimulationOptions = { seed: 1 }) {
+    this.keeping = keeping
     this.sim = new World(simulation)
     this.options = { ring: { partitions: 64 }, ...options }
     this.#seeds = ['n1:7946', 'n2:7946', 'n3:7946']
@@ -50,7 +143,7 @@ export class Fleet implements AsyncDisposable {
         ...this.options,
         ...options,
       })
-      const counters = node.host(Counter)
+      const counters = keep(node, this.keeping)
       await node.start()
       return { node, counters }
     })
@@ -91,26 +184,24 @@ export class Fleet implements AsyncDisposable {
       const host = this.hosts.get(name)?.value ?? this.value('o')
       this.calls += 1
       const since = clock.now()
-      host.counters
-        .get(key)
-        .add(1)
-        .then(
-          () => {
-            this.waits.push(clock.now() - since)
-            this.acked.set(key, (this.acked.get(key) ?? 0) + 1)
-          },
-          (error: unknown) => this.failures.push(`${clock.now().toFixed(0)} ${name} ${key}: ${(error as Error).message}`),
-        )
+      host.counters.add(key, 1).then(
+        () => {
+          this.waits.push(clock.now() - since)
+          this.acked.set(key, (this.acked.get(key) ?? 0) + 1)
+        },
+        (error: unknown) =>
+          this.failures.push(`${clock.now().toFixed(0)} ${name} ${key}: ${(error as Error).message}`),
+      )
       clock.setTimer(everyMs / keys, call)
     }
     call()
   }
 
   /** It makes no more calls, and leaves. */
-  async leave(name: string): Promise<void> {
+  async leave(name: string): Promise<LeaveReport> {
     const { node } = this.value(name)
     this.hosts.delete(name)
-    await this.sim.settle(node.leave(), 20_000)
+    return await this.sim.settle(node.leave(), 20_000)
   }
 
   quiet(): void {
@@ -121,7 +212,7 @@ export class Fleet implements AsyncDisposable {
   async wrong(): Promise<string[]> {
     const wrong: string[] = []
     for (const [key, acked] of this.acked) {
-      const n = await this.sim.settle(this.value('o').counters.get(key).read(), 10_000)
+      const n = await this.sim.settle(this.value('o').counters.read(key), 10_000)
       if (n !== acked) wrong.push(`${key}: ${n} of ${acked}`)
     }
     return wrong

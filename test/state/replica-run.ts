@@ -153,18 +153,18 @@ function accuse(world: World, node: ModelNode): void {
   for (const one of world.nodes) {
     world.after(30 + random.below(300), () => {
       if (one !== node && one.isUp && !one.isPaused && node.isAccused)
-        one.see(world.truth().filter((other) => other !== seat))
+        one.see(world.truth())
     })
   }
   world.after(400 + random.below(3_000), () => {
     if (!node.isUp || node.seat !== seat || !node.isPaused) return
     // Nobody listens to it before it has seen how things are: the gate.
+    node.isAccused = false
     node.view = world.truth()
+    node.replication.doubt(world.now)
     node.wake()
     node.see(world.truth())
-    world.spread(150, () => {
-      node.isAccused = false
-    })
+    world.spread(150)
   })
 }
 

@@ -96,7 +96,7 @@ export class World {
   }
 
   truth(): Seat[] {
-    return this.nodes.filter(({ isUp }) => isUp).map(({ seat }) => seat)
+    return this.nodes.filter(({ isUp, isAccused }) => isUp && !isAccused).map(({ seat }) => seat)
   }
 
   /** Mostly fast, seldom slow, hardly ever a minute and a half. */
@@ -124,10 +124,9 @@ export class World {
 
   /** Everybody learns the truth, each at a time of their own. */
   spread(msMax: number, done?: () => void): void {
-    const seats = this.truth()
     for (const node of this.nodes) {
       this.after(this.random.fraction() * msMax, () => {
-        if (node.isUp && !node.isPaused) node.see(this.truth().filter((seat) => seats.includes(seat)))
+        if (node.isUp && !node.isPaused) node.see(this.truth())
       })
     }
     if (done !== undefined) this.after(msMax, done)
@@ -178,6 +177,8 @@ export class ModelNode {
   view: readonly Seat[] = []
   held: Held[] = []
   #queue: (() => void)[] = []
+  #taken = new Set<string>()
+  #disowned = new Set<string>()
   #tickAt = Infinity
 
   constructor(world: World, name: string) {
@@ -275,7 +276,7 @@ export class ModelNode {
       copies,
       acks,
       acksMin: 1,
-      limits: { copyBytesMax: 1e6, batchBytesMax: 120, takeoverWaitMs: 300, repairMs: 3_000 },
+      limits: { copyBytesMax: 1e6, batchBytesMax: 120, takeoverWaitMs: 5_000, repairMs: 3_000 },
       owners: (partition, most) => this.owners(partition, most),
       peers: () => this.view.filter(({ name }) => name !== this.name),
       isGone: (seat) => !this.view.some((one) => sameSeat(one, seat)),
@@ -434,10 +435,10 @@ export class ModelNode {
       if (--left > 0) return
       if (holder !== undefined) this.#pull(partition, holder)
       else if (isContested) this.#retry(partition, 20)
-      else this.replication.take(partition, held.counter)
+      else this.replication.take(partition, held.counter, this.world.now)
     }
     if (peers.length === 0) {
-      this.replication.take(partition, held.counter)
+      this.replication.take(partition, held.counter, this.world.now)
       return
     }
     for (const peer of peers) {
@@ -483,7 +484,7 @@ export class ModelNode {
     world.saw('give')
     this.#ask(
       seat,
-      (node) => node.#accept(partition, epoch, chunks, list),
+      (node) => node.#accept(partition, epoch, chunks, list, `${this.seat.boot} ${token}`),
       (isTaken) => {
         if (held.phase !== 'frozen' || held.token !== token) return
         if (isTaken === true) {
@@ -507,33 +508,47 @@ export class ModelNode {
     const held = this.held[partition]!
     this.#ask(
       taker,
-      (node) => node.held[partition]!.epoch,
-      (epoch) => {
+      (node) => node.#hasTaken(`${this.seat.boot} ${token}`),
+      (isTaken) => {
         if (held.phase !== 'frozen' || held.token !== token) return
         const isGone = !this.view.some((one) => sameSeat(one, taker))
-        if (epoch !== undefined && epoch.counter > held.epoch.counter) {
+        if (isTaken === true) {
           held.phase = 'none'
           held.live.clear()
           this.replication.yield(partition)
           this.#review(partition)
-        } else if (isGone) {
+        } else if (isGone || isTaken === false) {
           world.saw('thaw')
           held.phase = 'active'
+          held.token++
         } else world.after(100, () => this.in(() => this.#await(partition, token, taker)))
       },
     )
   }
 
-  #accept(partition: number, epoch: Epoch, chunks: readonly Uint8Array[], list: readonly string[]): boolean {
+  /** From now on it is settled: what was not taken is not taken when it comes late. */
+  #hasTaken(give: string): boolean {
+    if (!this.#taken.has(give)) this.#disowned.add(give)
+    return this.#taken.has(give)
+  }
+
+  #accept(
+    partition: number,
+    epoch: Epoch,
+    chunks: readonly Uint8Array[],
+    list: readonly string[],
+    give: string,
+  ): boolean {
     const held = this.held[partition]!
-    if (held.phase !== 'seeking') return false
+    if (held.phase !== 'seeking' || this.#disowned.has(give)) return false
+    this.#taken.add(give)
     held.live.clear()
     this.replication.discard(partition)
     for (const chunk of chunks) {
       for (const record of this.replication.accept(partition, chunk)) void record
     }
     const next = { counter: Math.max(epoch.counter, held.counter) + 1, boot: this.seat.boot }
-    this.replication.lead(partition, next, list)
+    this.replication.lead(partition, next, list, this.world.now)
     for (const { key, record } of this.replication.records(partition))
       held.live.set(key, JSON.parse(decoder.decode(record)) as number[])
     this.#activate(partition, next)

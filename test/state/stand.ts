@@ -2,7 +2,7 @@
 import type { CallFailure, CallRequest } from '../../src/rpc/call.ts'
 import { Running } from '../../src/shard/context.ts'
 import { Deadlines } from '../../src/shard/deadlines.ts'
-import { Refused } from '../../src/shard/refused.ts'
+import { Later, Refused } from '../../src/shard/own.ts'
 import { writeCallBody } from '../../src/state/call-body.ts'
 import type { EntityConflict, EntityNotice } from '../../src/state/conflict.ts'
 import type { Entity } from '../../src/state/entity.ts'
@@ -10,7 +10,7 @@ import { EntityStore } from '../../src/state/entity-store.ts'
 import type { Epoch } from '../../src/state/epoch.ts'
 import { kindOf } from '../../src/state/kind.ts'
 import { type EntityLimits, entityLimits } from '../../src/state/limits.ts'
-import { Body, bodyCodec, decodeBody } from '../../src/wire/body.ts'
+import { type Body, bodyCodec, decodeBody } from '../../src/wire/body.ts'
 import { HandClock } from '../support/clock.ts'
 
 export interface Said {
@@ -116,14 +116,14 @@ export class Stand {
     const made = new Made(running)
     try {
       const outcome = this.store.call(call, body, running)
-      if (outcome instanceof Body) {
+      if (outcome instanceof Later) {
+        outcome.hear((told) => {
+          if ('code' in told) made.failed(new Refused(told))
+          else made.ended(told)
+        })
+      } else {
         made.atOnce = true
         made.ended(outcome)
-      } else {
-        outcome.then(
-          (reply) => made.ended(reply),
-          (error: unknown) => made.failed(error),
-        )
       }
     } catch (error) {
       made.failed(error)

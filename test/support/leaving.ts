@@ -10,7 +10,7 @@ export interface Leaving {
   /** How long `leave` takes; -1: for ever. */
   readonly leaveMs?: number
   readonly leaveFails?: boolean
-  readonly report?: unknown
+  readonly leftBehind?: unknown[]
   readonly afterHangs?: boolean
   readonly beforeFails?: boolean
 }
@@ -19,7 +19,7 @@ const {
   timeoutMs,
   leaveMs = 0,
   leaveFails,
-  report,
+  leftBehind = [],
   afterHangs,
   beforeFails,
 } = JSON.parse(process.argv[2] ?? '{}') as Leaving
@@ -32,13 +32,13 @@ const forever = new Promise<never>(() => {})
 
 const node = {
   name: 'solo',
-  async leave(options: { timeoutMs: number }): Promise<unknown> {
+  async leave(options: { timeoutMs: number }): Promise<{ leftBehind: unknown[] }> {
     say(`leave ${options.timeoutMs <= (timeoutMs ?? 25_000) && options.timeoutMs > 0}`)
     // As a node does: what waits is told that it was closed.
     if (leaveMs < 0) return closed.then(() => Promise.reject(new Error('the node was closed')))
     await setTimeout(leaveMs)
     if (leaveFails) throw new Error('no way out')
-    return report
+    return { leftBehind }
   },
   async close(): Promise<void> {
     say('close')

@@ -7,6 +7,7 @@ import {
   type Answers,
   type Ask,
   checkService,
+  type Loss,
   loadService,
   type MemberOptions,
   type Questions,
@@ -36,7 +37,11 @@ function handlersOf(service: Service): Handlers {
   const { node } = service
   const client = new Client(service)
   return {
-    view: () => ({ digest: node.ring.digest, members: node.ring.members, settled: true }),
+    view: () => ({
+      digest: node.ring.digest,
+      members: node.ring.members,
+      settled: node.rebalance.length === 0,
+    }),
     rpc: () => node.addresses.rpc,
     cut: (beyond) => network.cut(beyond) as undefined,
     load: (load) => client.start(load) as undefined,
@@ -45,6 +50,16 @@ function handlersOf(service: Service): Handlers {
     books: () => client.books(),
     read: (read) => client.read(read),
   }
+}
+
+/** What a node says of state that is gone. */
+function tellLosses({ node }: Service): void {
+  node.on('handoff', ({ type, store, peer, partitions }) => {
+    if (type === 'lost') tellParent<Loss>({ type: 'loss', store, peer, partitions: partitions.length })
+  })
+  node.on('conflict', ({ entity, key }) => {
+    tellParent<Loss>({ type: 'loss', store: entity, key, partitions: 0 })
+  })
 }
 
 async function answer({ id, question, detail }: Ask): Promise<void> {
@@ -62,6 +77,7 @@ try {
   const start = await loadService(member.entry)
   const service = checkService(member.entry, await start(nodeOptions(), member.setting))
   handlers = handlersOf(service)
+  tellLosses(service)
   // A service that has its own way to leave is drilled with that.
   if (process.listenerCount('SIGTERM') === 0) {
     leaveOnSignals(service.node, { signals: ['SIGTERM'], timeoutMs: member.leaveMs })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Failure } from '../command.ts'
 import { Fleet, type FleetHandler, type Place } from '../demo/fleet.ts'
-import type { Answer, Answers, Ask, MemberOptions, Questions } from './contract.ts'
+import type { Answer, Answers, Ask, Loss, MemberOptions, Questions } from './contract.ts'
 
 /** How long a process may take to answer, besides what the question itself takes. */
 const answerMs = 15_000
@@ -14,6 +14,11 @@ const lookAgainMs = 40
 export interface CompanyOptions extends Pick<MemberOptions, 'entry' | 'setting' | 'cuttable' | 'leaveMs'> {
   readonly members: number
   readonly clients: number
+}
+
+export interface CompanyHandler extends Pick<FleetHandler, 'changed' | 'crashed'> {
+  /** A node has said that state is gone. */
+  lost(place: Place, loss: Loss): void
 }
 
 /** A question that was not answered yet. */
@@ -30,7 +35,7 @@ export class Company {
   readonly #pending = new Map<number, Pending>()
   #asked = 0
 
-  constructor(options: CompanyOptions, handler: Pick<FleetHandler, 'changed' | 'crashed'>) {
+  constructor(options: CompanyOptions, handler: CompanyHandler) {
     const { entry, setting, cuttable, leaveMs } = options
     this.#options = options
     this.#fleet = new Fleet(
@@ -44,7 +49,11 @@ export class Company {
           if (!place.isUp) this.#giveUp(what, place)
           handler.changed(place, what)
         },
-        told: (_, message) => this.#pending.get((message as Answer).id)?.settle(message as Answer),
+        told: (place, message) => {
+          const told = message as Answer | Loss
+          if (told.type === 'answer') this.#pending.get(told.id)?.settle(told)
+          else handler.lost(place, told)
+        },
       },
     )
   }

@@ -88,6 +88,15 @@ export interface Answer {
   readonly error?: string
 }
 
+/** A node has said that state is gone: with a peer, or one of two states of a key. */
+export interface Loss {
+  readonly type: 'loss'
+  readonly store: string
+  readonly peer?: string
+  readonly key?: string
+  readonly partitions: number
+}
+
 /** Loads the module of a service and checks what it exports. */
 export async function loadService(entry: string): Promise<StartService> {
   const module = (await import(entry)) as { readonly start?: unknown }

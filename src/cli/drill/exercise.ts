@@ -7,7 +7,7 @@ import type { Place } from '../demo/fleet.ts'
 import { pause } from '../quit.ts'
 import { Company } from './company.ts'
 import type { Lap, Setting } from './contract.ts'
-import { compare, type Kind, type Promised, promised, type Terms } from './verdict.ts'
+import { compare, isLostInSilence, type Kind, type Promised, promised, type Terms } from './verdict.ts'
 
 export interface Plan {
   readonly kind: Kind
@@ -36,6 +36,14 @@ export type DrillEvent =
   | Step
   | { readonly type: 'failed'; readonly call: string }
   | { readonly type: 'crashed'; readonly name: string; readonly why: string }
+  /** A node said that partitions of another are gone. */
+  | {
+      readonly type: 'lost'
+      readonly name: string
+      readonly store: string
+      readonly peer: string
+      readonly partitions: number
+    }
   | { readonly type: 'found'; readonly what: string }
 
 /** One disturbance, until all was well again. */
@@ -71,11 +79,14 @@ export interface Summary {
   /** Longest time from the start of an update until one of its key was acknowledged: of all keys, and of half of them at most. */
   readonly maxUnavailableMs: number
   readonly medianUnavailableMs: number
+  /** What nodes said of it themselves: partitions whose state was lost, and keys of which one of two states was dropped. */
+  readonly lostPartitions: number
+  readonly conflicts: number
   /** Processes that ended by themselves, or left with another exit code than 0. */
   readonly unexpectedExits: number
   /** Which of the counts the level promises to be 0. */
   readonly promised: readonly Promised[]
-  /** They were, everything could be read, and no process ended unasked. */
+  /** They were, what was lost was told, everything could be read, and no process ended unasked. */
   readonly kept: boolean
 }
 
@@ -92,6 +103,8 @@ export class Exercise {
   readonly #report: (event: DrillEvent) => void
   readonly #company: Company
   #unexpectedExits = 0
+  #lostPartitions = 0
+  #conflicts = 0
   #calls = 0
   #failed = 0
   #steps = 0
@@ -109,6 +122,11 @@ export class Exercise {
         crashed: ({ name }, why) => {
           this.#unexpectedExits++
           report({ type: 'crashed', name, why })
+        },
+        lost: ({ name }, { store, peer, partitions }) => {
+          if (peer === undefined) this.#conflicts++
+          else report({ type: 'lost', name, store, peer, partitions })
+          this.#lostPartitions += partitions
         },
       },
     )
@@ -242,6 +260,9 @@ export class Exercise {
     const counts = { failed: this.#failed, lost, doubled }
     const terms = termsOf(kind, setting)
     const isKept = promised(terms).every((name) => counts[name] === 0)
+    const told = { lostPartitions: this.#lostPartitions, conflicts: this.#conflicts }
+    const isSilent = isLostInSilence(terms, lost, told.lostPartitions + told.conflicts)
+    if (isSilent) this.#report({ type: 'found', what: 'updates were lost, and no node has said so' })
     return {
       type: 'summary',
       kind,
@@ -256,9 +277,10 @@ export class Exercise {
       unread,
       maxUnavailableMs: Math.round(waits.at(-1) ?? 0),
       medianUnavailableMs: Math.round(waits[waits.length >> 1] ?? 0),
+      ...told,
       unexpectedExits: this.#unexpectedExits,
       promised: promised(terms),
-      kept: isKept && unread === 0 && this.#unexpectedExits === 0,
+      kept: isKept && !isSilent && unread === 0 && this.#unexpectedExits === 0,
     }
   }
 }

@@ -94,6 +94,11 @@ export function promised({ kind, level, merge, quorum }: Terms): readonly Promis
   return kind !== 'split' || merge || quorum ? ['lost', 'doubled'] : ['doubled']
 }
 
+/** From level handoff on, state that is lost is told by an event of some node: never silently. */
+export function isLostInSilence({ level }: Terms, lost: number, told: number): boolean {
+  return level !== 'routed' && lost > 0 && told === 0
+}
+
 /** The promise in words, for people. */
 export function describePromise(terms: Terms): string {
   const words = {

@@ -5,6 +5,7 @@ import { Books, type KeyBook } from '../../../src/cli/drill/books.ts'
 import {
   compare,
   describePromise,
+  isLostInSilence,
   type KeyState,
   promised,
   type Terms,
@@ -70,6 +71,14 @@ test('a key that was never acknowledged again was out of reach until the last fa
   books.failed(books.begin('k', 0), 100)
   books.failed(books.begin('k', 200), 900)
   assert.equal(books.keys()[0]?.unavailableMs, 900)
+})
+
+test('what is lost without a word of any node is a broken promise, but at level routed, which makes none', () => {
+  const terms: Terms = { kind: 'crash', level: 'handoff', merge: false, quorum: false }
+  assert.equal(isLostInSilence(terms, 3, 0), true)
+  assert.equal(isLostInSilence(terms, 3, 1), false)
+  assert.equal(isLostInSilence(terms, 0, 0), false)
+  assert.equal(isLostInSilence({ ...terms, level: 'routed' }, 3, 0), false)
 })
 
 test('what is promised follows the ladder of levels', () => {

@@ -1,0 +1,153 @@
+/** What is on its way to other nodes: the books of giver.ts. */
+import type { Millis } from '../env.ts'
+import type { GiveEntry, RefusalCode } from './custody-io.ts'
+import type { CustodyLimits, Peer } from './ground.ts'
+import type { HoldingSize } from './store.ts'
+
+export type Step =
+  | 'queued'
+  | 'copying'
+  | 'ready'
+  | 'freezing'
+  | 'collecting'
+  | 'recopying'
+  | 'sealed'
+  | 'asked'
+
+export interface Move {
+  readonly giving: Giving
+  step: Step
+  /** The copy that the taker has; 0: none. */
+  copy: number
+  /** Bytes it was estimated to have, which count while it is frozen. */
+  bytes: number
+  sentBytes: number
+  frozenAt: Millis
+  chunks: readonly Uint8Array[]
+}
+
+export interface Batch {
+  readonly number: number
+  readonly entries: readonly GiveEntry[]
+  readonly along: Uint8Array | undefined
+  tries: number
+}
+
+/** All that goes to one peer. */
+export interface Giving {
+  readonly peer: Peer
+  /** Ascending from the end: the next one is popped. */
+  small: number[]
+  large: number[]
+  /** Copied, to be frozen next. */
+  readonly ready: number[]
+  sealed: number[]
+  sealedBytes: number
+  copying: number
+  /** Frozen and not answered for, those that are not empty. */
+  frozen: number
+  frozenBytes: number
+  /** Frozen and empty. */
+  frozenEmpty: number
+  collecting: number
+  readonly batches: Map<number, Batch>
+  isPaced: boolean
+  isWatched: boolean
+}
+
+/** First pause after a refusal, doubled by each further one of the partition; a claim shortens only the first kind. */
+export const pauses: Record<RefusalCode, readonly [first: Millis, most: Millis, isForgivenByClaim: boolean]> =
+  {
+    notOwner: [200, 5_000, true],
+    busy: [20, 1_000, true],
+    copy: [20, 1_000, false],
+    late: [1_000, 60_000, false],
+    unreadable: [1_000, 60_000, false],
+    broken: [50, 1_000, false],
+    failed: [1_000, 60_000, false],
+  }
+
+/** Refusals of which nobody is told: they pass by themselves. */
+export const passing: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['notOwner', 'busy', 'copy', 'broken'])
+
+export interface Refused {
+  tries: number
+  until: Millis
+  isForgivenByClaim: boolean
+}
+
+/** Counts a frozen partition in or out. */
+export function count({ giving, bytes }: Move, change: 1 | -1): void {
+  if (bytes === 0) giving.frozenEmpty += change
+  else {
+    giving.frozen += change
+    giving.frozenBytes += change * bytes
+  }
+}
+
+export function newGiving(peer: Peer): Giving {
+  return {
+    peer,
+    small: [],
+    large: [],
+    ready: [],
+    sealed: [],
+    sealedBytes: 0,
+    copying: 0,
+    frozen: 0,
+    frozenBytes: 0,
+    frozenEmpty: 0,
+    collecting: 0,
+    batches: new Map(),
+    isPaced: false,
+    isWatched: false,
+  }
+}
+
+export function newMove(giving: Giving, { keys, bytes }: HoldingSize): Move {
+  return {
+    giving,
+    step: 'queued',
+    copy: 0,
+    bytes: keys === 0 ? 0 : Math.max(1, bytes),
+    sentBytes: 0,
+    frozenAt: 0,
+    chunks: [],
+  }
+}
+
+/** Empty partitions on their way to one peer: they cost next to nothing. */
+const emptiesMax = 4_096
+
+/** Takes the next partition to freeze, those that are copied first; undefined: none, or there is no room. */
+export function nextToFreeze(
+  giving: Giving,
+  moves: ReadonlyMap<number, Move>,
+  { movesMax, frozenBytesMax }: CustodyLimits,
+  mayLeave: (bytes: number) => boolean,
+): number | undefined {
+  for (const row of [giving.ready, giving.small]) {
+    for (;;) {
+      const partition = row.at(-1)
+      if (partition === undefined) break
+      const move = moves.get(partition)
+      // It was cancelled meanwhile, or begun anew.
+      if (move?.giving !== giving || (move.step !== 'queued' && move.step !== 'ready')) {
+        row.pop()
+        continue
+      }
+      if (move.bytes === 0) {
+        if (giving.frozenEmpty >= emptiesMax) return undefined
+      } else {
+        const isRoom = giving.frozen < movesMax && giving.frozenBytes + move.bytes <= frozenBytesMax
+        if (!isRoom && giving.frozen > 0) return undefined
+        if (!mayLeave(move.bytes)) return undefined
+      }
+      row.pop()
+      count(move, 1)
+      move.step = 'freezing'
+      return partition
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,123 @@
+/** What custody did, for those who watch: events gathered for each turn, and counters. */
+import type { Notice } from './api.ts'
+import type { Clock, Millis } from './env.ts'
+import type { CustodyOutput } from './state/custody-io.ts'
+import type { HoldingSize } from './state/store.ts'
+
+/** State of some partitions of one store, as it moved between this node and one other. */
+export interface Handoff {
+  /** The entity or store. */
+  readonly store: string
+  /**
+   * `given`: the other node took it. `received`: from the other node. `refused`: it stays here, is served here and tried
+   * again; `reason` says why. `lost`: the other node had it, is gone, and nobody else has it: its keys are opened anew here.
+   */
+  readonly type: 'given' | 'received' | 'refused' | 'lost'
+  readonly peer: string
+  readonly partitions: readonly number[]
+  /** What is in them; 0 for `refused` and `lost`. */
+  readonly keys: number
+  /** What travelled. */
+  readonly bytes: number
+  /** `given`: how long one of them was not served, at most. `received`: how long until it was here, at most. */
+  readonly ms: Millis
+  readonly reason: string | undefined
+}
+
+/** Since the start, in partitions and bytes, over all stores. */
+export interface StateCounters {
+  given: number
+  received: number
+  refused: number
+  lost: number
+  bytesOut: number
+  bytesIn: number
+  /** Messages of other nodes about state that made no sense, and were dropped. */
+  malformed: number
+}
+
+export interface StateStats extends Readonly<StateCounters> {
+  /** Partitions held now. */
+  readonly held: number
+  /** Of those, the ones that another node owns by the table. */
+  readonly toGive: number
+  /** Partitions that this node owns by its table and does not have yet. */
+  readonly toTake: number
+}
+
+export type Told = Extract<CustodyOutput, { type: 'told' }>
+
+interface Sum {
+  readonly store: string
+  readonly type: Handoff['type']
+  readonly peer: string
+  readonly partitions: number[]
+  keys: number
+  bytes: number
+  ms: Millis
+  reason: string | undefined
+}
+
+export interface TallyPorts {
+  readonly clock: Clock
+  moved(handoff: Handoff): void
+  notice(notice: Notice): void
+}
+
+export class Tally {
+  readonly counters: StateCounters = {
+    given: 0,
+    received: 0,
+    refused: 0,
+    lost: 0,
+    bytesOut: 0,
+    bytesIn: 0,
+    malformed: 0,
+  }
+  readonly #ports: TallyPorts
+  /** Of this turn. */
+  #sums = new Map<string, Sum>()
+
+  constructor(ports: TallyPorts) {
+    this.#ports = ports
+  }
+
+  /** `size`: of what has moved, on this node. */
+  told(store: string, { what, peer, partition, bytes, ms, reason }: Told, size: HoldingSize): void {
+    this.counters[what] += 1
+    if (what === 'given') this.counters.bytesOut += bytes
+    if (what === 'received') this.counters.bytesIn += bytes
+    const key = JSON.stringify([store, what, peer, reason])
+    let sum = this.#sums.get(key)
+    if (sum === undefined) {
+      if (this.#sums.size === 0) this.#ports.clock.defer(() => this.#tell())
+      const why = reason === '' ? undefined : reason
+      sum = { store, type: what, peer, partitions: [], keys: 0, bytes: 0, ms: 0, reason: why }
+      this.#sums.set(key, sum)
+    }
+    sum.partitions.push(partition)
+    if (what === 'given' || what === 'received') sum.keys += size.keys
+    sum.bytes += bytes
+    sum.ms = Math.max(sum.ms, ms)
+  }
+
+  #tell(): void {
+    const sums = this.#sums
+    this.#sums = new Map()
+    for (const sum of sums.values()) {
+      this.#ports.moved(sum)
+      if (sum.type === 'lost' || sum.type === 'refused') this.#ports.notice(noticeOf(sum))
+    }
+  }
+}
+
+function noticeOf({ store, type, peer, partitions, reason }: Sum): Notice {
+  const count = partitions.length === 1 ? '1 partition' : `${partitions.length} partitions`
+  const detail = { store, peer, partitions: partitions.length, reason }
+  if (type === 'lost') {
+    const message = `${count} of "${store}" that "${peer}" held are opened anew, for nobody else has them: ${reason}`
+    return { level: 'warn', code: 'stateLost', message, detail }
+  }
+  const message = `"${peer}" did not take ${count} of "${store}", which stay here and are tried again: ${reason}`
+  return { level: 'warn', code: 'handoffRefused', message, detail }
+}
