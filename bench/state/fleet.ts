@@ -26,17 +26,26 @@ export class Process {
   }
 
   /** The next answer of this type. */
-  async hear<Type extends Answer['type']>(type: Type): Promise<Of<Type>> {
-    for (;;) {
-      const [answer] = (await Promise.race([
-        once(this.#child, 'message'),
-        once(this.#child, 'exit').then(() => {
-          throw new Error('a process of the benchmark has ended')
-        }),
-      ])) as [Answer]
-      if (answer.type === 'failed') throw new Error(answer.message)
-      if (answer.type === type) return answer as Of<Type>
-    }
+  hear<Type extends Answer['type']>(type: Type): Promise<Of<Type>> {
+    const child = this.#child
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        child.off('message', take)
+        child.off('exit', gone)
+      }
+      const take = (answer: Answer): void => {
+        if (answer.type !== 'failed' && answer.type !== type) return
+        done()
+        if (answer.type === 'failed') reject(new Error(answer.message))
+        else resolve(answer as Of<Type>)
+      }
+      const gone = (): void => {
+        done()
+        reject(new Error('a process of the benchmark has ended'))
+      }
+      child.on('message', take)
+      child.on('exit', gone)
+    })
   }
 
   async ask<Type extends Answer['type']>(order: Order, type: Type): Promise<Of<Type>> {

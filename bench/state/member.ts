@@ -19,7 +19,7 @@ async function fill(node: ShoalNode, items: Items, keys: number): Promise<number
     if (!node.owns(key)) continue
     filled++
     batch.push(items.get(key).put(textOf(index)))
-    if (batch.length < 512) continue
+    if (batch.length < 64) continue
     await Promise.all(batch)
     batch = []
   }
@@ -55,7 +55,7 @@ async function main([name = '', role = '', join = '']: readonly string[]): Promi
     port: 0,
     profile: 'local',
     join: join === '' ? [] : [join],
-    ...(role === 'observer' ? { weight: 0 } : {}),
+    ...(role === 'observer' ? { observer: true } : {}),
   })
   const items = node.host(Item)
   if (role === 'joiner') follow(node)
