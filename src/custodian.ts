@@ -12,6 +12,7 @@ import { Patient } from './patient.ts'
 import type { CopiesNews, CopiesPort } from './state/copies-port.ts'
 import { Custody, type CustodyLimits } from './state/custody.ts'
 import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } from './state/custody-io.ts'
+import type { Epoch } from './state/epoch.ts'
 import { readAsk, readCopyHead, readReply, writeAsk, writeReply } from './state/messages.ts'
 import type { Holdings } from './state/store.ts'
 
@@ -188,7 +189,7 @@ export class Custodian {
         break
       }
       case 'freeze':
-        for (const partition of output.partitions) this.#freeze(partition)
+        this.#freeze(output.partitions)
         break
       case 'collect':
         this.#outgoing.collect(output.partition, output.bytesMax)
@@ -287,12 +288,19 @@ export class Custodian {
 
   // ---- giving
 
-  #freeze(partition: number): void {
-    const token = ++this.#freezeCount
-    this.#freezes.set(partition, token)
-    this.#holdings.freeze(partition, () => {
-      if (this.#freezes.get(partition) === token) this.#driver.feed({ type: 'frozen', partition })
-    })
+  #freeze(partitions: readonly number[]): void {
+    let atOnce: number[] | undefined = []
+    for (const partition of partitions) {
+      const token = ++this.#freezeCount
+      this.#freezes.set(partition, token)
+      this.#holdings.freeze(partition, () => {
+        if (this.#freezes.get(partition) !== token) return
+        if (atOnce === undefined) this.#driver.feed({ type: 'frozen', partitions: [partition] })
+        else atOnce.push(partition)
+      })
+    }
+    if (atOnce.length > 0) this.#driver.feed({ type: 'frozen', partitions: atOnce })
+    atOnce = undefined
   }
 
   #release(partition: number): void {
@@ -337,10 +345,17 @@ export class Custodian {
     this.#inTurn(partition, () => this.#holdings.discard(partition))
   }
 
-  #activate({ partition, epoch, list }: Extract<CustodyOutput, { type: 'activate' }>): void {
-    this.#inTurn(partition, () => {
-      this.#holdings.activate(partition, epoch)
-      this.#ports.copies?.lead(partition, epoch, list, this.#ports.clock.now())
+  #activate({ partitions, epochs, lists }: Extract<CustodyOutput, { type: 'activate' }>): void {
+    const { copies, clock } = this.#ports
+    partitions.forEach((partition, index) => {
+      const epoch = epochs[index] as Epoch
+      const work = (): void => {
+        // First: what becomes live may have been merged, and is shipped at once.
+        copies?.lead(partition, epoch, lists.get(partition) ?? [], clock.now())
+        this.#holdings.activate(partition, epoch)
+      }
+      if (this.#busy.size === 0) work()
+      else this.#inTurn(partition, work)
     })
   }
 

@@ -4,10 +4,11 @@
  */
 import type { Notice } from './api.ts'
 import type { Calls } from './calls.ts'
-import type { Clock } from './env.ts'
+import type { Clock, Random } from './env.ts'
 import { ShoalError } from './errors.ts'
 import type { News } from './news.ts'
 import type { NodeConfig } from './options.ts'
+import { Replicator } from './replicator.ts'
 import type { CallRequest, CallSink } from './rpc/call.ts'
 import { runOutside } from './scope.ts'
 import type { Admission } from './shard/admission.ts'
@@ -22,10 +23,9 @@ import {
   nameFits,
 } from './shard/methods.ts'
 import type { Router } from './shard/router.ts'
-import { writeCallBody } from './state/call-body.ts'
 import type { Entity, EntityReferences } from './state/entity.ts'
 import { EntityStore } from './state/entity-store.ts'
-import { type Defined, kindOf } from './state/kind.ts'
+import { type Defined, type EntityKind, kindOf } from './state/kind.ts'
 import { OwnStore } from './state/own-store.ts'
 import { references } from './state/reference.ts'
 import type { PartitionStore } from './state/store.ts'
@@ -43,6 +43,9 @@ export interface HostingPorts {
   readonly router: Router
   readonly news: News
   partitionOf(key: string): number
+  readonly random: Random
+  /** How often this node was not sure of its view. */
+  readonly doubts: () => number
   /** Whether this node is sure of its view. */
   mayRun(): boolean
   send(peer: string, request: CallRequest, sink: CallSink): Cancellable
@@ -73,8 +76,14 @@ export class Hosting {
     })
   }
 
-  /** Registers the calls of an entity, unless this node is an observer. Throws `ERR_SHOAL_STATE` for a second one of that name. */
-  host<State, Named>(entity: Entity<State, Named>): EntityReferences<Named> {
+  /**
+   * Registers the calls of an entity, unless this node is an observer. Throws `ERR_SHOAL_STATE` for a second one of that name.
+   * `notCalled`: why no call can be made now.
+   */
+  host<State, Named>(
+    entity: Entity<State, Named>,
+    notCalled: () => Error | undefined,
+  ): EntityReferences<Named> {
     const { boot, calls, config } = this.#ports
     // Two references would count their calls each by itself, and each take the other's for repeated ones.
     if (this.#names.has(entity.name) || this.#own.has(entity.name)) {
@@ -84,13 +93,15 @@ export class Hosting {
     if (config.weight > 0) this.#add(entity)
     return references(entity, {
       origin: boot,
-      call: (method, key, body, options, open) =>
-        calls.request(
-          options === undefined
-            ? { method, key, body: writeCallBody(body), idempotent: true }
-            : { ...options, method, key, body: writeCallBody(body), idempotent: true },
-          open,
-        ),
+      call: (method, key, body, options, open) => {
+        const error = notCalled()
+        if (error !== undefined) {
+          open.settled()
+          return Promise.reject(error)
+        }
+        const request = { method, key, body, idempotent: true }
+        return calls.request(options === undefined ? request : { ...options, ...request }, open)
+      },
     })
   }
 
@@ -156,12 +167,37 @@ export class Hosting {
       notice: (notice) => news.notice({ level: 'warn', ...notice }),
     })
     this.#stores.set(kind.name, store)
-    this.stores.add(store)
+    if (kind.level === 'replicated') {
+      const replicator = this.#replicator(kind, store)
+      store.effects = replicator
+      this.stores.add(replicator.holdings, replicator)
+    } else this.stores.add(store)
     for (const call of kind.calls) {
       const handler = (body: unknown, running: unknown): unknown => store.call(call, body, running as Running)
       methods.register(call.method, handler, { idempotent: true }, true)
       this.stores.bind(call.method, kind.name)
     }
+  }
+
+  #replicator(kind: EntityKind, store: EntityStore): Replicator {
+    const { self, boot, clock, random, config, news, doubts } = this.#ports
+    return new Replicator(store, {
+      self,
+      boot,
+      clock,
+      random,
+      internal: this.stores.internal,
+      partitions: config.ring.partitions,
+      limits: config.limits,
+      copies: kind.copies,
+      acks: kind.acks,
+      acksMin: kind.acksMin,
+      doubts,
+      unreadable: (partition, reason) => {
+        const message = `a copy of entity "${kind.name}" cannot be read: its keys wait`
+        news.notice({ level: 'warn', code: 'copyUnreadable', message, detail: { partition, reason } })
+      },
+    })
   }
 }
 

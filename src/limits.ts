@@ -5,10 +5,11 @@ import type { AdmissionLimits } from './shard/admission.ts'
 import type { RouterLimits } from './shard/router.ts'
 import { type CustodyLimits, custodyLimits } from './state/custody.ts'
 import { type EntityLimits, entityLimits } from './state/limits.ts'
+import { type ReplicationLimits, replicationLimits } from './state/replication.ts'
 import { helloFrameBytesMax, streamWindowBytesMin } from './wire/frame.ts'
 
 /** Every bound of a node that a user may move. */
-export type NodeLimits = RpcLimits & RouterLimits & AdmissionLimits & EntityLimits
+export type NodeLimits = RpcLimits & RouterLimits & AdmissionLimits & EntityLimits & ReplicationLimits
 
 const limitDefaults: NodeLimits = {
   ...rpcLimits,
@@ -24,6 +25,7 @@ const limitDefaults: NodeLimits = {
   sliceMs: 4,
   lagTargetMs: 70,
   ...entityLimits,
+  ...replicationLimits,
 }
 
 /** Limits whose range is not 1 to any number. */

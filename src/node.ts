@@ -128,7 +128,11 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
    */
   host<State, Calls>(entity: Entity<State, Calls>): EntityReferences<Calls> {
     if (this.#state !== 'new') throw this.#wrongState('entities are hosted before start()')
-    return this.#rooms.hosting.host(entity)
+    return this.#rooms.hosting.host(entity, () =>
+      this.#state === 'running' || this.#state === 'leaving'
+        ? undefined
+        : this.#wrongState('calls of entities need a running node'),
+    )
   }
 
   /**

@@ -118,6 +118,8 @@ export class Rooms {
       news: news,
       send: (peer, request, sink) => this.peers.call(peer, request, sink),
       mayRun: () => this.cluster.gate.pass(),
+      random,
+      doubts: () => this.cluster.gate.shuts,
       partitionOf: (key) => this.cluster.table.partitionOf(key),
     })
   }

@@ -7,15 +7,16 @@ import { askKind, Custodian } from './custodian.ts'
 import type { Clock } from './env.ts'
 import { InternalCalls } from './internal.ts'
 import type { HandoffOptions } from './limits.ts'
+import { type Replicator, replicaKind } from './replicator.ts'
 import type { RingTable } from './ring/ring.ts'
 import type { Member } from './roster.ts'
 import type { CallRequest, CallSink, IncomingCall } from './rpc/call.ts'
 import type { Cancellable } from './shard/context.ts'
 import type { StorePlaces } from './shard/stored.ts'
-import type { CopiesPort } from './state/copies-port.ts'
 import type { Progress } from './state/custody.ts'
 import type { ViewPeer } from './state/custody-io.ts'
 import { Pace } from './state/pace.ts'
+import { sumReplication } from './state/replication-stats.ts'
 import type { Holdings } from './state/store.ts'
 import { type Handoff, type StateStats, Tally } from './tally.ts'
 
@@ -48,11 +49,18 @@ export interface LeftBehind {
   readonly bytes: number
 }
 
+interface Stored {
+  readonly custodian: Custodian
+  readonly holdings: Holdings
+  /** Of level `replicated`. */
+  readonly replicator: Replicator | undefined
+}
+
 export class Stores implements StorePlaces {
   readonly internal: InternalCalls
   readonly #ports: StoresPorts
   readonly #pace: Pace
-  readonly #stores = new Map<string, { readonly custodian: Custodian; readonly holdings: Holdings }>()
+  readonly #stores = new Map<string, Stored>()
   readonly #byMethod = new Map<string, Custodian>()
   readonly #tally: Tally
 
@@ -69,6 +77,11 @@ export class Stores implements StorePlaces {
       const found = this.#stores.get(store)
       if (found === undefined) answer(['stranger'])
       else found.custodian.asked(from, message, answer)
+    })
+    this.internal.on(replicaKind, (store, from, message, answer) => {
+      const found = this.#stores.get(store)
+      if (found?.replicator === undefined) answer({ type: 'stranger' })
+      else found.replicator.asked(from, message, answer)
     })
     this.internal.onCopy((store, from, head, admit, reject) => {
       const found = this.#stores.get(store)
@@ -87,7 +100,8 @@ export class Stores implements StorePlaces {
       toGive += custody.strays.size
       toTake += custody.sought.size
     }
-    return { ...this.#tally.counters, held, toGive, toTake }
+    const all = [...this.#stores.values()].map(({ replicator }) => replicator?.replication.stats)
+    return { ...this.#tally.counters, held, toGive, toTake, replication: sumReplication(all) }
   }
 
   /** What has to move, by store and peer; empty when all is where the table says. */
@@ -103,8 +117,8 @@ export class Stores implements StorePlaces {
     return this.#stores.has(name)
   }
 
-  /** Takes a store into custody, before the start. */
-  add(holdings: Holdings, copies?: CopiesPort): Custodian {
+  /** Takes a store into custody, before the start. `replicator`: it has copies on other nodes too. */
+  add(holdings: Holdings, replicator?: Replicator): Custodian {
     const { self, boot, clock, partitions, options, mayRun, served } = this.#ports
     if (this.#stores.size === 0) this.#ports.opened(this)
     const custodian = new Custodian(holdings, {
@@ -113,15 +127,16 @@ export class Stores implements StorePlaces {
       clock,
       partitions,
       limits: options,
-      copies,
+      copies: replicator,
       internal: this.internal,
       mayRun,
       pace: (bytes, now) => this.#pace.take(bytes, now),
       served,
-      told: (what) => this.#tally.told(holdings.name, what, holdings.size(what.partition)),
+      told: (what) => this.#tally.told(holdings, what),
       malformed: () => this.#malformed(),
     })
-    this.#stores.set(holdings.name, { custodian, holdings })
+    replicator?.reportTo(custodian)
+    this.#stores.set(holdings.name, { custodian, holdings, replicator })
     return custodian
   }
 
@@ -141,17 +156,27 @@ export class Stores implements StorePlaces {
   ): void {
     if (this.#stores.size === 0) return
     const peers = this.#peersOf(members)
-    for (const { custodian } of this.#stores.values()) custodian.viewChanged(table, gained, lost, peers)
+    for (const { custodian, replicator } of this.#stores.values()) {
+      // First: what custody asks of it is answered by the new table.
+      replicator?.viewChanged(table, peers)
+      custodian.viewChanged(table, gained, lost, peers)
+    }
   }
 
   membersChanged(members: readonly Member[]): void {
     if (this.#stores.size === 0) return
     const peers = this.#peersOf(members)
-    for (const { custodian } of this.#stores.values()) custodian.peersChanged(peers)
+    for (const { custodian, replicator } of this.#stores.values()) {
+      replicator?.peersChanged(peers)
+      custodian.peersChanged(peers)
+    }
   }
 
   unblocked(): void {
-    for (const { custodian } of this.#stores.values()) custodian.unblocked()
+    for (const { custodian, replicator } of this.#stores.values()) {
+      replicator?.unblocked()
+      custodian.unblocked()
+    }
   }
 
   /** Takes a call of a peer if it is for custody. */
@@ -191,7 +216,10 @@ export class Stores implements StorePlaces {
   }
 
   stop(): void {
-    for (const { custodian } of this.#stores.values()) custodian.stop()
+    for (const { custodian, replicator } of this.#stores.values()) {
+      custodian.stop()
+      replicator?.stop()
+    }
   }
 
   // ---- the router

@@ -2,7 +2,8 @@
 import type { Notice } from './api.ts'
 import type { Clock, Millis } from './env.ts'
 import type { CustodyOutput } from './state/custody-io.ts'
-import type { HoldingSize } from './state/store.ts'
+import type { ReplicationStats } from './state/replication-stats.ts'
+import type { Holdings } from './state/store.ts'
 
 /** State of some partitions of one store, as it moved between this node and one other. */
 export interface Handoff {
@@ -43,6 +44,8 @@ export interface StateStats extends Readonly<StateCounters> {
   readonly toGive: number
   /** Partitions that this node owns by its table and does not have yet. */
   readonly toTake: number
+  /** Entities of level `replicated`. */
+  readonly replication: ReplicationStats
 }
 
 export type Told = Extract<CustodyOutput, { type: 'told' }>
@@ -82,21 +85,23 @@ export class Tally {
     this.#ports = ports
   }
 
-  /** `size`: of what has moved, on this node. */
-  told(store: string, { what, peer, partition, bytes, ms, reason }: Told, size: HoldingSize): void {
-    this.counters[what] += 1
+  told(holdings: Holdings, { what, peer, partitions, bytes, ms, reason }: Told): void {
+    const { name } = holdings
+    this.counters[what] += partitions.length
     if (what === 'given') this.counters.bytesOut += bytes
     if (what === 'received') this.counters.bytesIn += bytes
-    const key = JSON.stringify([store, what, peer, reason])
+    const key = JSON.stringify([name, what, peer, reason])
     let sum = this.#sums.get(key)
     if (sum === undefined) {
       if (this.#sums.size === 0) this.#ports.clock.defer(() => this.#tell())
       const why = reason === '' ? undefined : reason
-      sum = { store, type: what, peer, partitions: [], keys: 0, bytes: 0, ms: 0, reason: why }
+      sum = { store: name, type: what, peer, partitions: [], keys: 0, bytes: 0, ms: 0, reason: why }
       this.#sums.set(key, sum)
     }
-    sum.partitions.push(partition)
-    if (what === 'given' || what === 'received') sum.keys += size.keys
+    for (const partition of partitions) {
+      sum.partitions.push(partition)
+      if (what === 'given' || what === 'received') sum.keys += holdings.size(partition).keys
+    }
     sum.bytes += bytes
     sum.ms = Math.max(sum.ms, ms)
   }

@@ -20,7 +20,7 @@ class Leaver {
       drainMs,
       announce: () => this.said.push('announce'),
       handOver: (done) => done(),
-    drainCalls: (done) => this.#step('drain calls', done),
+      drainCalls: (done) => this.#step('drain calls', done),
       handlersIdle: (done) => this.#step('handlers', done),
       goodbye: (id, waitMs) => this.#step(`goodbye within ${waitMs}`, () => replies.settle(id)),
     }

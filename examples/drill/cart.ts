@@ -24,7 +24,8 @@ interface Drilled {
 }
 
 export async function start(options: NodeOptions): Promise<Drilled> {
-  const node = createNode({ ...options, timeoutMs: 10_000 })
+  // Your own options beside those of the drill: a few processes are served well by fewer partitions, and move faster.
+  const node = createNode({ ...options, timeoutMs: 10_000, ring: { partitions: 4_096 } })
   const carts = node.host(Cart)
   await node.start()
   return {

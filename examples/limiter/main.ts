@@ -1,5 +1,5 @@
 /**
- * Three HTTP servers with one rate limit: ten requests at once for each API key, whichever server they reach.
+ * Three HTTP servers with one rate limit: ten requests an hour for each API key, whichever server they reach.
  *
  *     npm run build && node dist/examples/limiter/main.js
  *     for i in 1 2 3 4; do curl -i -H 'x-api-key: ann' http://127.0.0.1:808$((i % 3)); done

@@ -5,9 +5,10 @@ import { serve, serverArguments } from '../servers.ts'
 import { limiter } from './limiter.ts'
 
 const { name, httpPort, join } = serverArguments()
-const node = createNode({ name, port: 0, join, cluster: 'limiter', profile: 'local' })
+const ring = { partitions: 4_096 } // plenty for a few servers, and what moves is quicker there
+const node = createNode({ name, port: 0, join, cluster: 'limiter', profile: 'local', ring })
 const limit = limiter(node, {
-  perSecond: 0.1,
+  perSecond: 10 / 3_600,
   burst: 10,
   timeoutMs: 10_000,
   keyOf: ({ headers }) => String(headers['x-api-key'] ?? 'nobody'),

@@ -22,7 +22,8 @@ const textMax = 1_000
 const nameMax = 64
 
 const { name, httpPort, join } = serverArguments()
-const node = createNode({ name, port: 0, join, cluster: 'rooms', profile: 'local' })
+const ring = { partitions: 4_096 } // plenty for a few servers, and what moves is quicker there
+const node = createNode({ name, port: 0, join, cluster: 'rooms', profile: 'local', ring })
 
 const Room = entity('room', {
   open: () => ({ last: 0, history: [] as Message[], servers: [] as string[] }),

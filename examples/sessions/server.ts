@@ -10,6 +10,8 @@ interface State {
   visits: number
 }
 
+const idleMs = Number(process.env['IDLE_MS'] ?? 30 * 60_000)
+
 const Session = entity('session', {
   open: (): State => ({ visits: 0 }),
   calls: {
@@ -26,11 +28,14 @@ const Session = entity('session', {
     },
   },
   level: 'replicated', // whatever a client was told is in two processes, so that a crash logs nobody out
-  idleMs: Number(process.env['IDLE_MS'] ?? 30 * 60_000), // then the session is over
+  idleMs, // then the session is over
 })
 
 const { name, httpPort, join } = serverArguments()
-const node = createNode({ name, port: 0, join, cluster: 'sessions', profile: 'local' })
+const ring = { partitions: 4_096 } // plenty for a few servers, and what moves is quicker there
+// What a call has answered is kept for its repeats, a minute as a rule, and the session as long at least.
+const limits = { windowMs: Math.min(idleMs, 60_000) }
+const node = createNode({ name, port: 0, join, cluster: 'sessions', profile: 'local', ring, limits })
 const sessions = node.host(Session)
 
 /** The session's name is a secret: whoever has it is logged in. */

@@ -16,7 +16,7 @@ import { aborted, quitOnSignal } from './quit.ts'
 const kinds: readonly string[] = ['rolling', 'crash', 'pause', 'split'] satisfies Kind[]
 const levels: readonly string[] = ['routed', 'handoff', 'replicated'] satisfies Level[]
 /** Long enough that the others declare it dead, with some room. */
-const awaySeconds: Readonly<Record<Kind, number>> = { rolling: 0, crash: 1, pause: 8, split: 8 }
+const awaySeconds: Readonly<Record<Kind, number>> = { rolling: 0, crash: 1, pause: 10, split: 15 }
 const interruptedCode = 130
 
 export const drill: Command = {
@@ -39,7 +39,7 @@ export const drill: Command = {
     merge: { help: 'two states of one key are merged, so that a split or a pause may lose nothing either' },
     away: {
       value: 'S',
-      help: 'how long it is down, stopped or split off (default: crash 1, pause and split 8)',
+      help: 'how long it is down, stopped or split off (default: crash 1, pause 10, split 15)',
     },
     leave: { value: 'S', help: 'how long a process may take to leave (default: 25)' },
     ...outputFlags,

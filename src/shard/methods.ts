@@ -48,7 +48,12 @@ export interface MethodOptions {
   readonly store?: string
 }
 
-const optionNames: readonly string[] = ['idempotent', 'rate', 'longPoll', 'store'] satisfies (keyof MethodOptions)[]
+const optionNames: readonly string[] = [
+  'idempotent',
+  'rate',
+  'longPoll',
+  'store',
+] satisfies (keyof MethodOptions)[]
 
 /** The name of a method with the types of its handler; pass it to `request` to have body and reply checked. */
 export interface Method<Body, Reply, Input = unknown> {

@@ -38,9 +38,12 @@ export class Batches {
     giving.sealed.push(partition)
     giving.sealedBytes += move.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
     this.flush(giving)
-    if (giving.sealed.length > 0) {
-      this.#ground.later.add(now + batchWaitMs, () => this.flush(giving, true))
-    }
+    if (giving.sealed.length === 0 || giving.isFlushPlanned) return
+    giving.isFlushPlanned = true
+    this.#ground.later.add(now + batchWaitMs, () => {
+      giving.isFlushPlanned = false
+      this.flush(giving, true)
+    })
   }
 
   flush(giving: Giving, isDue = false): void {

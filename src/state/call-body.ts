@@ -23,7 +23,14 @@ export interface CallBody {
   readonly arg: unknown
 }
 
-export function writeCallBody({ origin, seq, previous, settledBelow, callId, arg }: CallBody): unknown {
+export function writeCallBody(
+  origin: string,
+  seq: number,
+  previous: number,
+  settledBelow: number,
+  callId: string,
+  arg: unknown,
+): unknown {
   return arg === undefined
     ? [origin, seq, previous, settledBelow, callId]
     : [origin, seq, previous, settledBelow, callId, arg]

@@ -12,12 +12,13 @@
  *   an older configuration     refuses
  *   a newer one                promises it, and says what it has
  */
-import { compareEpochs } from './epoch.ts'
+
 import { type Config, compareConfigs, holds, newerConfig, type Seat, sameSeat } from './config.ts'
 import { Copy } from './copy.ts'
-import { Packer, type PackedRecord, unpack } from './packed.ts'
-import type { RecordLog } from './record-log.ts'
+import { compareEpochs } from './epoch.ts'
+import { type PackedRecord, Packer, unpack } from './packed.ts'
 import { bucketsFor, hashSet, isKnown, listedMax, listHashes, sumBuckets } from './reconcile.ts'
+import type { RecordLog } from './record-log.ts'
 import type { FenceReply, FenceRow, FetchAsk, FetchReply, ShipReply, ShipRow } from './replica-messages.ts'
 
 export interface CopiesLimits {
@@ -78,7 +79,13 @@ export class Copies {
    * The copy of a partition that this node is to lead under this configuration: `log` is complete as of `base`. Undefined: a
    * newer one was promised.
    */
-  lead(partition: number, config: Config, base: Config | undefined, log?: RecordLog, lastMark = 0): Copy | undefined {
+  lead(
+    partition: number,
+    config: Config,
+    base: Config | undefined,
+    log?: RecordLog,
+    lastMark = 0,
+  ): Copy | undefined {
     const copy = this.#made(partition, config)
     if (compareConfigs(copy.promised, config) > 0) return undefined
     if (log !== undefined) this.resize(copy, () => copy.adopt(log, lastMark, base))

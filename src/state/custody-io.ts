@@ -117,7 +117,7 @@ export type CustodyInput =
   /** It may have reached the peer or not. */
   | { readonly type: 'unanswered'; readonly id: number }
   // ---- giving
-  | { readonly type: 'frozen'; readonly partition: number }
+  | { readonly type: 'frozen'; readonly partitions: readonly number[] }
   /** `complete` false: the rest is more than was asked for, and must be copied. */
   | {
       readonly type: 'collected'
@@ -192,12 +192,6 @@ export type CustodyOutput =
     }
   /** Forget what was accepted and is not live. */
   | { readonly type: 'discard'; readonly partition: number }
-  | {
-      readonly type: 'activate'
-      readonly partition: number
-      readonly epoch: Epoch
-      readonly list: readonly string[]
-    }
   /** What came along with a `give`. */
   | { readonly type: 'along'; readonly chunk: Uint8Array }
   // ---- with copies: see copies-port.ts
@@ -205,6 +199,13 @@ export type CustodyOutput =
   | { readonly type: 'abandon'; readonly partition: number }
   /** Another node leads it: its calls end at once, and what is here is forgotten. */
   | { readonly type: 'depose'; readonly partition: number }
+  /** They are held from now on, at these epochs (in the same order). `lists`: of those for which a giver named copies. */
+  | {
+      readonly type: 'activate'
+      readonly partitions: readonly number[]
+      readonly epochs: readonly Epoch[]
+      readonly lists: ReadonlyMap<number, readonly string[]>
+    }
   // ---- for those who watch
   /** Where calls of these go has changed: those that wait go on. */
   | { readonly type: 'served'; readonly partitions: readonly number[] }
@@ -213,9 +214,9 @@ export type CustodyOutput =
       readonly what: 'given' | 'received' | 'refused' | 'lost'
       /** From whom, to whom, by whom; of `lost`: who had it. */
       readonly peer: string
-      readonly partition: number
+      readonly partitions: readonly number[]
       readonly bytes: number
-      /** From the freeze to the answer; of `received`: from the claim. */
+      /** At most, from the freeze to the answer; of `received`: from the claim. */
       readonly ms: number
       readonly reason: string
     }

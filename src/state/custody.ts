@@ -168,7 +168,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         this.#ground.settle(input.id, undefined, now)
         break
       case 'frozen':
-        this.#giver.frozen(input.partition)
+        this.#giver.frozen(input.partitions, now)
         break
       case 'collected':
         this.#giver.collected(input.partition, input.chunks, input.complete, now)
@@ -203,6 +203,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       default:
         input satisfies never
     }
+    this.#ground.flush()
   }
 
   #view({ owners, gained, lost, peers }: Extract<CustodyInput, { type: 'view' }>, now: Millis): void {
@@ -293,7 +294,11 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         case phase.frozen: {
           const taker = this.#giver.takerOf(partition)
           if (taker === undefined || taker === peer) held.push(partition)
-          else listIn(elsewhere, taker).push(partition)
+          else {
+            listIn(elsewhere, taker).push(partition)
+            // It is here again should the taker not have it.
+            contested.push(partition)
+          }
           break
         }
         case phase.seeking: {
@@ -350,13 +355,13 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     strays.delete(partition)
     epochs[partition] = { counter: Math.max(counter, ground.epochOf(partition).counter), boot: '' }
     ground.out({ type: 'depose', partition })
-    ground.out({ type: 'served', partitions: [partition] })
+    ground.served(partition)
     if (!ground.isOurs(partition)) return
     this.#seek([partition], () => ground.peers.get(by), now)
   }
 
   #tellLost(partition: number, peer: string, reason: string): void {
-    this.#ground.out({ type: 'told', what: 'lost', peer, partition, bytes: 0, ms: 0, reason })
+    this.#ground.told('lost', peer, partition, 0, 0, reason)
   }
 
   #take(entry: GiveEntry, from: Peer, bytes: number, now: Millis): void {
@@ -368,7 +373,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     this.#seeker.drop(partition)
     this.#activate(partition, { counter, boot }, entry.list)
     const ms = seek === undefined ? 0 : now - seek.since
-    ground.out({ type: 'told', what: 'received', peer: from.name, partition, bytes, ms, reason: '' })
+    ground.told('received', from.name, partition, bytes, ms, '')
   }
 
   #activate(partition: number, epoch: Epoch, list: readonly string[]): void {
@@ -377,8 +382,8 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.phases[partition] = phase.active
     ground.epochs[partition] = epoch
     ground.hints.delete(partition)
-    ground.out({ type: 'activate', partition, epoch, list })
-    ground.out({ type: 'served', partitions: [partition] })
+    ground.activated(partition, list)
+    ground.served(partition)
   }
 }
 

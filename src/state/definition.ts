@@ -9,6 +9,7 @@ const known: readonly string[] = [
   'level',
   'copies',
   'acks',
+  'acksMin',
   'quorum',
   'interleave',
   'readonly',
@@ -35,7 +36,7 @@ type Unchecked = { readonly [Option in keyof EntityOptions<unknown, unknown>]?: 
 
 /** Throws `ERR_SHOAL_OPTION`. */
 export function checkDefinition(name: string, definition: Unchecked): void {
-  if (typeof name !== 'string' || !nameFits(`${name}/`) || name.includes('/')) {
+  if (typeof name !== 'string' || name === '' || !nameFits(`${name}/`) || name.includes('/')) {
     throw new ShoalError('ERR_SHOAL_OPTION', `entity: expected a name without "/", got ${shown(name)}`)
   }
   const wrong = (option: string, value: unknown, range: string): ShoalError =>
@@ -101,11 +102,11 @@ function checkCalls(name: string, definition: Unchecked, wrong: Wrong): void {
 }
 
 function checkCopies(definition: Unchecked, wrong: Wrong): void {
-  const { level, copies, acks, quorum } = definition
+  const { level, copies, acks, acksMin, quorum } = definition
   if (level !== undefined && level !== 'routed' && level !== 'handoff' && level !== 'replicated') {
     throw wrong('level', level, `'routed', 'handoff' or 'replicated'`)
   }
-  for (const [option, value] of Object.entries({ copies, acks, quorum })) {
+  for (const [option, value] of Object.entries({ copies, acks, acksMin, quorum })) {
     if (value !== undefined && level !== 'replicated')
       throw wrong(option, value, `level: 'replicated' beside it`)
   }
@@ -115,6 +116,10 @@ function checkCopies(definition: Unchecked, wrong: Wrong): void {
   const most = Number(copies ?? 2)
   if (acks !== undefined && !isWhole(acks, 1, most)) {
     throw wrong('acks', acks, `a whole number from 1 to copies (${most})`)
+  }
+  const mostMin = Number(acks ?? Math.min(2, most))
+  if (acksMin !== undefined && !isWhole(acksMin, 1, mostMin)) {
+    throw wrong('acksMin', acksMin, `a whole number from 1 to acks (${mostMin})`)
   }
   if (quorum === undefined) return
   const voters = (quorum as { readonly voters?: unknown } | null)?.voters

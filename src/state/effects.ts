@@ -14,12 +14,19 @@ export interface Effect {
 }
 
 export interface Effects {
+  /** Why no call of the partition may run now, though this node has it. */
+  refuses(partition: number): CallFailure | undefined
   /**
    * A call of the partition has ended, or a key was forgotten. `effect` undefined: it changed nothing, and only the tenure of
    * this node is to be confirmed. Effects of a partition come in the order of its changes. `done` is told once, later or at
    * once; with a failure the caller hears that instead of the outcome.
    */
-  ship(partition: number, effect: Effect | undefined, done: (failure?: CallFailure) => void): void
+  ship(
+    partition: number,
+    key: string,
+    effect: Effect | undefined,
+    done: (failure?: CallFailure) => void,
+  ): void
 }
 
 /** Ships a key as it is now. Throws when it cannot be written. */
@@ -31,5 +38,5 @@ export function shipRecord(
 ): void {
   const { key, stamp, state } = keyRecord
   const effect = { key, version: stamp.version, record: writeRecord(keyRecord), removed: state === undefined }
-  effects.ship(partition.number, effect, done)
+  effects.ship(partition.number, key, effect, done)
 }

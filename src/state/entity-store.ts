@@ -35,6 +35,10 @@ export class EntityStore implements Holdings {
   /** What was told to whoever takes keys from here. */
   readonly #told = new WeakMap<object, Map<string, number>>()
   readonly #partitions = new Map<number, Partition>()
+  /** Epochs of partitions that are active and in which nothing was ever opened: nearly all, as a rule. */
+  readonly #resting: (Epoch | undefined)[] = []
+  /** The same of those that are frozen. */
+  readonly #stilled = new Map<number, Epoch>()
   #sweeping: Timer | undefined
   #isClosed = false
 
@@ -52,7 +56,7 @@ export class EntityStore implements Holdings {
     this.#executor = new Executor(kind, {
       ...ports,
       keeping: this.#keeping,
-      partition: (number) => this.#partitions.get(number),
+      partition: (number) => this.#partitions.get(number) ?? this.#wake(number),
       changed: (instance) => this.#changed(instance),
       record: (instance) => this.#record(instance),
       effects: () => this.effects,
@@ -85,7 +89,11 @@ export class EntityStore implements Holdings {
   }
 
   activate(number: number, epoch: Epoch): void {
-    const partition = this.#partition(number)
+    const partition = this.#partitions.get(number)
+    if (partition === undefined) {
+      this.#resting[number] = epoch
+      return
+    }
     partition.epoch = epoch
     partition.epochText = epochText(epoch)
     partition.phase = 'active'
@@ -99,6 +107,9 @@ export class EntityStore implements Holdings {
   freeze(number: number, done: () => void): void {
     const partition = this.#partitions.get(number)
     if (partition === undefined) {
+      const epoch = this.#resting[number]
+      if (epoch !== undefined) this.#stilled.set(number, epoch)
+      this.#resting[number] = undefined
       done()
       return
     }
@@ -120,12 +131,17 @@ export class EntityStore implements Holdings {
 
   thaw(number: number): void {
     const partition = this.#partitions.get(number)
-    if (partition === undefined) return
+    if (partition === undefined) {
+      this.#resting[number] = this.#stilled.get(number)
+      this.#stilled.delete(number)
+      return
+    }
     partition.frozen = undefined
     partition.phase = 'active'
   }
 
   collect(number: number): Collection {
+    if (this.#stilled.has(number)) return nothing
     return new PartitionCollection(this.#partition(number), {
       record: (instance) => this.#record(instance),
     })
@@ -146,6 +162,8 @@ export class EntityStore implements Holdings {
 
   release(number: number): void {
     const partition = this.#partitions.get(number)
+    this.#stilled.delete(number)
+    this.#resting[number] = undefined
     if (partition === undefined) return
     this.#partitions.delete(number)
     this.#executor.release(partition)
@@ -189,9 +207,20 @@ export class EntityStore implements Holdings {
   }
 
   #partition(number: number): Partition {
-    const known = this.#partitions.get(number)
+    const known = this.#partitions.get(number) ?? this.#wake(number)
     if (known !== undefined) return known
     const partition = new Partition(number, noEpoch)
+    this.#partitions.set(number, partition)
+    return partition
+  }
+
+  /** Something happens in a partition that was active with nothing in it. */
+  #wake(number: number): Partition | undefined {
+    const epoch = this.#resting[number]
+    if (epoch === undefined) return undefined
+    this.#resting[number] = undefined
+    const partition = new Partition(number, epoch)
+    partition.phase = 'active'
     this.#partitions.set(number, partition)
     return partition
   }
@@ -242,3 +271,6 @@ export class EntityStore implements Holdings {
     if (!window.isEmpty) this.#sweepLater()
   }
 }
+
+/** Of a partition in which there is nothing. */
+const nothing: Collection = { next: () => undefined, close: () => {} }

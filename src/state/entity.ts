@@ -69,6 +69,11 @@ export interface EntityOptions<State, Calls> {
   readonly copies?: number
   /** `replicated`: of those, how many must have an effect before its caller hears. 1 to `copies`, default 2. */
   readonly acks?: number
+  /**
+   * `replicated`: where fewer than `acks` members are there at all, so many are enough; with fewer still, calls fail with
+   * `ERR_SHOAL_NO_OWNER` before they run. 1 to `acks`, default 1: a node that is alone serves.
+   */
+  readonly acksMin?: number
   /** `replicated`: only nodes that see a majority of so many voters may answer. Default: no such rule. */
   readonly quorum?: { readonly voters: number }
   /** Calls that may run beside others of their key. Default none. */

@@ -25,7 +25,7 @@ import { type Caller, type Entry, Window } from './window.ts'
 
 export interface ExecutorPorts
   extends RunnerPorts,
-    Omit<LifePorts, 'window' | 'pump' | 'refuse' | 'busy' | 'removed'> {
+    Omit<LifePorts, 'window' | 'pump' | 'refuse' | 'busy' | 'removed' | 'merged'> {
   readonly limits: EntityLimits
   /** The partition of a key: what a peer says of it is not believed. */
   partitionOf(key: string): number
@@ -59,6 +59,10 @@ export class Executor implements TurnPorts {
         const effects = ports.effects()
         if (effects !== undefined) shipRecord(effects, instance, removedRecord(instance), () => {})
       },
+      merged: (instance) => {
+        const effects = ports.effects()
+        if (effects !== undefined) shipRecord(effects, instance, ports.record(instance), () => {})
+      },
       busy: (partition, change) => this.#runner.busy(partition, change),
     })
     this.#order = new Order(ports.clock, ports.limits.orderWaitMs, (turn) => this.#enqueue(turn))
@@ -77,18 +81,20 @@ export class Executor implements TurnPorts {
     const isOwn = running.caller === this.#ports.self
     const partition = this.#ports.partition(isOwn ? running.partition : this.#ports.partitionOf(key))
     if (partition === undefined || partition.phase !== 'active') throw new Refused(this.notHere(key))
+    const refusal = this.#ports.effects()?.refuses(partition.number)
+    if (refusal !== undefined) throw new Refused(refusal)
     const caller = this.window.heard(said.origin, said.settledBelow)
     if (caller.held !== undefined) this.#order.settled(caller)
     const known = this.window.find(caller, said.seq, said.callId, key)
     if (known !== undefined) {
-      const again = this.#again(known, said, running)
+      const again = this.#again(known, call, said, running)
       if (again !== undefined) return again
     } else if (said.seq < caller.settledBelow) throw new Refused(settledBefore(call))
     return this.#first(partition, key, call, caller, said, running)
   }
 
   /** The call came before; undefined: it may run once more. */
-  #again(entry: Entry, said: CallBody, running: Running): Body | Later | undefined {
+  #again(entry: Entry, call: CallKind, said: CallBody, running: Running): Body | Later | undefined {
     const { outcome, turn } = entry
     const isCopy = entry.seq !== said.seq || entry.caller.origin !== said.origin
     if (turn === undefined && outcome === undefined) {
@@ -99,6 +105,10 @@ export class Executor implements TurnPorts {
     }
     if (isCopy) this.#noteCopy(entry, said)
     if (turn !== undefined) return turn.join(running)
+    // Its effect may have come here with a copy that alone has it: told once enough have.
+    const effects = this.#ports.effects()
+    if (effects !== undefined && outcome !== undefined)
+      return this.#runner.confirm(effects, entry, call, running)
     if (outcome !== undefined && 'code' in outcome) throw new Refused(outcome)
     return outcome
   }

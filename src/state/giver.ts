@@ -105,12 +105,19 @@ export class Giver {
 
   // ---- what the host says
 
-  frozen(partition: number): void {
-    const move = this.#moves.get(partition)
-    if (move?.step !== 'freezing') return
-    move.step = 'collecting'
-    move.giving.collecting += 1
-    this.#ground.out({ type: 'collect', partition, bytesMax: this.#ground.limits.inlineBytesMax })
+  frozen(partitions: readonly number[], now: Millis): void {
+    const { limits, options } = this.#ground
+    for (const partition of partitions) {
+      const move = this.#moves.get(partition)
+      if (move?.step !== 'freezing') continue
+      if (move.bytes === 0 && options.copiesLive && options.size(partition).keys === 0) {
+        this.#batches.seal(partition, move, now)
+        continue
+      }
+      move.step = 'collecting'
+      move.giving.collecting += 1
+      this.#ground.out({ type: 'collect', partition, bytesMax: limits.inlineBytesMax })
+    }
   }
 
   collected(partition: number, chunks: readonly Uint8Array[], isComplete: boolean, now: Millis): void {
@@ -250,7 +257,7 @@ export class Giver {
       phases[partition] = phase.frozen
     }
     this.#ground.out({ type: 'freeze', partitions })
-    this.#ground.out({ type: 'served', partitions })
+    for (const partition of partitions) this.#ground.served(partition)
   }
 
   #copy(partition: number, move: Move, step: 'copying' | 'recopying'): void {
@@ -290,7 +297,7 @@ export class Giver {
   #released(partitions: readonly number[], peer: Peer, now: Millis): void {
     if (partitions.length === 0) return
     this.#ground.out({ type: 'release', partitions })
-    this.#ground.out({ type: 'served', partitions })
+    for (const partition of partitions) this.#ground.served(partition)
     const regained = partitions.filter((partition) => this.#ground.isOurs(partition))
     if (regained.length > 0) this.#ports.regained(regained, peer, now)
   }
@@ -305,15 +312,7 @@ export class Giver {
     strays.delete(partition)
     hints.set(partition, peer)
     epochs[partition] = { counter: this.#ground.epochOf(partition).counter + 1, boot: peer.boot }
-    this.#ground.out({
-      type: 'told',
-      what: 'given',
-      peer: peer.name,
-      partition,
-      bytes: move.sentBytes,
-      ms: now - move.frozenAt,
-      reason: '',
-    })
+    this.#ground.told('given', peer.name, partition, move.sentBytes, now - move.frozenAt, '')
   }
 
   /** It stays, and is tried again after the returned time. */
@@ -332,15 +331,7 @@ export class Giver {
     this.#refused.set(partition, { tries: tries + 1, until: now + ms, isForgivenByClaim })
     if (!passing.has(refusal.code)) {
       const { code, reason } = refusal
-      this.#ground.out({
-        type: 'told',
-        what: 'refused',
-        peer: peer.name,
-        partition,
-        bytes: move.sentBytes,
-        ms: 0,
-        reason: reason === '' ? code : reason,
-      })
+      this.#ground.told('refused', peer.name, partition, move.sentBytes, 0, reason === '' ? code : reason)
     }
     return ms
   }
@@ -365,7 +356,7 @@ export class Giver {
     if (partitions.length === 0) return
     for (const partition of partitions) this.#ground.phases[partition] = phase.active
     this.#ground.out({ type: 'thaw', partitions })
-    this.#ground.out({ type: 'served', partitions })
+    for (const partition of partitions) this.#ground.served(partition)
   }
 
   #end(partition: number, move: Move): void {

@@ -52,6 +52,7 @@ export interface Giving {
   collecting: number
   readonly batches: Map<number, Batch>
   isPaced: boolean
+  isFlushPlanned: boolean
   isWatched: boolean
 }
 
@@ -100,6 +101,7 @@ export function newGiving(peer: Peer): Giving {
     collecting: 0,
     batches: new Map(),
     isPaced: false,
+    isFlushPlanned: false,
     isWatched: false,
   }
 }
@@ -117,7 +119,7 @@ export function newMove(giving: Giving, { keys, bytes }: HoldingSize): Move {
 }
 
 /** Empty partitions on their way to one peer: they cost next to nothing. */
-const emptiesMax = 4_096
+const emptiesMax = 1_024
 
 /** Takes the next partition to freeze, those that are copied first; undefined: none, or there is no room. */
 export function nextToFreeze(

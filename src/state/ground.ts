@@ -51,7 +51,10 @@ export interface CustodyLimits {
   readonly copiesMax: number
   /** How long those are waited for who may hold a partition by chance and do not answer. */
   readonly claimWaitMs: Millis
-  /** How long the member is waited for that had a partition by the last table, is alive, and does not answer. */
+  /**
+   * How long the member is waited for that had a partition by the last table, is alive, and does not answer. A connection of
+   * which its ends do not know that it leads nowhere is closed after 20 s (rpc/breaker.ts), so it is more than that.
+   */
   readonly holderWaitMs: Millis
   /** After so long a partition that nobody has claimed is offered to its owner. */
   readonly offerAfterMs: Millis
@@ -66,12 +69,27 @@ export const custodyLimits: CustodyLimits = Object.freeze({
   frozenBytesMax: 65_536,
   inlineBytesMax: 8_192,
   copiesMax: 4,
-  claimWaitMs: 1_000,
-  holderWaitMs: 10_000,
+  claimWaitMs: 30_000,
+  holderWaitMs: 30_000,
   offerAfterMs: 200,
   freezeMs: 5_000,
   acceptMs: 10_000,
 })
+
+interface Told {
+  readonly what: Extract<CustodyOutput, { type: 'told' }>['what']
+  readonly peer: string
+  readonly reason: string
+  readonly partitions: number[]
+  bytes: number
+  ms: Millis
+}
+
+const takesBack: ReadonlySet<CustodyOutput['type']> = new Set<CustodyOutput['type']>([
+  'freeze',
+  'release',
+  'depose',
+])
 
 /** Lives of nodes that speak to us and are not in the view (yet); of more the oldest is forgotten. */
 const strangersMax = 1_024
@@ -99,6 +117,10 @@ export class Ground {
   held = 0
   #owners: Owners = { ownerOf: () => undefined }
   readonly #outputs: CustodyOutput[] = []
+  #activated: number[] = []
+  #lists = new Map<number, readonly string[]>()
+  #served: number[] = []
+  readonly #told = new Map<string, Told>()
   #next = 0
   #ids = 0
   readonly #pending = new Map<number, Pending>()
@@ -127,7 +149,52 @@ export class Ground {
   }
 
   out(output: CustodyOutput): void {
+    // What was made live a moment ago may be taken back, and what is told of is still there.
+    if (this.#activated.length + this.#told.size > 0 && takesBack.has(output.type)) this.flush()
     this.#outputs.push(output)
+  }
+
+  /** Held from now on; `epochs` has it. */
+  activated(partition: number, list: readonly string[]): void {
+    this.#activated.push(partition)
+    if (list.length > 0) this.#lists.set(partition, list)
+  }
+
+  /** Where calls of it go has changed. */
+  served(partition: number): void {
+    this.#served.push(partition)
+  }
+
+  /** For those who watch. */
+  told(what: Told['what'], peer: string, partition: number, bytes: number, ms: Millis, reason: string): void {
+    const key = `${what} ${peer} ${reason}`
+    let told = this.#told.get(key)
+    if (told === undefined) {
+      told = { what, peer, reason, partitions: [], bytes: 0, ms: 0 }
+      this.#told.set(key, told)
+    }
+    told.partitions.push(partition)
+    told.bytes += bytes
+    told.ms = Math.max(told.ms, ms)
+  }
+
+  /** What came together goes together: all of one input's. */
+  flush(): void {
+    const partitions = this.#activated
+    if (partitions.length > 0) {
+      const lists = this.#lists
+      this.#activated = []
+      this.#lists = new Map()
+      const epochs = partitions.map((partition) => this.epochOf(partition))
+      this.#outputs.push({ type: 'activate', partitions, epochs, lists })
+    }
+    if (this.#told.size > 0) {
+      for (const told of this.#told.values()) this.#outputs.push({ type: 'told', ...told })
+      this.#told.clear()
+    }
+    if (this.#served.length === 0) return
+    this.#outputs.push({ type: 'served', partitions: this.#served })
+    this.#served = []
   }
 
   poll(): CustodyOutput | undefined {

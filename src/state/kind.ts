@@ -30,6 +30,7 @@ export interface EntityKind {
   readonly remoteStacks: boolean
   readonly copies: number
   readonly acks: number
+  readonly acksMin: number
   readonly voters: number | undefined
 }
 
@@ -66,6 +67,7 @@ export function kindOf({ name, level, definition }: Defined): EntityKind {
     remoteStacks: options.remoteStacks ?? false,
     copies: level === 'replicated' ? copies : 1,
     acks: level === 'replicated' ? (options.acks ?? Math.min(2, copies)) : 1,
+    acksMin: options.acksMin ?? 1,
     voters: options.quorum?.voters,
   }
 }

@@ -36,6 +36,8 @@ export interface LifePorts {
   changed(instance: Instance): void
   /** The key is gone, and its copies must hear of that. */
   removed(instance: Instance): void
+  /** Its state was made of two. */
+  merged(instance: Instance): void
   /** Calls of the key may start. */
   pump(instance: Instance): void
   /** Those that wait for the key never start. */
@@ -237,6 +239,7 @@ export class Life {
     this.#stamp(instance)
     this.#ports.keeping.measured(instance, undefined)
     this.#ports.changed(instance)
+    this.#ports.merged(instance)
     if (kept === undefined) return
     const dropped = kept === 'ours' ? theirs : ours
     this.#ports.conflict({ entity: name, key, partition: partition.number, kept, dropped, error })

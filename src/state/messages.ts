@@ -14,6 +14,8 @@ const nameLengthMax = 128
 const counterMax = 2 ** 48
 /** Members with copies that a partition may have. */
 const listMax = 16
+/** What replication says of a partition with it: a chain of lists of names. */
+const listLengthMax = 65_536
 const refusalCodes: readonly RefusalCode[] = [
   'notOwner',
   'busy',
@@ -122,7 +124,7 @@ function readEntry(value: unknown, count: number): GiveEntry | undefined {
   if (!isCount(partition) || partition >= count || epoch === undefined || !isCount(copy)) return undefined
   if (!Array.isArray(chunks) || !chunks.every((chunk) => chunk instanceof Uint8Array)) return undefined
   if (!Array.isArray(list) || list.length > listMax) return undefined
-  if (!list.every((name) => isText(name, nameLengthMax))) return undefined
+  if (!list.every((name) => isText(name, listLengthMax))) return undefined
   return { partition, epoch, copy, chunks, list }
 }
 

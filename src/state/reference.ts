@@ -1,6 +1,6 @@
 /** The callers' side of an entity: a key as an object whose methods are the calls. Knows nothing of where the key is. */
 import { ShoalError } from '../errors.ts'
-import { type CallBody, callIdBytesMax, callIdFits } from './call-body.ts'
+import { callIdBytesMax, callIdFits, writeCallBody } from './call-body.ts'
 import type { Entity, EntityCallOptions, EntityReference, EntityReferences } from './entity.ts'
 import { type OpenCall, OpenCalls } from './open-calls.ts'
 
@@ -12,7 +12,7 @@ export interface EntityCaller {
   call(
     method: string,
     key: string,
-    body: CallBody,
+    body: unknown,
     options: EntityCallOptions | undefined,
     open: OpenCall,
   ): Promise<unknown>
@@ -69,6 +69,6 @@ function made(
   }
   const open = calls.open(key)
   const { seq, previous } = open
-  const body = { origin: caller.origin, seq, previous, settledBelow: calls.settledBelow, callId, arg }
+  const body = writeCallBody(caller.origin, seq, previous, calls.settledBelow, callId, arg)
   return caller.call(method, key, body, options, open)
 }

@@ -3,8 +3,9 @@
  * questions with one answer. Each names the life of its sender and of the receiver that is meant: what was meant for the
  * process before a restart is nobody's.
  */
-import { chainMax } from './copy.ts'
+
 import { type Config, isCount, readConfig, readEpoch } from './config.ts'
+import { chainMax } from './copy.ts'
 import type { Epoch } from './epoch.ts'
 import type { LogDigest } from './record-log.ts'
 

@@ -97,6 +97,14 @@ export class Replicas {
     return due
   }
 
+  /** Something was done that may have to be told or sent. */
+  isDue(now: Millis): boolean {
+    if (this.#moved.size > 0) return true
+    for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
+      if (dirty.size > 0 && !isShipping && notBefore <= now && !this.#ports.isGone(seat)) return true
+    return false
+  }
+
   /** This node leads a partition whose copy this is. */
   begin(
     partition: number,
@@ -133,7 +141,10 @@ export class Replicas {
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
     const { counter } = by.epoch
-    this.#exchange.out({ type: 'news', news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' } })
+    this.#exchange.out({
+      type: 'news',
+      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
+    })
   }
 
   /** A key has changed to this record (undefined: it is forgotten). */
@@ -369,7 +380,10 @@ export class Replicas {
       channel.dirty.add(tenure)
   }
 
-  #compared({ tenure, state, row, lapses }: Sent, { equal, hashes, sums }: Extract<ShipReply, { type: 'ok' }>): void {
+  #compared(
+    { tenure, state, row, lapses }: Sent,
+    { equal, hashes, sums }: Extract<ShipReply, { type: 'ok' }>,
+  ): void {
     if (!state.isListed) return
     if (equal === true) {
       if (lapses !== state.lapses) return

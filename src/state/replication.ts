@@ -13,20 +13,21 @@
  *                           custody: yield                       a copy
  */
 import type { Millis } from '../env.ts'
+import { ShoalError } from '../errors.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { failure } from '../shard/methods.ts'
-import { ShoalError } from '../errors.ts'
-import { type Config, isCount, readConfig, readSeat, type Seat } from './config.ts'
+import { type Config, compareConfigs, isCount, readConfig, readSeat, type Seat } from './config.ts'
 import { Copies } from './copies.ts'
-import { chainMax, type Copy } from './copy.ts'
 import type { CopiesPort } from './copies-port.ts'
-import type { Epoch } from './epoch.ts'
+import { type Copy, chainMax } from './copy.ts'
+import { compareEpochs, type Epoch } from './epoch.ts'
 import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
 import { Packer, unpack } from './packed.ts'
 import { RecordLog } from './record-log.ts'
-import { readAsk, readReply, type ReplicaReply } from './replica-messages.ts'
-import type { Collection } from './store.ts'
+import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
 import { Replicas, type ReplicasCounters } from './replicas.ts'
+import type { ReplicationStats } from './replication-stats.ts'
+import type { Collection, HoldingSize } from './store.ts'
 import { type Taken, Takings } from './taking.ts'
 import { ledElsewhere, type Tenure } from './tenure.ts'
 
@@ -48,19 +49,6 @@ export const replicationLimits: ReplicationLimits = Object.freeze({
   takeoverWaitMs: 10_000,
   repairMs: 60_000,
 })
-
-/** Counted since the start; gauges are of now. */
-export interface ReplicationStats extends ReplicasCounters {
-  /** Partitions that this node leads with copies elsewhere. */
-  led: number
-  /** Of those, partitions that have fewer complete copies than asked for. */
-  underReplicated: number
-  /** Partitions whose copies are being brought together. */
-  taking: number
-  /** Partitions of which anything is known here, and the bytes of their records. */
-  copies: number
-  copyBytes: number
-}
 
 export interface ReplicationOptions {
   readonly self: Seat
@@ -161,6 +149,17 @@ export class Replication implements CopiesPort {
     return [self, ...others.slice(0, copies - 1)]
   }
 
+  /** Something could go out at once. */
+  isDue(now: Millis): boolean {
+    return this.#replicas.isDue(now)
+  }
+
+  /** How much is held of a partition. */
+  sizeOf(partition: number): HoldingSize {
+    const log = this.#copies.get(partition)?.log
+    return { keys: log?.count ?? 0, bytes: log?.bytes ?? 0 }
+  }
+
   /** Why a call may not run now though this node leads its partition; nothing has run. */
   refusal(partition: number): CallFailure | undefined {
     const { acksMin } = this.#options
@@ -232,15 +231,26 @@ export class Replication implements CopiesPort {
     this.#takings.abandon(partition)
     const log = this.#arrived.get(partition) ?? new RecordLog()
     this.#arrived.delete(partition)
+    const leads = this.#leads(partition)
+    if (leads !== undefined && compareEpochs(leads.epoch, epoch) === 0) return
     const grant = readGrant(list[0])
-    if (grant === undefined) {
+    const own = this.#replicas.tenures.get(partition)
+    const chain = [...(grant?.chain ?? []), ...(own === undefined ? [] : [...own.chain, own.config])]
+    if (chain.length === 0) {
       this.#empty.set(partition, epoch)
       return
     }
-    log.version = Math.max(log.version, grant.version)
-    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), grant.chain.at(-1), log)
+    // Two nodes had it at once: keys of both stay, and those that both have are merged by whoever knows what is in them.
+    const mine = own === undefined ? [] : own.copy.log.entries()
+    for (const { key, record, version } of mine)
+      if (log.get(key) === undefined) log.put(key, record, version, 0)
+    log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? 0)
+    this.yield(partition)
+    chain.sort(compareConfigs)
+    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), chain.at(-1), log)
+    const equal = own === undefined ? (grant?.equal ?? []) : []
     if (copy === undefined) this.#late(partition)
-    else this.#replicas.begin(partition, copy, grant.chain, { fenced: [], equal: grant.equal }, now)
+    else this.#replicas.begin(partition, copy, chain.slice(-chainMax), { fenced: [], equal }, now)
   }
 
   yield(partition: number): void {
@@ -428,7 +438,10 @@ export class Replication implements CopiesPort {
     this.#empty.delete(partition)
     this.#counters.deposed++
     const { counter } = by.epoch
-    this.#exchange.out({ type: 'news', news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' } })
+    this.#exchange.out({
+      type: 'news',
+      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
+    })
   }
 
   #refuse(partition: number, done: Shipped): void {
@@ -476,5 +489,7 @@ function readGrant(text: string | undefined): Grant | undefined {
   if (!Array.isArray(chain) || !Array.isArray(equal) || !isCount(version)) return undefined
   const configs = chain.map(readConfig).filter((config) => config !== undefined)
   const seats = equal.map(readSeat).filter((seat) => seat !== undefined)
-  return configs.length === chain.length ? { chain: configs.slice(-chainMax), equal: seats, version } : undefined
+  return configs.length === chain.length
+    ? { chain: configs.slice(-chainMax), equal: seats, version }
+    : undefined
 }

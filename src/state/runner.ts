@@ -156,6 +156,19 @@ export class Runner {
     return outcome
   }
 
+  /** Tells an outcome again, once its effect is where it should be. */
+  confirm(effects: Effects, entry: Entry, call: CallKind, running: Running): Later {
+    const turn = new Turn(this.#links, entry, call, undefined, running)
+    turn.phase = 'running'
+    entry.turn = turn
+    const { outcome, instance } = entry
+    effects.ship(instance.partition.number, instance.key, undefined, (failed) => {
+      entry.turn = undefined
+      if (outcome !== undefined) turn.settle(failed ?? outcome)
+    })
+    return turn.outcome
+  }
+
   #handle(entry: Entry, call: CallKind, arg: unknown, running: Running): unknown {
     const context = new RunningContext(entry, this.#host, running)
     return call.run(entry.instance.state, arg, context)
@@ -239,7 +252,8 @@ export class Runner {
       turn.settle(failed ?? outcome)
     }
     try {
-      if (call.readonly) effects.ship(entry.instance.partition.number, undefined, told)
+      const { partition, key } = entry.instance
+      if (call.readonly) effects.ship(partition.number, key, undefined, told)
       else shipRecord(effects, entry.instance, this.#ports.record(entry.instance), told)
     } catch (error) {
       told(this.#thrown(call, running, error))

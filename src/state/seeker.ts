@@ -42,7 +42,10 @@ interface Round {
   readonly partitions: Set<number>
   readonly waiting: Set<Peer>
   readonly answered: Set<Peer>
-  readonly findings: Map<number, Peer | 'contested'>
+  /** Who is said to have it. */
+  readonly hints: Map<number, Peer>
+  /** Somebody may open it, or have it again: it must not be opened here. */
+  readonly contested: Set<number>
   counter: number
   isOver: boolean
 }
@@ -76,8 +79,15 @@ export class Seeker {
   /** Seeks partitions that became ours. `priorOf`: who had it by the last table. */
   start(partitions: readonly number[], priorOf: (partition: number) => Peer | undefined, now: Millis): void {
     const byPrior = new Map<Peer | undefined, number[]>()
+    const { peers, strangers, options } = this.#ground
+    const isAlone = peers.size + strangers.size === 0 && options.copies === undefined
     for (const partition of partitions) {
       const prior = priorOf(partition)
+      if (isAlone && prior === undefined) {
+        const counter = this.#ground.epochOf(partition).counter + 1
+        this.#ports.open(partition, { counter, boot: options.boot }, undefined, now)
+        continue
+      }
       this.seeks.set(partition, {
         token: undefined,
         holder: undefined,
@@ -185,7 +195,8 @@ export class Seeker {
       partitions: new Set(partitions),
       waiting: new Set(peers),
       answered: new Set(),
-      findings: new Map(),
+      hints: new Map(),
+      contested: new Set(),
       counter: 0,
       isOver: false,
     }
@@ -239,13 +250,11 @@ export class Seeker {
         if (!this.#isIn(round, partition)) continue
         const { options, hints } = this.#ground
         const target = name === options.self ? hints.get(partition) : this.#ground.life(name, boot)
-        if (target !== undefined && target !== speaker) round.findings.set(partition, target)
+        if (target !== undefined && target !== speaker) round.hints.set(partition, target)
       }
     }
     for (const partition of reply.contested) {
-      if (this.#isIn(round, partition) && !round.findings.has(partition)) {
-        round.findings.set(partition, 'contested')
-      }
+      if (this.#isIn(round, partition)) round.contested.add(partition)
     }
   }
 
@@ -256,17 +265,15 @@ export class Seeker {
   /** Their holder is known: calls go there, and it is asked again if it does not give them. */
   #found(partitions: readonly number[], holder: Peer, now: Millis): void {
     if (partitions.length === 0) return
-    const served: number[] = []
     for (const partition of partitions) {
       const seek = this.seeks.get(partition)
       if (seek === undefined) continue
       this.#abandon(partition, seek)
-      if (seek.holder !== holder || seek.isSealed) served.push(partition)
+      if (seek.holder !== holder || seek.isSealed) this.#ground.served(partition)
       seek.holder = seek.prior = holder
       seek.isSealed = false
     }
     this.#await(partitions, holder, reclaimMs, now)
-    if (served.length > 0) this.#ground.out({ type: 'served', partitions: served })
   }
 
   #await(partitions: readonly number[], holder: Peer, ms: Millis, now: Millis): void {
@@ -309,14 +316,15 @@ export class Seeker {
       seek.counter = Math.max(seek.counter, round.counter)
       seek.holder = undefined
       if (seek.prior !== undefined && round.answered.has(seek.prior)) seek.prior = undefined
-      const finding = round.findings.get(partition)
+      const hint = round.hints.get(partition)
+      const isContested = round.contested.has(partition)
       // A hint that leads nowhere is followed for a while: what is on its way has arrived by then.
-      const isDenied = finding !== 'contested' && finding !== undefined && round.answered.has(finding)
-      if (isDenied && seek.tries > pausesMax) seek.prior ??= finding
-      if (finding === 'contested') listIn(later, this.#pause(seek)).push(partition)
-      else if (finding?.isThere && !isDenied) listIn(hinted, finding).push(partition)
-      else if (isDenied && seek.tries <= pausesMax) listIn(later, this.#pause(seek)).push(partition)
-      else if (!round.isEveryone) everyone.push(partition)
+      const isDenied = hint !== undefined && round.answered.has(hint)
+      if (isDenied && seek.tries > pausesMax) seek.prior ??= hint
+      if (hint?.isThere && !isDenied) listIn(hinted, hint).push(partition)
+      else if (isContested || (isDenied && seek.tries <= pausesMax)) {
+        listIn(later, this.#pause(seek)).push(partition)
+      } else if (!round.isEveryone) everyone.push(partition)
       else if (this.#ports.isArriving(partition)) listIn(later, this.#pause(seek)).push(partition)
       else this.#open(partition, seek, now)
     }

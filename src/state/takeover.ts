@@ -55,7 +55,10 @@ export interface Hearing {
 }
 
 export function decideTakeover({ answers, silent, isGone, isPatienceOver }: Hearing): Decision {
-  const base = answers.reduce<Config | undefined>((newest, answer) => newerConfig(newest, answer.base), undefined)
+  const base = answers.reduce<Config | undefined>(
+    (newest, answer) => newerConfig(newest, answer.base),
+    undefined,
+  )
   const chain = needed(answers, base)
   let isSound = chain.length === 0 || base !== undefined
   let isCertain = isSound && chain.length > 0

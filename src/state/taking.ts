@@ -193,7 +193,8 @@ export class Takings {
         line.notBefore = at + repeatMs
         for (const row of rows) {
           const taking = this.#takings.get(row.partition)
-          if (taking?.config === row.config && !line.rows.has(row.partition)) line.rows.set(row.partition, row)
+          if (taking?.config === row.config && !line.rows.has(row.partition))
+            line.rows.set(row.partition, row)
         }
       })
     }
@@ -249,7 +250,17 @@ export class Takings {
         return
       case 'promised': {
         const { before, base, chain, isCut, top, digest, version } = reply
-        taking.answers.set(seat.name, { seat, isFenced: true, before, base, chain, isCut, top, digest, version })
+        taking.answers.set(seat.name, {
+          seat,
+          isFenced: true,
+          before,
+          base,
+          chain,
+          isCut,
+          top,
+          digest,
+          version,
+        })
         taking.seen = newerConfig(taking.seen, before)
         return
       }
@@ -409,11 +420,19 @@ function isAt(a: Config | undefined, b: Config | undefined): boolean {
 
 /** The other copy can have nothing that ours has not. */
 function isSame(
-  own: { readonly base: Config | undefined; readonly top: Config | undefined; readonly log: { equals(d: CopyAnswer['digest']): boolean } },
+  own: {
+    readonly base: Config | undefined
+    readonly top: Config | undefined
+    readonly log: { equals(d: CopyAnswer['digest']): boolean }
+  },
   { base, top, digest }: CopyAnswer,
   wanted: Config | undefined,
 ): boolean {
   return (
-    isAt(own.base, wanted) && isAt(own.top, wanted) && isAt(base, wanted) && isAt(top, wanted) && own.log.equals(digest)
+    isAt(own.base, wanted) &&
+    isAt(own.top, wanted) &&
+    isAt(base, wanted) &&
+    isAt(top, wanted) &&
+    own.log.equals(digest)
   )
 }

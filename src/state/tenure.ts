@@ -11,7 +11,7 @@
 import type { CallFailure } from '../rpc/call.ts'
 import { failure } from '../shard/methods.ts'
 import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
-import { chainMax, type Copy } from './copy.ts'
+import { type Copy, chainMax } from './copy.ts'
 import type { Shipped } from './exchange.ts'
 
 /** A copy of another node, as its owner knows it. */
@@ -253,7 +253,10 @@ export class Tenure {
     return keys.length + extras.length
   }
 
-  asksFor(state: SeatState, differing: { readonly buckets: number; readonly which: readonly number[] }): void {
+  asksFor(
+    state: SeatState,
+    differing: { readonly buckets: number; readonly which: readonly number[] },
+  ): void {
     state.list = { buckets: differing.buckets, which: differing.which.slice(0, listedBuckets) }
     state.compares = true
   }
@@ -405,4 +408,3 @@ export function ledElsewhere(partition: number, self: string, by: Config | undef
   const message = `"${self}" does not lead partition ${partition} any more; ${belief} does`
   return { ...failure('ERR_SHOAL_NOT_OWNER', message, false), owner }
 }
-

@@ -24,14 +24,15 @@ function summaryOf({ lines }: LineProcess): Line {
 suite('a drill', { concurrency: true }, () => {
   test("a rolling restart of a user's service keeps what its level promises", async () => {
     const args = ['--nodes', '2', '--keys', '50', '--rate', '300', '--entry', cart, '--json']
-    const run = await processes.finished(['drill', 'rolling', '--level', 'routed', ...args], runMs)
+    const run = await processes.finished(['drill', 'rolling', ...args], runMs)
     const summary = summaryOf(run)
     assert.deepEqual([run.code, run.stderr], [0, ''])
-    const { kept, failed, doubled, unread, steps, rounds, unexpectedExits } = summary
+    const { kept, failed, lost, doubled, unread, steps, rounds, unexpectedExits } = summary
     assert.deepEqual(
-      { kept, failed, doubled, unread, steps, rounds, unexpectedExits },
-      { kept: true, failed: 0, doubled: 0, unread: 0, steps: 2, rounds: 1, unexpectedExits: 0 },
+      { kept, failed, lost, doubled, unread, steps, rounds, unexpectedExits },
+      { kept: true, failed: 0, lost: 0, doubled: 0, unread: 0, steps: 2, rounds: 1, unexpectedExits: 0 },
     )
+    assert.deepEqual(summary['promised'], ['failed', 'lost', 'doubled'])
     assert.ok(Number(summary['calls']) > 100)
     assert.ok(Number(summary['maxUnavailableMs']) > 0)
     const steps2 = run.lines.filter(({ type }) => type === 'step')

@@ -1,6 +1,7 @@
 /** All faults, and the changes that turned out to be none. */
 import { beliefFaults } from './faults/beliefs.ts'
 import { drillFaults } from './faults/drill.ts'
+import { entityFaults } from './faults/entities.ts'
 import { nodeFaults } from './faults/node.ts'
 import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
@@ -36,6 +37,7 @@ export const catalogue: readonly Mutant[] = [
   ...tornFaults,
   ...traceFaults,
   ...drillFaults,
+  ...entityFaults,
 ]
 
 export const equivalent: readonly Equivalent[] = [

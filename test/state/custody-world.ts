@@ -320,7 +320,8 @@ export class World {
           const token = (node.freezes.get(partition) ?? 0) + 1
           node.freezes.set(partition, token)
           this.#afterWhile(node, partition, () => {
-            if (node.freezes.get(partition) === token) this.feed(node, { type: 'frozen', partition })
+            if (node.freezes.get(partition) === token)
+              this.feed(node, { type: 'frozen', partitions: [partition] })
           })
         }
         break
@@ -385,15 +386,15 @@ export class World {
           if (this.#incomingOf.get(id) === output.partition) node.incoming.delete(id)
         }
         break
-      case 'activate': {
-        const { partition } = output
-        const aside = node.aside.get(partition)
-        node.aside.delete(partition)
-        for (const mark of aside ?? []) setIn(node.live, partition).add(mark)
-        node.active.add(partition)
-        this.#check(partition)
+      case 'activate':
+        for (const partition of output.partitions) {
+          const aside = node.aside.get(partition)
+          node.aside.delete(partition)
+          for (const mark of aside ?? []) setIn(node.live, partition).add(mark)
+          node.active.add(partition)
+          this.#check(partition)
+        }
         break
-      }
       case 'served':
       case 'along':
       case 'take':
@@ -402,7 +403,7 @@ export class World {
         break
       case 'told':
         node.events.push(output)
-        if (output.what === 'lost') node.lost.push(output.partition)
+        if (output.what === 'lost') node.lost.push(...output.partitions)
         break
       default:
         output satisfies never

@@ -24,7 +24,7 @@ interface Calls {
   read(state: State): number
 }
 
-const Counter: Entity<State, Calls> = entity('counter', {
+export const Counter: Entity<State, Calls> = entity('counter', {
   open: (): State => ({ n: 0 }),
   calls: {
     add: (state: State, by: number): number => {
@@ -49,13 +49,17 @@ export interface Host {
 /** How the counters are kept: by an entity, or by a store of our own. */
 export type Keeping = 'entity' | 'store'
 
+export function hostCounters(node: ShoalNode, entity: typeof Counter): Counters {
+  const counters = node.host(entity)
+  return {
+    add: (key, by) => counters.get(key).add(by),
+    read: (key) => counters.get(key).read(),
+  }
+}
+
 function keep(node: ShoalNode, keeping: Keeping): Counters {
   if (keeping === 'entity') {
-    const counters = node.host(Counter)
-    return {
-      add: (key, by) => counters.get(key).add(by),
-      read: (key) => counters.get(key).read(),
-    }
+    return hostCounters(node, Counter)
   }
   const store = new CounterStore()
   node.store('counters', store)

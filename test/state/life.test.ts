@@ -244,7 +244,8 @@ test('effects go out before the outcome does: the key as it is now, or that noth
   const { defined } = value({ ...sync, idleMs: 100_000 })
   const stand = new Stand(defined).activate(0)
   stand.store.effects = {
-    ship(partition, effect, done) {
+    refuses: () => undefined,
+    ship(partition, _key, effect, done) {
       const told: unknown[] = []
       if (effect !== undefined) {
         const { key, version, removed, record } = effect
@@ -287,7 +288,7 @@ test('effects go out before the outcome does: the key as it is now, or that noth
 test('an effect that cannot be written fails its call, which may have run', () => {
   const { defined } = value({ ...sync, snapshot: () => Symbol('no') })
   const stand = new Stand(defined).activate(0)
-  stand.store.effects = { ship: () => assert.fail('shipped') }
+  stand.store.effects = { refuses: () => undefined, ship: () => assert.fail('shipped') }
   const { failure } = stand.call('k', 'add', 1)
   assert.deepEqual([failure?.code, failure?.mayHaveRun], ['ERR_SHOAL_REMOTE', true])
   assert.match(failure?.message ?? '', /"k" of entity "value" cannot be written/)

@@ -53,7 +53,8 @@ export function runSeed(seed: number, options: WorldOptions = worldOptions(seed)
   }
   world.run(world.now + 21_000)
   const silent = finals.find(({ result }) => result === undefined)
-  if (silent !== undefined) return { violation: `nobody answers for key ${silent.key} in peace`, seen: world.seen }
+  if (silent !== undefined)
+    return { violation: `nobody answers for key ${silent.key} in peace`, seen: world.seen }
   return { violation: explain(world.calls), seen: world.seen }
 }
 
@@ -93,7 +94,14 @@ function startCall(world: World, timeoutMs: number, key?: string, isAppend?: boo
   return call
 }
 
-function runAt(world: World, node: ModelNode, partition: number, call: Call, until: number, again: () => void): void {
+function runAt(
+  world: World,
+  node: ModelNode,
+  partition: number,
+  call: Call,
+  until: number,
+  again: () => void,
+): void {
   if (!node.isUp) return
   node.in(() => {
     node.call(partition, call, (result) => {
@@ -125,7 +133,10 @@ function fault(world: World): void {
 function crash(world: World, node: ModelNode): void {
   const { random } = world
   if (!world.mayLose(node.name)) {
-    world.after(50 + random.below(300), () => node.isUp && !node.isPaused && world.mayLose(node.name) && crash(world, node))
+    world.after(
+      50 + random.below(300),
+      () => node.isUp && !node.isPaused && world.mayLose(node.name) && crash(world, node),
+    )
     return
   }
   world.saw('crash')
@@ -152,8 +163,7 @@ function accuse(world: World, node: ModelNode): void {
   const { seat } = node
   for (const one of world.nodes) {
     world.after(30 + random.below(300), () => {
-      if (one !== node && one.isUp && !one.isPaused && node.isAccused)
-        one.see(world.truth())
+      if (one !== node && one.isUp && !one.isPaused && node.isAccused) one.see(world.truth())
     })
   }
   world.after(400 + random.below(3_000), () => {
@@ -182,7 +192,8 @@ export function explain(calls: readonly Call[]): string | undefined {
     for (const [index, call] of list.entries()) {
       const result = call.result!
       if (new Set(result).size !== result.length) return `key ${key}: an update was applied twice: ${result}`
-      if (call.isAppend && result.at(-1) !== call.id) return `key ${key}: call ${call.id} is not last in ${result}`
+      if (call.isAppend && result.at(-1) !== call.id)
+        return `key ${key}: call ${call.id} is not last in ${result}`
       const before = list[index - 1]?.result ?? []
       if (before.some((id, at) => result[at] !== id))
         return `key ${key}: ${describe(list[index - 1]!)} and ${describe(call)} contradict each other`
@@ -190,8 +201,10 @@ export function explain(calls: readonly Call[]): string | undefined {
     for (const a of list) {
       for (const b of list) {
         if (a.end >= b.start) continue
-        const isLess = b.result!.length < a.result!.length || (b.isAppend && b.result!.length === a.result!.length)
-        if (isLess) return `key ${key}: ${describe(b)} began after ${describe(a)} had ended, and does not see it`
+        const isLess =
+          b.result!.length < a.result!.length || (b.isAppend && b.result!.length === a.result!.length)
+        if (isLess)
+          return `key ${key}: ${describe(b)} began after ${describe(a)} had ended, and does not see it`
       }
     }
   }

@@ -14,5 +14,7 @@ for (let seed = from; seed < from + count; seed++) {
   if (failed <= 5) console.log(`seed ${seed}: ${outcome.violation}`)
 }
 const seconds = (performance.now() - startedAt) / 1000
-console.log(`${count} seeds, ${failed} failed, ${seconds.toFixed(1)} s, ${Math.round(count / seconds)} a second`)
+console.log(
+  `${count} seeds, ${failed} failed, ${seconds.toFixed(1)} s, ${Math.round(count / seconds)} a second`,
+)
 console.log(Object.fromEntries([...seen].sort()))

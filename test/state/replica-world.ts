@@ -4,11 +4,12 @@
  * its own: whoever owns a partition by its view asks for it, is given it, or takes it from the copies. Clients append to
  * lists and read them, and all they hear must be explained by one order per key.
  */
+
+import { SeededRandom } from '../../src/sim/random.ts'
 import { type Config, compareConfigs, type Seat, sameSeat } from '../../src/state/config.ts'
 import type { CopiesNews } from '../../src/state/copies-port.ts'
 import type { Epoch } from '../../src/state/epoch.ts'
 import { Replication } from '../../src/state/replication.ts'
-import { SeededRandom } from '../../src/sim/random.ts'
 
 export interface WorldOptions {
   readonly nodes: number
@@ -115,7 +116,8 @@ export class World {
         const node = this.nodes.find((one) => one.name === seat.name)!
         const base = node.replication.copyOf(partition)?.base
         const isGood = base !== undefined && compareConfigs(base, config) >= 0
-        if (node.name === name || !node.isUp || !sameSeat(node.seat, seat) || node.isAccused || !isGood) down++
+        if (node.name === name || !node.isUp || !sameSeat(node.seat, seat) || node.isAccused || !isGood)
+          down++
       }
       if (down > config.acks - 1) return false
     }
@@ -240,7 +242,8 @@ export class ModelNode {
   }
 
   owners(partition: number, most: number): Seat[] {
-    const rank = ({ name }: Seat): number => Math.imul(name.charCodeAt(0) * 31 + partition * 17 + 7, 0x9e3779b1) >>> 8
+    const rank = ({ name }: Seat): number =>
+      Math.imul(name.charCodeAt(0) * 31 + partition * 17 + 7, 0x9e3779b1) >>> 8
     return [...this.view].sort((a, b) => rank(a) - rank(b)).slice(0, most)
   }
 
@@ -290,13 +293,18 @@ export class ModelNode {
     for (let output = replication.poll(); output !== undefined; output = replication.poll()) {
       switch (output.type) {
         case 'ask':
-          this.#ask(output.to, (node) => node.replication.answer(this.name, output.ask, world.now), (reply) => {
-            if (output.ask.type === 'ship') {
-              for (const row of (reply as { rows?: { type: string }[] } | undefined)?.rows ?? []) world.saw(row.type)
-              if ((reply as { type?: string } | undefined)?.type === 'stranger') world.saw('stranger')
-            }
-            replication.answered(output.id, reply, world.now)
-          })
+          this.#ask(
+            output.to,
+            (node) => node.replication.answer(this.name, output.ask, world.now),
+            (reply) => {
+              if (output.ask.type === 'ship') {
+                for (const row of (reply as { rows?: { type: string }[] } | undefined)?.rows ?? [])
+                  world.saw(row.type)
+                if ((reply as { type?: string } | undefined)?.type === 'stranger') world.saw('stranger')
+              }
+              replication.answered(output.id, reply, world.now)
+            },
+          )
           break
         case 'settle':
           output.done(output.failure)

@@ -95,14 +95,7 @@ export class Stand {
     const { origin = 'ann', callId = '', previous = 0, timeoutMs = 5_000 } = said
     const seq = said.seq ?? (this.#seqs.get(origin) ?? 0) + 1
     this.#seqs.set(origin, Math.max(seq, this.#seqs.get(origin) ?? 0))
-    const body = writeCallBody({
-      origin,
-      seq,
-      previous,
-      settledBelow: said.settledBelow ?? 1,
-      callId,
-      arg,
-    })
+    const body = writeCallBody(origin, seq, previous, said.settledBelow ?? 1, callId, arg)
     return this.send(key, name, body, origin, timeoutMs)
   }
 

@@ -96,9 +96,9 @@ export const traceFaults: readonly Mutant[] = [
   },
   {
     id: 'trace/listener-works-for-a-stranger',
-    file: 'src/node.ts',
-    find: 'runOutside(() => emit.call(this, name, ...values));',
-    replace: 'emit.call(this, name, ...values);',
+    file: 'src/news.ts',
+    find: 'runOutside(() => emit.call(emitter, name, ...values));',
+    replace: 'emit.call(emitter, name, ...values);',
     why: "listeners of a node's events belong to no call",
     tests: ['scope.test'],
   },

@@ -1,0 +1,301 @@
+/**
+ * Drives the replication of one entity on this node: takes its effects, carries messages to peers and back, and tells its
+ * custodian what became of partitions.
+ */
+import type { Custodian } from './custodian.ts'
+import type { Clock, Millis, Random, Timer } from './env.ts'
+import type { InternalCalls } from './internal.ts'
+import type { RingTable } from './ring/ring.ts'
+import type { CallFailure } from './rpc/call.ts'
+import { runOutside } from './scope.ts'
+import type { Seat } from './state/config.ts'
+import type { CopiesNews, CopiesPort } from './state/copies-port.ts'
+import type { ViewPeer } from './state/custody-io.ts'
+import type { Effect, Effects } from './state/effects.ts'
+import type { Epoch } from './state/epoch.ts'
+import type { ReplicaOutput } from './state/exchange.ts'
+import { joined, ReplicatedHoldings } from './state/replicated.ts'
+import { Replication, type ReplicationLimits } from './state/replication.ts'
+import type { Holdings } from './state/store.ts'
+
+export const replicaKind = 'copies'
+
+export interface ReplicatorPorts {
+  readonly self: string
+  readonly boot: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly internal: InternalCalls
+  readonly partitions: number
+  readonly limits: ReplicationLimits
+  readonly copies: number
+  readonly acks: number
+  readonly acksMin: number
+  /** How often this node was unsure of its view. */
+  doubts(): number
+  /** Records of a partition that was taken over cannot be read here. */
+  unreadable(partition: number, reason: string): void
+}
+
+/** Records that a taken partition's live states are made of at once, in bytes. */
+const acceptBytes = 256 * 1024
+/** What could not be read is tried again after so long: by newer code, or another owner. */
+const retryMs: Millis = 1_000
+
+export class Replicator implements CopiesPort, Effects {
+  readonly replication: Replication
+  readonly holdings: ReplicatedHoldings
+  readonly #live: Holdings
+  readonly #ports: ReplicatorPorts
+  readonly #seat: Seat
+  #custodian: Custodian | undefined
+  #table: RingTable | undefined
+  #peers: readonly Seat[] = []
+  readonly #boots = new Map<string, string>()
+  /** Taken over, and not active yet. */
+  readonly #arriving = new Map<number, Epoch>()
+  #doubts = 0
+  #isDraining = false
+  #isFlushing = false
+  #isStopped = false
+  #timer: Timer | undefined
+  #timerAt: Millis = Infinity
+
+  constructor(live: Holdings, ports: ReplicatorPorts) {
+    const { self, boot, partitions, copies, acks, acksMin, limits, random } = ports
+    this.#live = live
+    this.#ports = ports
+    this.#seat = { name: self, boot }
+    this.replication = new Replication({
+      self: this.#seat,
+      partitions,
+      copies,
+      acks,
+      acksMin,
+      limits,
+      owners: (partition, most) => this.#owners(partition, most),
+      peers: () => this.#peers,
+      isGone: (seat) => this.#boots.get(seat.name) !== seat.boot,
+      random: () => random.u32() / 2 ** 32,
+    })
+    this.holdings = new ReplicatedHoldings(live, this.replication)
+  }
+
+  /** Who hears what becomes of partitions; before the start. */
+  reportTo(custodian: Custodian): void {
+    this.#custodian = custodian
+  }
+
+  viewChanged(table: RingTable, peers: readonly ViewPeer[]): void {
+    this.#table = table
+    this.peersChanged(peers)
+  }
+
+  peersChanged(peers: readonly ViewPeer[]): void {
+    this.#peers = peers.map(({ name, boot }) => ({ name, boot }))
+    this.#boots.clear()
+    this.#boots.set(this.#seat.name, this.#seat.boot)
+    for (const { name, boot } of peers) this.#boots.set(name, boot)
+    this.replication.viewChanged(this.#now)
+    this.#drain()
+  }
+
+  /** This node is sure of its view again, or never was not. */
+  unblocked(): void {
+    const doubts = this.#ports.doubts()
+    if (doubts === this.#doubts) return
+    this.#doubts = doubts
+    this.replication.doubt(this.#now)
+    this.#drain()
+  }
+
+  /** A peer asks. */
+  asked(from: string, message: unknown, answer: (reply: unknown) => void): void {
+    const reply = this.replication.answer(from, message, this.#now)
+    answer(reply)
+    this.#drain()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+  }
+
+  // ---- calls
+
+  refuses(partition: number): CallFailure | undefined {
+    return this.replication.refusal(partition)
+  }
+
+  ship(
+    partition: number,
+    key: string,
+    effect: Effect | undefined,
+    done: (failure?: CallFailure) => void,
+  ): void {
+    if (effect === undefined) this.replication.confirm(partition, key, done)
+    else this.replication.ship(partition, key, effect.removed ? undefined : effect.record, done)
+    this.#flushSoon()
+  }
+
+  // ---- custody
+
+  take(partition: number, counter: number, now: Millis): void {
+    this.replication.take(partition, counter, now)
+    this.#flushSoon()
+  }
+
+  abandon(partition: number): void {
+    this.replication.abandon(partition)
+    if (!this.#arriving.delete(partition)) return
+    // It was ours for a moment; its records stay as a copy.
+    this.replication.yield(partition)
+    void this.#live.discard(partition)
+  }
+
+  listOf(partition: number): readonly string[] {
+    return this.replication.listOf(partition)
+  }
+
+  lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {
+    this.#arriving.delete(partition)
+    this.replication.lead(partition, epoch, list, now)
+    this.#flushSoon()
+  }
+
+  yield(partition: number): void {
+    this.replication.yield(partition)
+    this.#flushSoon()
+  }
+
+  get #now(): Millis {
+    return this.#ports.clock.now()
+  }
+
+  #owners(partition: number, most: number): Seat[] {
+    const seats: Seat[] = []
+    for (const name of this.#table?.owners(partition, most) ?? []) {
+      const boot = this.#boots.get(name)
+      if (boot !== undefined) seats.push({ name, boot })
+    }
+    return seats
+  }
+
+  /** What one turn of the loop has brought goes out together. */
+  #flushSoon(): void {
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    runOutside(() =>
+      this.#ports.clock.defer(() => {
+        this.#isFlushing = false
+        this.#drain()
+      }),
+    )
+  }
+
+  #drain(): void {
+    if (this.#isDraining || this.#isStopped) return
+    this.#isDraining = true
+    runOutside(() => {
+      do {
+        this.replication.flush(this.#now)
+        for (let output = this.replication.poll(); output !== undefined; output = this.replication.poll()) {
+          this.#perform(output)
+        }
+      } while (this.replication.isDue(this.#now))
+    })
+    this.#isDraining = false
+    this.#arm()
+  }
+
+  #perform(output: ReplicaOutput): void {
+    switch (output.type) {
+      case 'ask': {
+        const { internal } = this.#ports
+        const { id, to, ask } = output
+        internal.ask(replicaKind, to.name, this.#live.name, ask, (reply, isAnswered) => {
+          this.replication.answered(id, isAnswered ? reply : undefined, this.#now)
+          this.#drain()
+        })
+        break
+      }
+      case 'settle':
+        output.done(output.failure)
+        break
+      case 'news':
+        this.#news(output.news)
+        break
+      case 'settled':
+        break
+      default:
+        output satisfies never
+    }
+  }
+
+  #news(news: CopiesNews): void {
+    if (news.type !== 'taken') {
+      if (news.type === 'deposed') this.#arriving.delete(news.partition)
+      this.#custodian?.heard(news)
+      return
+    }
+    const { partition, epoch } = news
+    this.#arriving.set(partition, epoch)
+    this.#accept(news)
+  }
+
+  /** Makes live states of what was brought together, then says so. */
+  #accept(news: Extract<CopiesNews, { type: 'taken' }>): void {
+    const { partition, epoch } = news
+    const isStale = (): boolean => this.#isStopped || this.#arriving.get(partition) !== epoch
+    const failed = (error: unknown): void => {
+      if (isStale()) return
+      void this.#live.discard(partition)
+      this.#ports.unreadable(partition, error instanceof Error ? error.message : String(error))
+      this.#ports.clock.setTimer(retryMs, () => {
+        if (!isStale()) this.#accept(news)
+      })
+    }
+    const done = (): void => {
+      if (isStale()) return
+      this.#custodian?.heard(news)
+      // Custody may have given it up meanwhile.
+      if (this.#arriving.delete(partition)) this.replication.yield(partition)
+    }
+    try {
+      const waits: Promise<void>[] = []
+      let records: Uint8Array[] = []
+      let bytes = 0
+      const accept = (): void => {
+        const wait = this.#live.accept(partition, joined(records))
+        if (wait !== undefined) waits.push(wait)
+        records = []
+        bytes = 0
+      }
+      for (const { record } of this.replication.records(partition)) {
+        records.push(record)
+        bytes += record.length
+        if (bytes >= acceptBytes) accept()
+      }
+      if (records.length > 0) accept()
+      if (waits.length === 0) done()
+      else Promise.all(waits).then(done, failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  #arm(): void {
+    const due = this.replication.deadline
+    if (this.#isStopped || this.#timerAt <= due) return
+    this.#timer?.cancel()
+    this.#timerAt = due
+    this.#timer = runOutside(() =>
+      this.#ports.clock.setTimer(Math.max(0, due - this.#now), () => {
+        this.#timer = undefined
+        this.#timerAt = Infinity
+        this.replication.tick(this.#now)
+        this.#drain()
+      }),
+    )
+  }
+}

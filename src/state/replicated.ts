@@ -1,0 +1,74 @@
+/**
+ * The holdings of an entity with copies, as custody sees them: live states run calls, and what travels are the records that
+ * replication has, so that the next owner and the copies hold the same bytes.
+ */
+import type { Epoch } from './epoch.ts'
+import type { Replication } from './replication.ts'
+import type { Collection, HoldingSize, Holdings } from './store.ts'
+
+export class ReplicatedHoldings implements Holdings {
+  readonly copiesLive = true
+  readonly #live: Holdings
+  readonly #replication: Replication
+
+  constructor(live: Holdings, replication: Replication) {
+    this.#live = live
+    this.#replication = replication
+  }
+
+  get name(): string {
+    return this.#live.name
+  }
+
+  size(partition: number): HoldingSize {
+    const size = this.#replication.sizeOf(partition)
+    // Calls may have opened keys that nothing has changed yet.
+    return size.keys > 0 ? size : this.#live.size(partition)
+  }
+
+  partitions(): Iterable<number> {
+    return this.#live.partitions()
+  }
+
+  activate(partition: number, epoch: Epoch): void {
+    this.#live.activate(partition, epoch)
+  }
+
+  freeze(partition: number, done: () => void): void {
+    this.#live.freeze(partition, done)
+  }
+
+  thaw(partition: number): void {
+    this.#live.thaw(partition)
+  }
+
+  collect(partition: number): Collection {
+    return this.#replication.collect(partition)
+  }
+
+  accept(partition: number, chunk: Uint8Array): void | Promise<void> {
+    return this.#live.accept(partition, joined(this.#replication.accept(partition, chunk)))
+  }
+
+  discard(partition: number): void | Promise<void> {
+    this.#replication.discard(partition)
+    return this.#live.discard(partition)
+  }
+
+  release(partition: number): void | Promise<void> {
+    return this.#live.release(partition)
+  }
+}
+
+/** Records as one chunk: chunks one after the other are a chunk. */
+export function joined(records: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const record of records) length += record.length
+  const chunk = new Uint8Array(length)
+  let at = 0
+  for (const record of records) {
+    chunk.set(record, at)
+    at += record.length
+  }
+  return chunk
+}

@@ -1,0 +1,39 @@
+/** What replication did and holds, for metrics. */
+import type { ReplicasCounters } from './replicas.ts'
+
+/** Counted since the start; gauges are of now. Over all entities of level `replicated`. */
+export interface ReplicationStats extends Readonly<ReplicasCounters> {
+  /** Partitions that this node leads and holds something of. */
+  readonly led: number
+  /** Of those, partitions that have fewer complete copies than asked for. */
+  readonly underReplicated: number
+  /** Partitions whose copies are being brought together. */
+  readonly taking: number
+  /** Partitions of which anything is known here, and the bytes of their records. */
+  readonly copies: number
+  readonly copyBytes: number
+}
+
+const none: ReplicationStats = Object.freeze({
+  refusedByFence: 0,
+  refusedMessages: 0,
+  repairedKeys: 0,
+  shippedRecords: 0,
+  shippedBytes: 0,
+  batches: 0,
+  deposed: 0,
+  led: 0,
+  underReplicated: 0,
+  taking: 0,
+  copies: 0,
+  copyBytes: 0,
+})
+
+export function sumReplication(all: readonly (ReplicationStats | undefined)[]): ReplicationStats {
+  const sum: Record<keyof ReplicationStats, number> = { ...none }
+  for (const stats of all) {
+    if (stats === undefined) continue
+    for (const name of Object.keys(sum) as (keyof ReplicationStats)[]) sum[name] += stats[name]
+  }
+  return sum
+}
