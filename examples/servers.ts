@@ -1,5 +1,5 @@
 /**
- * Starts the processes of an example and restarts them, as a deployment would: SIGTERM, wait, start again under the same name.
+ * Starts the processes of an example, and starts each again when it ends, under the same name, as a deployment does.
  * A server is `node FILE NAME HTTP-PORT SEED…` and tells its parent where it is.
  */
 import { type ChildProcess, fork } from 'node:child_process'
@@ -59,6 +59,8 @@ function tell(news: News): void {
 interface Running {
   readonly child: ChildProcess
   news: News
+  /** Rejects when it cannot start. */
+  isUp: Promise<void>
 }
 
 /** The servers of an example. */
@@ -66,6 +68,7 @@ export class Servers {
   readonly #file: string
   readonly #ports: readonly number[]
   readonly #running: Running[] = []
+  #isOver = false
 
   /** Port 0 takes any free one. */
   constructor(file: string, ports: readonly number[]) {
@@ -83,35 +86,47 @@ export class Servers {
     await this.#together()
   }
 
-  /** Ends one and starts it again. */
+  /** Ends one, and waits until it is there again: every server that ends is started again. */
   async restart(index: number, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const { child } = this.#running[index] as Running
+    const gone = once(child, 'exit')
     child.kill(signal)
-    await once(child, 'exit')
-    await this.#start(index)
+    await gone
+    await this.#running[index]?.isUp
     await this.#together()
   }
 
   /** Lets go of them: a server without a parent ends. */
   end(): void {
+    this.#isOver = true
     for (const { child } of this.#running) child.disconnect()
   }
 
-  async #start(index: number): Promise<void> {
+  #start(index: number): Promise<void> {
     const seeds = this.#running.flatMap(({ news }) => news.gossip ?? [])
     const old = this.#running[index]?.news.http
     const port = old === undefined ? this.#ports[index] : new URL(old).port
     const child = fork(this.#file, [`server-${index + 1}`, String(port), ...seeds])
-    const running: Running = { child, news: {} }
+    const running: Running = { child, news: {}, isUp: Promise.resolve() }
     this.#running[index] = running
-    child.on('message', (news: News) => {
-      running.news = { ...running.news, ...news }
+    running.isUp = this.#isUp(index, running)
+    return running.isUp
+  }
+
+  async #isUp(index: number, running: Running): Promise<void> {
+    const { child } = running
+    const started = new Promise<void>((resolve, reject) => {
+      child.on('message', (news: News) => {
+        running.news = { ...running.news, ...news }
+        if (news.http !== undefined) resolve()
+      })
+      child.once('exit', () => reject(new Error(`server-${index + 1} did not start`)))
     })
-    while (running.news.http === undefined) {
-      const exit = once(child, 'exit').then(() => Promise.reject(new Error('a server did not start')))
-      await Promise.race([once(child, 'message'), exit])
-    }
-    console.log(`server-${index + 1} listens at ${running.news.http}`)
+    await started
+    console.log(`server-${index + 1} is process ${child.pid} at ${running.news.http}`)
+    child.once('exit', () => {
+      if (!this.#isOver) void this.#start(index)
+    })
   }
 
   /** Views agree a moment after a start. */

@@ -40,6 +40,16 @@ export interface NodeEvents {
   notice: [notice: Notice]
 }
 
+/** What a node keeps of an entity, now. */
+export interface EntityStats {
+  readonly name: string
+  readonly keys: number
+  /** Of their states, as they would travel; an estimate. */
+  readonly bytes: number
+  /** Calls that wait for their turn, or for `open`. */
+  readonly waiting: number
+}
+
 export interface NodeStats {
   readonly router: RouterCounters & {
     /** Calls of this node that wait for an owner or their next attempt, now. */
@@ -65,6 +75,8 @@ export interface NodeStats {
   readonly membership: MembershipStats
   /** State that is kept by key: entities and stores. */
   readonly state: StateStats
+  /** Of each entity that is hosted here. */
+  readonly entities: readonly EntityStats[]
 }
 
 export interface WaitOptions {

@@ -2,7 +2,7 @@
  * What a node hosts of state: its entities, as methods that peers call, and as references for its own user. Joins the room
  * of state to the rest of the node.
  */
-import type { Notice } from './api.ts'
+import type { EntityStats, Notice } from './api.ts'
 import type { Calls } from './calls.ts'
 import type { Clock, Random } from './env.ts'
 import { ShoalError } from './errors.ts'
@@ -148,6 +148,11 @@ export class Hosting {
     return known
   }
 
+  /** What is kept of each entity. */
+  get entities(): readonly EntityStats[] {
+    return [...this.#stores.values()].map(({ name, held, waiting }) => ({ name, ...held, waiting }))
+  }
+
   /** The node is closed. */
   close(): void {
     for (const store of this.#stores.values()) store.close()
@@ -192,6 +197,7 @@ export class Hosting {
       copies: kind.copies,
       acks: kind.acks,
       acksMin: kind.acksMin,
+      voters: kind.voters,
       doubts,
       unreadable: (partition, reason) => {
         const message = `a copy of entity "${kind.name}" cannot be read: its keys wait`

@@ -5,7 +5,7 @@ import type { AdmissionLimits } from './shard/admission.ts'
 import type { RouterLimits } from './shard/router.ts'
 import { type CustodyLimits, custodyLimits } from './state/custody.ts'
 import { type EntityLimits, entityLimits } from './state/limits.ts'
-import { type ReplicationLimits, replicationLimits } from './state/replication.ts'
+import { type ReplicationLimits, replicationLimits } from './state/replication-config.ts'
 import { helloFrameBytesMax, streamWindowBytesMin } from './wire/frame.ts'
 
 /** Every bound of a node that a user may move. */

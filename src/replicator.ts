@@ -15,7 +15,8 @@ import type { Effect, Effects } from './state/effects.ts'
 import type { Epoch } from './state/epoch.ts'
 import type { ReplicaOutput } from './state/exchange.ts'
 import { joined, ReplicatedHoldings } from './state/replicated.ts'
-import { Replication, type ReplicationLimits } from './state/replication.ts'
+import { Replication } from './state/replication.ts'
+import type { ReplicationLimits } from './state/replication-config.ts'
 import type { Holdings } from './state/store.ts'
 
 export const replicaKind = 'copies'
@@ -31,6 +32,7 @@ export interface ReplicatorPorts {
   readonly copies: number
   readonly acks: number
   readonly acksMin: number
+  readonly voters: number | undefined
   /** How often this node was unsure of its view. */
   doubts(): number
   /** Records of a partition that was taken over cannot be read here. */
@@ -62,7 +64,7 @@ export class Replicator implements CopiesPort, Effects {
   #timerAt: Millis = Infinity
 
   constructor(live: Holdings, ports: ReplicatorPorts) {
-    const { self, boot, partitions, copies, acks, acksMin, limits, random } = ports
+    const { self, boot, partitions, copies, acks, acksMin, voters, limits, random } = ports
     this.#live = live
     this.#ports = ports
     this.#seat = { name: self, boot }
@@ -72,6 +74,7 @@ export class Replicator implements CopiesPort, Effects {
       copies,
       acks,
       acksMin,
+      voters,
       limits,
       owners: (partition, most) => this.#owners(partition, most),
       peers: () => this.#peers,
@@ -97,6 +100,7 @@ export class Replicator implements CopiesPort, Effects {
     this.#boots.set(this.#seat.name, this.#seat.boot)
     for (const { name, boot } of peers) this.#boots.set(name, boot)
     this.replication.viewChanged(this.#now)
+    if (this.#timer === undefined) this.replication.tick(this.#now)
     this.#drain()
   }
 

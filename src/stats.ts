@@ -2,6 +2,7 @@
 import type { NodeStats } from './api.ts'
 import { type Cluster, statsTimeoutMs } from './cluster.ts'
 import { ShoalError } from './errors.ts'
+import type { Hosting } from './hosting.ts'
 import type { Peers } from './rpc/peers.ts'
 import type { Admission } from './shard/admission.ts'
 import type { Methods } from './shard/methods.ts'
@@ -15,6 +16,7 @@ export interface StatsRooms {
   readonly admission: Admission
   readonly peers: Peers
   readonly stores: Stores
+  readonly hosting: Hosting
 }
 
 /** Rejects with `ERR_SHOAL_TIMEOUT` when membership does not answer. */
@@ -25,6 +27,7 @@ export async function collectStats({
   admission,
   peers,
   stores,
+  hosting,
 }: StatsRooms): Promise<NodeStats> {
   const membership = await cluster.stats()
   if (membership === undefined) {
@@ -43,5 +46,6 @@ export async function collectStats({
     rpc: { ...peers.stats, ...peers.counters },
     membership,
     state: stores.stats,
+    entities: hosting.entities,
   }
 }

@@ -146,6 +146,7 @@ test('docs/options.md lists the parameters of the ring and every limit, with the
   for (const [heading, defaults] of [
     ['Ring', ring],
     ['Limits', limits],
+    ['Handoff', { ...checkOptions({}).handoff } as Readonly<Record<string, number>>],
   ] as const) {
     const rows = tableUnder(options, heading)
     assert.deepEqual(listed(rows), Object.keys(defaults).sort())

@@ -26,7 +26,7 @@ const rooms: Record<string, readonly string[]> = {
 const open = ['env.ts', 'machine.ts', 'errors.ts', 'address.ts', 'scope.ts', 'diagnostics.ts']
 /** Files at the top that join rooms. */
 const joiners =
-  'node.ts api.ts bind.ts calls.ts hosting.ts copying.ts custodian.ts outgoing.ts patient.ts internal.ts stores.ts tally.ts rooms.ts news.ts stats.ts stream.ts cluster.ts membership.ts options.ts limits.ts range.ts roster.ts driver.ts join.ts leave.ts replies.ts request.ts index.ts backlog.ts border.ts courier.ts describe.ts gate.ts lag.ts pause.ts watched.ts worker.ts'.split(
+  'node.ts api.ts bind.ts calls.ts hosting.ts replicator.ts copying.ts custodian.ts outgoing.ts patient.ts internal.ts stores.ts tally.ts rooms.ts news.ts stats.ts stream.ts cluster.ts membership.ts options.ts limits.ts range.ts roster.ts driver.ts join.ts leave.ts replies.ts request.ts index.ts backlog.ts border.ts courier.ts describe.ts gate.ts lag.ts pause.ts watched.ts worker.ts'.split(
     ' ',
   )
 

@@ -32,20 +32,12 @@ import type { Ask, CustodyInput, CustodyOutput, Elsewhere, GiveEntry, Owners } f
 import type { Epoch } from './epoch.ts'
 import { Giver } from './giver.ts'
 import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
+import { type Progress, sumOf } from './progress.ts'
 import { listIn, Seeker } from './seeker.ts'
 import { Taker } from './taker.ts'
 
 export { type CustodyLimits, type CustodyOptions, custodyLimits } from './ground.ts'
-
-/** Partitions on their way to or from one peer, or about to be. */
-export interface Progress {
-  readonly direction: 'give' | 'take'
-  /** '': not known yet. */
-  readonly peer: string
-  readonly partitions: number
-  /** About. */
-  readonly bytes: number
-}
+export type { Progress } from './progress.ts'
 
 type Claim = Extract<Ask, { type: 'claim' }>
 
@@ -291,16 +283,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
             due.push(partition)
           else peer.hasClaimed = true
           break
-        case phase.frozen: {
-          const taker = this.#giver.takerOf(partition)
-          if (taker === undefined || taker === peer) held.push(partition)
-          else {
-            listIn(elsewhere, taker).push(partition)
-            // It is here again should the taker not have it.
-            contested.push(partition)
-          }
+        case phase.frozen:
+          // Whoever is taking it may be gone, as others know already: it is here until that one has said that it has it.
+          held.push(partition)
           break
-        }
         case phase.seeking: {
           const holder = this.#seeker.seeks.get(partition)?.holder
           if (holder !== undefined && holder !== peer) listIn(elsewhere, holder).push(partition)
@@ -385,15 +371,4 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.activated(partition, list)
     ground.served(partition)
   }
-}
-
-function sumOf(
-  sums: Map<string, { partitions: number; bytes: number }>,
-  peer: string,
-): { partitions: number; bytes: number } {
-  const known = sums.get(peer)
-  if (known !== undefined) return known
-  const sum = { partitions: 0, bytes: 0 }
-  sums.set(peer, sum)
-  return sum
 }

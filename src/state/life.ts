@@ -122,6 +122,8 @@ export class Life {
   drop(instance: Instance, error: CallFailure): void {
     const { partition, key, phase } = instance
     instance.phase = 'gone'
+    // Calls that are remembered hold the key's object for a while yet.
+    instance.state = undefined
     if (partition.keys.get(key) === instance) partition.keys.delete(key)
     if (phase !== 'closing') this.#ports.keeping.removed(instance)
     this.#ports.refuse(instance, error)

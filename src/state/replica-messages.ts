@@ -7,6 +7,7 @@
 import { type Config, isCount, readConfig, readEpoch } from './config.ts'
 import { chainMax } from './copy.ts'
 import type { Epoch } from './epoch.ts'
+import { recentMax } from './quorum.ts'
 import type { LogDigest } from './record-log.ts'
 
 /** One partition in a batch from its owner to one copy. */
@@ -114,11 +115,14 @@ export type ReplicaAsk =
     }
   | { readonly type: 'fence'; readonly boot: string; readonly to: string; readonly rows: readonly FenceRow[] }
   | { readonly type: 'fetch'; readonly boot: string; readonly to: string; readonly ask: FetchAsk }
+  /** Am I seen? (quorum.ts) */
+  | { readonly type: 'beat'; readonly boot: string; readonly to: string }
 
 export type ReplicaReply =
   | { readonly type: 'shipped'; readonly rows: readonly ShipReply[] }
   | { readonly type: 'fenced'; readonly rows: readonly FenceReply[] }
   | { readonly type: 'fetched'; readonly reply: FetchReply }
+  | { readonly type: 'beaten'; readonly recent: readonly string[] | undefined }
   /** Not meant for this life, or out of order, or malformed: nothing was done. */
   | { readonly type: 'stranger' }
 
@@ -142,6 +146,7 @@ export function readAsk(value: unknown, partitions: number): ReplicaAsk | undefi
     const rows = readRows(ask['rows'], (row) => readFenceRow(row, partitions))
     return rows && { type, boot, to, rows }
   }
+  if (type === 'beat') return { type, boot, to }
   if (type === 'fetch') {
     const step = readFetch(ask['ask'], partitions)
     return step && { type, boot, to, ask: step }
@@ -152,6 +157,12 @@ export function readAsk(value: unknown, partitions: number): ReplicaAsk | undefi
 export function readReply(value: unknown): ReplicaReply | undefined {
   const reply = fields(value)
   if (reply?.['type'] === 'stranger') return { type: 'stranger' }
+  if (reply?.['type'] === 'beaten') {
+    const { recent } = reply
+    const isList = Array.isArray(recent) && recent.length <= recentMax
+    const isRead = isList && recent.every((boot) => typeof boot === 'string')
+    return { type: 'beaten', recent: isRead ? (recent as string[]) : undefined }
+  }
   if (reply?.['type'] === 'shipped') {
     const rows = readRows(reply['rows'], readShipReply)
     return rows && { type: 'shipped', rows }

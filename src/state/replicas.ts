@@ -17,8 +17,9 @@ import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
 import { Packer } from './packed.ts'
 import { difference, differingBuckets } from './reconcile.ts'
-import { rowsMax, type ShipReply, type ShipRow } from './replica-messages.ts'
-import { ledElsewhere, type SeatState, Tenure, type TenureStart, type TenureView } from './tenure.ts'
+import { rowsMax, type ShipReply } from './replica-messages.ts'
+import { composeRow, type Sent } from './ship-row.ts'
+import { ledElsewhere, Tenure, type TenureStart, type TenureView } from './tenure.ts'
 
 export interface ReplicasCounters extends CopiesCounters {
   /** Records that went to copies, and their bytes; the same record to two copies counts twice. */
@@ -36,17 +37,8 @@ export interface ReplicasPorts {
   acks(seats: number): number
   isGone(seat: Seat): boolean
   peers(): readonly Seat[]
-}
-
-interface Sent {
-  readonly tenure: Tenure
-  readonly state: SeatState
-  readonly config: Config
-  readonly position: number
-  readonly keys: ReadonlyMap<string, number>
-  readonly extras: SeatState['extras']
-  readonly lapses: number
-  readonly row: ShipRow
+  /** Whether this node may tell that anything is done. */
+  mayCommit(): boolean
 }
 
 interface Channel {
@@ -83,7 +75,11 @@ export class Replicas {
     this.#ports = ports
     this.#copies = copies
     this.#exchange = exchange
-    this.#view = { isGone: (seat) => ports.isGone(seat), peers: () => ports.peers() }
+    this.#view = {
+      isGone: (seat) => ports.isGone(seat),
+      peers: () => ports.peers(),
+      mayCommit: () => ports.mayCommit(),
+    }
   }
 
   get tenures(): ReadonlyMap<number, Tenure> {
@@ -159,6 +155,11 @@ export class Replicas {
   confirm(tenure: Tenure, key: string, done: Shipped): void {
     tenure.add(key, false, done)
     this.#touch(tenure)
+  }
+
+  /** What waits may be done now. */
+  unblocked(): void {
+    for (const tenure of this.#tenures.values()) if (tenure.waiting > 0) this.#moved.add(tenure)
   }
 
   /** Lists follow the table; who is gone is not waited for. */
@@ -265,9 +266,10 @@ export class Replicas {
       channel.dirty.delete(tenure)
       const state = tenure.seats.get(channel.seat.name)
       if (state === undefined || !sameSeat(state.seat, channel.seat)) continue
-      const one = this.#row(tenure, state, this.#ports.limits.batchBytesMax - bytes)
+      const one = composeRow(tenure, state, this.#ports.limits.batchBytesMax - bytes, this.#packer)
       if (one === undefined) continue
       bytes += one.row.records.length
+      this.#ports.counters.shippedRecords += one.keys.size
       sent.push(one)
     }
     if (sent.length === 0) return
@@ -287,53 +289,6 @@ export class Replicas {
         if (hadFailed) this.#compareAll(channel)
       } else this.#failed(channel, sent, now)
     })
-  }
-
-  #row(tenure: Tenure, state: SeatState, room: number): Sent | undefined {
-    const { config, partition, copy } = tenure
-    const { epoch, revision } = config
-    const isNew = !state.isTold
-    const told = isNew ? { config, chain: tenure.chain, anew: tenure.isFirst } : {}
-    const none = new Map<string, number>()
-    if (!state.isListed) {
-      const drop = tenure.mayDrop
-      if (!isNew && (!drop || state.hasDropped)) return undefined
-      const row = { partition, epoch, revision, ...told, records: this.#packer.finish(), drop }
-      return { tenure, state, config, position: 0, keys: none, extras: [], lapses: 0, row }
-    }
-    if (!tenure.isFenced) {
-      if (!isNew) return undefined
-      const row = { partition, epoch, revision, ...told, records: this.#packer.finish() }
-      return { tenure, state, config, position: 0, keys: none, extras: [], lapses: 0, row }
-    }
-    const keys = none
-    for (const [key, position] of state.pending) {
-      if (this.#packer.length >= room && keys.size > 0) break
-      state.pending.delete(key)
-      keys.set(key, position)
-      const entry = copy.log.get(key)
-      if (entry !== undefined) this.#packer.put(entry, 0)
-    }
-    this.#ports.counters.shippedRecords += keys.size
-    const { extras } = state
-    state.extras = []
-    for (const [keyHash, hash] of extras) this.#packer.erase(keyHash, hash)
-    const [next] = state.pending.values()
-    const isAll = next === undefined
-    const compares = isAll && state.compares
-    const row: ShipRow = {
-      partition,
-      epoch,
-      revision,
-      ...told,
-      records: this.#packer.finish(),
-      complete: isAll && state.isComplete && !state.isToldComplete,
-      digest: compares ? copy.log.digest : undefined,
-      list: compares ? state.list : undefined,
-    }
-    if (compares) state.list = undefined
-    const position = isAll ? tenure.head : next - 1
-    return { tenure, state, config, position, keys, extras, lapses: state.lapses, row }
   }
 
   #failed(channel: Channel, sent: readonly Sent[], now: Millis): void {

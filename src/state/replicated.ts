@@ -21,9 +21,10 @@ export class ReplicatedHoldings implements Holdings {
   }
 
   size(partition: number): HoldingSize {
-    const size = this.#replication.sizeOf(partition)
+    const log = this.#replication.copyOf(partition)?.log
     // Calls may have opened keys that nothing has changed yet.
-    return size.keys > 0 ? size : this.#live.size(partition)
+    if (log === undefined || log.count === 0) return this.#live.size(partition)
+    return { keys: log.count, bytes: log.bytes }
   }
 
   partitions(): Iterable<number> {

@@ -13,63 +13,27 @@
  *                           custody: yield                       a copy
  */
 import type { Millis } from '../env.ts'
-import { ShoalError } from '../errors.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { failure } from '../shard/methods.ts'
-import { type Config, compareConfigs, isCount, readConfig, readSeat, type Seat } from './config.ts'
+import { type Config, compareConfigs, type Seat } from './config.ts'
 import { Copies } from './copies.ts'
 import type { CopiesPort } from './copies-port.ts'
 import { type Copy, chainMax } from './copy.ts'
 import { compareEpochs, type Epoch } from './epoch.ts'
 import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
-import { Packer, unpack } from './packed.ts'
+import { readGrant, writeGrant } from './grant.ts'
+import { Lease } from './lease.ts'
+import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
 import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
 import { Replicas, type ReplicasCounters } from './replicas.ts'
+import type { ReplicationOptions } from './replication-config.ts'
 import type { ReplicationStats } from './replication-stats.ts'
-import type { Collection, HoldingSize } from './store.ts'
-import { type Taken, Takings } from './taking.ts'
+import { Senders } from './senders.ts'
+import type { Collection } from './store.ts'
+import { Takings } from './taking.ts'
+import type { Taken } from './taking-ports.ts'
 import { ledElsewhere, type Tenure } from './tenure.ts'
-
-/** Bounds of replication. Those in bytes are of one store on one node. */
-export interface ReplicationLimits {
-  /** Bytes of records that one node keeps of a store; owners of further copies are told that there is no room. */
-  readonly copyBytesMax: number
-  /** Bytes of records in one message, about; one record may be larger. */
-  readonly batchBytesMax: number
-  /** How long a takeover waits for members that are alive, do not answer, and have no known part in the partition. */
-  readonly takeoverWaitMs: Millis
-  /** How often owners compare what they hold with their copies. */
-  readonly repairMs: Millis
-}
-
-export const replicationLimits: ReplicationLimits = Object.freeze({
-  copyBytesMax: 1024 * 1024 * 1024,
-  batchBytesMax: 256 * 1024,
-  takeoverWaitMs: 10_000,
-  repairMs: 60_000,
-})
-
-export interface ReplicationOptions {
-  readonly self: Seat
-  readonly partitions: number
-  readonly copies: number
-  readonly acks: number
-  /** With fewer members than `acks`, this many are enough. */
-  readonly acksMin: number
-  readonly limits: ReplicationLimits
-  /** The preference list of a partition by the table, at most so many; this node may be among them. */
-  owners(partition: number, most: number): readonly Seat[]
-  /** Alive members that may hold copies, without this one. */
-  peers(): readonly Seat[]
-  /** A member that cannot come back with what it had, or is not to be waited for any more. */
-  isGone(seat: Seat): boolean
-  /** 0 to 1. */
-  random(): number
-}
-
-/** Senders of batches that are remembered; of more the one that was heard longest ago is forgotten. */
-const sendersMax = 4_096
 
 export class Replication implements CopiesPort {
   readonly #options: ReplicationOptions
@@ -77,6 +41,7 @@ export class Replication implements CopiesPort {
   readonly #copies: Copies
   readonly #replicas: Replicas
   readonly #takings: Takings
+  readonly #lease: Lease
   readonly #counters: ReplicasCounters = {
     refusedByFence: 0,
     refusedMessages: 0,
@@ -90,14 +55,17 @@ export class Replication implements CopiesPort {
   readonly #empty = new Map<number, Epoch>()
   /** What comes by planned handoff and does not lead yet. */
   readonly #arrived = new Map<number, RecordLog>()
-  /** The last batch of each sender, by boot id. */
-  readonly #seqs = new Map<string, number>()
+  readonly #senders = new Senders()
   #now: Millis = 0
 
   constructor(options: ReplicationOptions) {
     this.#options = options
     const { self, limits } = options
     this.#exchange = new Exchange(self)
+    this.#lease = new Lease(this.#exchange, options.voters, () => options.peers(), {
+      gained: () => this.#replicas.unblocked(),
+      regained: () => this.#resign(),
+    })
     this.#copies = new Copies({
       self,
       limits,
@@ -111,11 +79,13 @@ export class Replication implements CopiesPort {
       acks: (seats: number) => Math.min(options.acks, seats),
       isGone: (seat: Seat) => options.isGone(seat),
       peers: () => options.peers(),
+      mayCommit: () => this.#lease.isHeld(this.#now),
     }
     this.#replicas = new Replicas({ ...shared, counters: this.#counters }, this.#copies, this.#exchange)
     const ports = {
       ...shared,
       random: () => options.random(),
+      mayLead: (since: Millis, now: Millis) => this.#lease.mayLead(since, now),
       taken: (taken: Taken, now: Millis) => this.#taken(taken, now),
       held: (partition: number, by: string) =>
         this.#exchange.out({ type: 'news', news: { type: 'held', partition, by } }),
@@ -139,7 +109,7 @@ export class Replication implements CopiesPort {
   }
 
   get deadline(): Millis {
-    return Math.min(this.#replicas.deadline, this.#takings.deadline)
+    return Math.min(this.#replicas.deadline, this.#takings.deadline, this.#lease.deadline)
   }
 
   /** Who is to hold a partition that this node leads: itself, and the next of the preference list. */
@@ -154,15 +124,13 @@ export class Replication implements CopiesPort {
     return this.#replicas.isDue(now)
   }
 
-  /** How much is held of a partition. */
-  sizeOf(partition: number): HoldingSize {
-    const log = this.#copies.get(partition)?.log
-    return { keys: log?.count ?? 0, bytes: log?.bytes ?? 0 }
-  }
-
   /** Why a call may not run now though this node leads its partition; nothing has run. */
   refusal(partition: number): CallFailure | undefined {
-    const { acksMin } = this.#options
+    const { acksMin, self, voters } = this.#options
+    if (!this.#lease.isHeld(this.#now)) {
+      const message = `"${self.name}" does not see a majority of ${voters} voters: it does not answer for its keys`
+      return failure('ERR_SHOAL_NO_OWNER', message, false)
+    }
     if (acksMin <= 1) return undefined
     const seats = this.#replicas.tenures.get(partition)?.config.seats ?? this.seats(partition)
     if (seats.length >= acksMin) return undefined
@@ -185,11 +153,6 @@ export class Replication implements CopiesPort {
     const tenure = this.#led(partition)
     if (tenure !== undefined) this.#replicas.confirm(tenure, key, done)
     else this.#refuse(partition, done)
-  }
-
-  /** The record of a key of a partition that this node leads. */
-  read(partition: number, key: string): Uint8Array | undefined {
-    return this.#copies.get(partition)?.log.get(key)?.record
   }
 
   /** What this node has of a partition, for those who watch. */
@@ -222,9 +185,7 @@ export class Replication implements CopiesPort {
 
   listOf(partition: number): readonly string[] {
     const tenure = this.#replicas.tenures.get(partition)
-    if (tenure === undefined) return []
-    const { config, chain, equal } = tenure
-    return [JSON.stringify({ chain: [...chain, config], equal, version: tenure.head })]
+    return tenure === undefined ? [] : [writeGrant(tenure)]
   }
 
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {
@@ -263,50 +224,17 @@ export class Replication implements CopiesPort {
   /** Copies out what this node holds, also while it changes. */
   collect(partition: number): Collection {
     const log = this.#copies.get(partition)?.log ?? new RecordLog()
-    const packer = new Packer()
-    let place = 0
-    let drafted = 0
-    const drafts = (above: number) => this.#replicas.tenures.get(partition)?.draftsAbove(above) ?? []
-    log.pins++
-    return {
-      next(bytes) {
-        for (let step = log.next(place); step !== undefined; step = log.next(place)) {
-          place = step.place
-          packer.put(step.entry, 0)
-          if (packer.length >= bytes) break
-        }
-        // What is done with once promises have come must be with the next owner too.
-        for (const draft of drafts(drafted)) {
-          if (packer.length >= bytes) break
-          packer.put(draft, 0)
-          drafted = draft.version
-        }
-        return packer.length > 0 ? packer.finish() : undefined
-      },
-      close() {
-        log.pins--
-      },
-    }
+    return new LogCollection(log, (above) => this.#replicas.tenures.get(partition)?.draftsAbove(above) ?? [])
   }
 
-  /**
-   * Keeps a chunk of `collect` aside until `lead`. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed.
-   */
+  /** Keeps a chunk of `collect` aside until `lead`. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed. */
   accept(partition: number, chunk: Uint8Array): Uint8Array[] {
-    const read = unpack(chunk)
-    if (read === undefined) throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
     let log = this.#arrived.get(partition)
     if (log === undefined) {
       log = new RecordLog()
       this.#arrived.set(partition, log)
     }
-    const records: Uint8Array[] = []
-    for (const one of read) {
-      if (one.type !== 'put') throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
-      log.put(one.key, one.record, one.version, 0)
-      if (one.record !== undefined) records.push(one.record)
-    }
-    return records
+    return keepChunk(log, chunk)
   }
 
   /** Forgets what was accepted and does not lead. */
@@ -338,6 +266,7 @@ export class Replication implements CopiesPort {
 
   tick(now: Millis): void {
     this.#now = now
+    this.#lease.tick(now)
     this.#takings.tick(now)
     this.#replicas.tick(now)
     this.#flush(now)
@@ -363,13 +292,15 @@ export class Replication implements CopiesPort {
     const seat = { name: from, boot: ask.boot }
     switch (ask.type) {
       case 'ship':
-        if (!this.#isNext(ask.boot, ask.seq)) {
+        if (!this.#senders.isNext(ask.boot, ask.seq)) {
           this.#counters.refusedMessages++
           return { type: 'stranger' }
         }
         return { type: 'shipped', rows: ask.rows.map((row) => this.#copies.ship(row, seat)) }
       case 'fence':
         return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)) }
+      case 'beat':
+        return { type: 'beaten', recent: this.#lease.answer(ask.boot, now) }
       case 'fetch':
         return { type: 'fetched', reply: this.#copies.fetch(ask.ask) }
       default:
@@ -385,6 +316,13 @@ export class Replication implements CopiesPort {
 
   poll(): ReplicaOutput | undefined {
     return this.#exchange.poll()
+  }
+
+  /** Gives up what this node leads, to find out who leads it now: it may be nobody, and then it is taken again. */
+  #resign(): void {
+    for (const [partition, { config }] of [...this.#replicas.tenures])
+      this.#replicas.depose(partition, config)
+    this.doubt(this.#now)
   }
 
   #flush(now: Millis): void {
@@ -452,44 +390,4 @@ export class Replication implements CopiesPort {
       failure: ledElsewhere(partition, this.#options.self.name, promised),
     })
   }
-
-  /** Whether a batch is newer than all that came from its sender before. */
-  #isNext(boot: string, seq: number): boolean {
-    const last = this.#seqs.get(boot) ?? 0
-    if (seq <= last) return false
-    this.#seqs.delete(boot)
-    this.#seqs.set(boot, seq)
-    if (this.#seqs.size > sendersMax) {
-      for (const oldest of this.#seqs.keys()) {
-        this.#seqs.delete(oldest)
-        break
-      }
-    }
-    return true
-  }
-}
-
-interface Grant {
-  readonly chain: readonly Config[]
-  readonly equal: readonly Seat[]
-  readonly version: number
-}
-
-/** What `listOf` said at the giver; undefined: it holds nothing, or said nothing that can be read. */
-function readGrant(text: string | undefined): Grant | undefined {
-  if (text === undefined) return undefined
-  let said: unknown
-  try {
-    said = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (typeof said !== 'object' || said === null) return undefined
-  const { chain, equal, version } = said as Partial<Record<keyof Grant, unknown>>
-  if (!Array.isArray(chain) || !Array.isArray(equal) || !isCount(version)) return undefined
-  const configs = chain.map(readConfig).filter((config) => config !== undefined)
-  const seats = equal.map(readSeat).filter((seat) => seat !== undefined)
-  return configs.length === chain.length
-    ? { chain: configs.slice(-chainMax), equal: seats, version }
-    : undefined
 }

@@ -9,6 +9,7 @@ import type { Slot } from '../shard/concurrency.ts'
 import type { Running } from '../shard/context.ts'
 import { type BodyCodec, isThenable, messageOf } from '../shard/methods.ts'
 import { type Later, Refused } from '../shard/own.ts'
+import { isAsyncIterable } from '../shard/source.ts'
 import type { Body } from '../wire/body.ts'
 import { type Effects, shipRecord } from './effects.ts'
 import { type Host, RunningContext } from './entity-context.ts'
@@ -164,7 +165,8 @@ export class Runner {
     const { outcome, instance } = entry
     effects.ship(instance.partition.number, instance.key, undefined, (failed) => {
       entry.turn = undefined
-      if (outcome !== undefined) turn.settle(failed ?? outcome)
+      const known = failed ?? outcome
+      if (known !== undefined) turn.settle(known)
     })
     return turn.outcome
   }
@@ -201,6 +203,7 @@ export class Runner {
   #encoded(call: CallKind, running: Running, value: unknown): Body | CallFailure {
     const { codec } = this.#ports
     try {
+      if (isAsyncIterable(value)) throw new Error('a call of an entity cannot stream')
       // It may be part of the state, which the next call changes.
       return codec.copy(codec.encode(value))
     } catch (error) {

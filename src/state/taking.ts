@@ -11,45 +11,18 @@
  *                      its member is gone                         fencing, without it
  */
 import type { Millis } from '../env.ts'
+import { isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
 import { Merge } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
 import { type CopyAnswer, type Decision, decideTakeover } from './takeover.ts'
-
-export interface TakingLimits {
-  /** How long a takeover waits for members that are alive, do not answer, and have no known part in the partition. */
-  readonly takeoverWaitMs: Millis
-}
-
-export interface TakingPorts {
-  readonly limits: TakingLimits
-  /** Who is to hold a partition that this node leads, this node first. */
-  seats(partition: number): readonly Seat[]
-  /** How many of so many must have an update. */
-  acks(seats: number): number
-  /** Alive members that may hold copies, without this one. */
-  peers(): readonly Seat[]
-  /** A member that cannot come back with what it had, or is not to be waited for. */
-  isGone(seat: Seat): boolean
-  /** 0 to 1. */
-  random(): number
-  taken(taken: Taken, now: Millis): void
-  held(partition: number, by: string): void
-}
-
-export interface Taken {
-  readonly partition: number
-  readonly config: Config
-  readonly chain: readonly Config[]
-  readonly isSound: boolean
-  /** Whoever has promised this configuration. */
-  readonly fenced: readonly Seat[]
-}
+import type { TakingPorts } from './taking-ports.ts'
 
 interface Taking {
   readonly partition: number
+  readonly since: Millis
   config: Config
   /** An owner below it was deposed. */
   seen: Config | undefined
@@ -78,6 +51,8 @@ interface Line {
 }
 
 const repeatMs: Millis = 50
+/** How soon it is looked again whether others may still lead. */
+const heldMs: Millis = 50
 const pauseMs: Millis = 10
 const pauseMsMax: Millis = 1_000
 
@@ -90,6 +65,8 @@ export class Takings {
   /** Rounds of fences, in the order of their beginning. */
   readonly #rounds: { readonly taking: Taking; readonly config: Config; readonly until: Millis }[] = []
   readonly #paused = new Set<Taking>()
+  /** Decided, but somebody else may still have a lease. */
+  readonly #held = new Set<Taking>()
 
   constructor(ports: TakingPorts, copies: Copies, exchange: Exchange) {
     this.#ports = ports
@@ -103,6 +80,7 @@ export class Takings {
 
   get deadline(): Millis {
     let due = this.#rounds[0]?.until ?? Infinity
+    for (const { pausedUntil } of this.#held) due = Math.min(due, pausedUntil)
     for (const { pausedUntil } of this.#paused) due = Math.min(due, pausedUntil)
     for (const { rows, isAsking, notBefore } of this.#lines.values())
       if (rows.size > 0 && !isAsking) due = Math.min(due, notBefore)
@@ -114,6 +92,7 @@ export class Takings {
     if (this.#takings.has(partition)) return
     const taking: Taking = {
       partition,
+      since: now,
       config: this.#configAbove(partition, counter),
       seen: undefined,
       answers: new Map(),
@@ -160,11 +139,16 @@ export class Takings {
   }
 
   tick(now: Millis): void {
-    for (let first = this.#rounds[0]; first !== undefined && first.until <= now; first = this.#rounds[0]) {
-      this.#rounds.shift()
-      const { taking, config } = first
+    // Taken off at once: a member that goes leaves tens of thousands of rounds, and each shift would move all that follow.
+    const due = this.#rounds.findIndex(({ until }) => until > now)
+    for (const { taking, config } of this.#rounds.splice(0, due < 0 ? this.#rounds.length : due)) {
       if (taking.config !== config || this.#takings.get(taking.partition) !== taking) continue
       taking.isPatienceOver = true
+      this.#decide(taking, now)
+    }
+    for (const taking of [...this.#held]) {
+      if (taking.pausedUntil > now) continue
+      this.#held.delete(taking)
       this.#decide(taking, now)
     }
     for (const taking of [...this.#paused]) {
@@ -297,17 +281,20 @@ export class Takings {
     taking.silent.clear()
     const ms = Math.min(pauseMs * 2 ** taking.tries++, pauseMsMax)
     taking.pausedUntil = now + ms * (0.5 + this.#ports.random())
+    this.#held.delete(taking)
     this.#paused.add(taking)
   }
 
   #forget(taking: Taking): void {
     this.#takings.delete(taking.partition)
     this.#paused.delete(taking)
+    this.#held.delete(taking)
     for (const { rows } of this.#lines.values()) rows.delete(taking.partition)
   }
 
   #decide(taking: Taking, now: Millis): void {
-    if (this.#takings.get(taking.partition) !== taking || this.#paused.has(taking)) return
+    if (this.#takings.get(taking.partition) !== taking) return
+    if (this.#paused.has(taking) || this.#held.has(taking)) return
     if (taking.collecting !== undefined) return
     const answers = [...taking.answers.values()]
     const decision = decideTakeover({
@@ -330,7 +317,11 @@ export class Takings {
       if (decision.seats.some((seat) => sameSeat(seat, self))) this.#decide(taking, now)
       return
     }
-    this.#collect(taking, decision, now)
+    if (this.#ports.mayLead(taking.since, now)) this.#collect(taking, decision, now)
+    else {
+      taking.pausedUntil = now + heldMs
+      this.#held.add(taking)
+    }
   }
 
   #collect(taking: Taking, decision: Extract<Decision, { type: 'take' }>, now: Millis): void {
@@ -397,42 +388,4 @@ export class Takings {
     const fenced = [...answers.values()].filter((answer) => answer.isFenced).map(({ seat }) => seat)
     this.#ports.taken({ partition, config, chain, isSound, fenced }, now)
   }
-}
-
-function nothing(seat: Seat): CopyAnswer {
-  const digest = { count: 0, xor: 0, sum: 0 }
-  return {
-    seat,
-    isFenced: false,
-    before: undefined,
-    base: undefined,
-    chain: [],
-    isCut: false,
-    top: undefined,
-    digest,
-    version: 0,
-  }
-}
-
-function isAt(a: Config | undefined, b: Config | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : compareConfigs(a, b) === 0
-}
-
-/** The other copy can have nothing that ours has not. */
-function isSame(
-  own: {
-    readonly base: Config | undefined
-    readonly top: Config | undefined
-    readonly log: { equals(d: CopyAnswer['digest']): boolean }
-  },
-  { base, top, digest }: CopyAnswer,
-  wanted: Config | undefined,
-): boolean {
-  return (
-    isAt(own.base, wanted) &&
-    isAt(own.top, wanted) &&
-    isAt(base, wanted) &&
-    isAt(top, wanted) &&
-    own.log.equals(digest)
-  )
 }

@@ -13,42 +13,7 @@ import { failure } from '../shard/methods.ts'
 import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
 import type { Shipped } from './exchange.ts'
-
-/** A copy of another node, as its owner knows it. */
-export class SeatState {
-  readonly seat: Seat
-  /** In the list; else it is told of the new list, and to drop what it has once it is not needed. */
-  isListed: boolean
-  /** It has answered under the present configuration. */
-  hasPromised = false
-  /** It needs to be told all of the configuration. */
-  isTold = false
-  /** It has what we have, but for what is pending. */
-  isComplete = false
-  isToldComplete = false
-  hasDropped = false
-  /** Too much was pending: nothing it answers counts before a comparison has found it equal. */
-  isBehind = false
-  /** How often that happened. */
-  lapses = 0
-  /** It has everything up to here. */
-  matched: number
-  /** Keys that changed since they went there, with the position of the first such change; ascending. */
-  pending: Map<string, number> = new Map()
-  /** Records there that we do not have. */
-  extras: readonly (readonly [keyHash: number, hash: number])[] = []
-  /** Its digest is to be compared with ours once nothing is pending. */
-  compares: boolean
-  /** Of these buckets it is to list what it has. */
-  list: { readonly buckets: number; readonly which: readonly number[] } | undefined
-
-  constructor(seat: Seat, isListed: boolean, matched: number) {
-    this.seat = seat
-    this.isListed = isListed
-    this.matched = matched
-    this.compares = isListed
-  }
-}
+import { pendingMax, SeatState } from './seat-state.ts'
 
 /** What is known of members when a tenure begins. */
 export interface TenureStart {
@@ -64,6 +29,8 @@ export interface TenureView {
   readonly isGone: (seat: Seat) => boolean
   /** Alive members that may hold copies, without this one. */
   readonly peers: () => readonly Seat[]
+  /** Whether anything may be told to be done. */
+  readonly mayCommit: () => boolean
 }
 
 export interface DraftRecord {
@@ -78,8 +45,6 @@ interface Waiting {
   readonly done: Shipped
 }
 
-/** Keys that one copy may lag behind by before it is compared as a whole instead. */
-export const pendingMax = 4_096
 /** Buckets that are listed in one answer. */
 const listedBuckets = 64
 
@@ -194,6 +159,7 @@ export class Tenure {
       if (!isOpen || !this.chain.every((one) => this.#follows(one, view))) return []
       this.#fenced()
     }
+    if (!view.mayCommit()) return []
     const matched = [this.head]
     for (const { isListed, hasPromised, isBehind, matched: upTo } of this.seats.values()) {
       if (isListed && hasPromised && !isBehind) matched.push(upTo)

@@ -1,10 +1,12 @@
 /** All faults, and the changes that turned out to be none. */
 import { beliefFaults } from './faults/beliefs.ts'
+import { custodyFaults } from './faults/custody.ts'
 import { drillFaults } from './faults/drill.ts'
 import { entityFaults } from './faults/entities.ts'
 import { nodeFaults } from './faults/node.ts'
 import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
+import { replicationFaults } from './faults/replication.ts'
 import { retryFaults } from './faults/retry.ts'
 import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
@@ -38,6 +40,8 @@ export const catalogue: readonly Mutant[] = [
   ...traceFaults,
   ...drillFaults,
   ...entityFaults,
+  ...custodyFaults,
+  ...replicationFaults,
 ]
 
 export const equivalent: readonly Equivalent[] = [

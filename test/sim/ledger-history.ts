@@ -29,6 +29,8 @@ export interface LedgerOp {
 export interface LedgerRules {
   /** Nothing acknowledged is lost. */
   readonly keepsAll: boolean
+  /** What is lost is told. */
+  readonly tellsLosses: boolean
   readonly isLinearizable: boolean
   /** Updates of one caller to one key happen in the order in which they were asked for, also of those that overlap. */
   readonly keepsOrder: boolean
@@ -52,7 +54,8 @@ interface Tally {
 
 type Asked = Pick<LedgerOp, 'call' | 'update'>
 
-const stepsMax = 200_000
+/** Beyond, the list alone says that all is well. */
+const stepsMax = 20_000
 
 const tally: SequentialModel<Tally, Asked, Found> = {
   initial: { count: 0, last: '' },
@@ -155,8 +158,11 @@ export class LedgerHistory {
     return () => running.delete(run)
   }
 
-  /** Holds what is there in the end against all that was told. Throws a `Violation`. */
-  check(key: string, tokens: readonly string[]): void {
+  /**
+   * Holds what is there in the end against all that was told. Throws a `Violation`. `isLost`: a node said that what it held
+   * of the key is gone.
+   */
+  check(key: string, tokens: readonly string[], isLost = false): void {
     const ops = this.ops.filter((op) => op.key === key)
     const asked = new Map(ops.filter(isUpdate).map((op) => [op.update.token, op]))
     const places = new Map<string, number>()
@@ -169,9 +175,11 @@ export class LedgerHistory {
       else if (op.found?.isAdded === false) this.#throw('unasked', `${what(op)} was refused and happened`)
       places.set(token, place)
     }
-    if (this.rules.keepsAll) this.#allKept(ops, places)
+    // What is lost is lost with a word.
+    if (this.rules.keepsAll || (this.rules.tellsLosses && !isLost)) this.#allKept(ops, places)
     if (this.rules.keepsOrder) this.#inOrder(key, tokens, asked)
     if (!this.rules.isLinearizable) return
+    this.#inPlaces(ops, tokens)
     this.#explained(key, ops, tokens)
     this.#inTenures(key, tokens, asked)
   }
@@ -214,6 +222,41 @@ export class LedgerHistory {
         )
       }
       latest = found
+    }
+  }
+
+  /**
+   * The list itself is an order of all updates: each answer must come of its place in it, and what ended before another began
+   * must lie before it.
+   */
+  #inPlaces(ops: readonly LedgerOp[], tokens: readonly string[]): void {
+    const places = new Map(tokens.map((token, place) => [token, place]))
+    const moments: { readonly at: number; readonly op: LedgerOp; readonly isStart: boolean }[] = []
+    for (const op of ops) {
+      const { found, update } = op
+      if (op.call === 'peek' || (found === undefined && !places.has(update.token))) continue
+      const isFitting = found?.isAdded !== true || places.get(update.token) === found.count
+      if (found !== undefined && (!isFitting || (tokens[found.count - 1] ?? '') !== found.last))
+        this.#throw(
+          'linearizable',
+          `${what(op)} found ${found.count} updates and "${found.last}" at ${found.by} (epoch ${found.epoch}), and the list is another`,
+        )
+      moments.push({ at: op.startedAt, op, isStart: true })
+      if (found !== undefined) moments.push({ at: op.endedAt, op, isStart: false })
+    }
+    moments.sort((a, b) => a.at - b.at)
+    let [least, latest] = [0, undefined as LedgerOp | undefined]
+    for (const { op, isStart } of moments) {
+      const before = op.found?.count ?? places.get(op.update.token) ?? 0
+      if (isStart && before < least && latest !== undefined)
+        this.#throw(
+          'linearizable',
+          `${what(op)} came of a state with ${before} updates, and began when ${what(latest)} had ended with ${least}`,
+        )
+      const after = before + (op.found?.isAdded === true ? 1 : 0)
+      if (isStart || after <= least) continue
+      least = after
+      latest = op
     }
   }
 

@@ -8,6 +8,7 @@ import { LedgerHistory, type LedgerOp, type LedgerRules } from './ledger-history
 
 const strict: LedgerRules = {
   keepsAll: true,
+  tellsLosses: true,
   isLinearizable: true,
   keepsOrder: true,
   mayFail: false,
@@ -67,7 +68,8 @@ test('an acknowledged update that is gone is lost', () => {
   story.breaks('lost', [])
   const careless = new Story({ keepsAll: false, isLinearizable: false })
   careless.done('a', {})
-  careless.history.check('k', [])
+  careless.history.check('k', [], true)
+  careless.breaks('lost', [])
 })
 
 test('an update that is there twice, was refused, or was never asked for is a violation', () => {

@@ -21,12 +21,13 @@ export interface MoveReport {
   readonly calls: number
   readonly failed: number
   readonly lost: number
+  readonly doubled: number
   /** Keys whose owner changed. */
   readonly movedKeys: number
   /** What their state is, as bytes of its own. */
   readonly stateBytes: number
-  /** What passed between nodes from the join on until all was settled, calls and gossip included. */
-  readonly wireBytes: number
+  /** What of that travelled as state, in chunks. */
+  readonly movedBytes: number
   /** How much longer than a call without a move the longest call of a moved key took. */
   readonly blackoutMs: { readonly p50: number; readonly p999: number; readonly max: number }
   /** From the moment at which the new node owned partitions until nothing was left to move. */
@@ -47,6 +48,7 @@ const calls = {
     state.count += 1
     return state.count
   },
+  read: ({ count }: Kept): number => count,
 }
 const Keeper = entity('keeper', { open: (): Kept => ({ count: 0, bytes: new Uint8Array(0) }), calls })
 
@@ -95,10 +97,11 @@ export async function measureMove(options: MoveOptions): Promise<MoveReport> {
   if (everyMs > 0) void client.run((served) => load.run(served))
   await simulation.run(20)
   simulation.links.setAll({ bytesPerSecond })
-  let wireBytes = 0
-  simulation.onWire((_, bytes) => {
-    wireBytes += bytes.length
-  })
+  let movedBytes = 0
+  for (const { value } of all)
+    value?.node.on('handoff', ({ type, bytes }) => {
+      if (type === 'given') movedBytes += bytes
+    })
   const joining = spawn('joining', false)
   all.push(joining)
   await simulation.until(isSettled, withinMs)
@@ -108,23 +111,26 @@ export async function measureMove(options: MoveOptions): Promise<MoveReport> {
     withinMs,
   )
   const moveMs = simulation.now - from
-  const bytes = wireBytes
   await simulation.run(20)
   load.isOver = true
   await simulation.until(() => load.underWay === 0, withinMs)
+  const counts = await simulation.settle(
+    client.run(({ keepers }) => Promise.all(names.map((key) => keepers.get(key).read()))),
+    withinMs,
+  )
   const moved = [...names.keys()].filter((key) => before[key] !== ownerOf(names[key] as string))
   return {
-    ...load.report(moved),
+    ...load.report(moved, counts),
     movedKeys: moved.length,
     stateBytes: moved.length * bytesPerKey,
-    wireBytes: bytes,
+    movedBytes,
     moveMs,
   }
 }
 
 /** Nothing has to come to that node, or to leave it. */
-function isAtRest(_node: ShoalNode): boolean {
-  return true
+function isAtRest({ rebalance }: ShoalNode): boolean {
+  return rebalance.length === 0
 }
 
 class Load {
@@ -134,7 +140,6 @@ class Load {
   readonly #everyMs: number
   readonly #longest: Float64Array
   readonly #answered: Uint32Array
-  readonly #lost: Uint32Array
   #calls = 0
   #failed = 0
 
@@ -143,7 +148,6 @@ class Load {
     this.#everyMs = everyMs
     this.#longest = new Float64Array(names.length)
     this.#answered = new Uint32Array(names.length)
-    this.#lost = new Uint32Array(names.length)
   }
 
   run({ node: { clock }, keepers }: Served): void {
@@ -162,14 +166,21 @@ class Load {
     tick()
   }
 
-  report(moved: readonly number[]): Pick<MoveReport, 'calls' | 'failed' | 'lost' | 'blackoutMs'> {
+  report(
+    moved: readonly number[],
+    counts: readonly number[],
+  ): Pick<MoveReport, 'calls' | 'failed' | 'lost' | 'doubled' | 'blackoutMs'> {
+    const missing = counts.map((count, key) => this.#answered[key]! - count)
+    const sum = (numbers: readonly number[]): number =>
+      numbers.reduce((all, one) => all + Math.max(0, one), 0)
     const longest = moved.map((key) => Math.max(0, this.#longest[key]! - roundTripMs)).sort((a, b) => a - b)
     const at = (share: number): number =>
       longest[Math.min(longest.length - 1, Math.floor(longest.length * share))] ?? 0
     return {
       calls: this.#calls,
       failed: this.#failed,
-      lost: this.#lost.reduce((sum, lost) => sum + lost, 0),
+      lost: sum(missing),
+      doubled: sum(missing.map((one) => -one)),
       blackoutMs: { p50: at(0.5), p999: at(0.999), max: at(1) },
     }
   }
@@ -182,12 +193,10 @@ class Load {
       .get(this.#names[key] as string)
       .add(undefined, { timeoutMs: withinMs })
       .then(
-        (count) => {
+        () => {
           this.underWay -= 1
           this.#longest[key] = Math.max(this.#longest[key]!, now() - startedAt)
-          // They come in the order in which they were made.
           this.#answered[key]! += 1
-          this.#lost[key] = Math.max(this.#lost[key]!, this.#answered[key]! - count)
         },
         () => {
           this.underWay -= 1

@@ -1,9 +1,9 @@
-/** `npm run sim:rolling [-- --requests N --nodes N]`: the rolling restart of rolling.ts at full size. */
+/** `npm run sim:rolling [-- --requests N --rate N --nodes N --keys N --seed N]`: the rolling restart of rolling.ts at full size. */
 import { parseArgs } from 'node:util'
 import { rollingRestart } from './rolling.ts'
 
 const text = { type: 'string' } as const
-const { values } = parseArgs({ options: { requests: text, nodes: text, keys: text, seed: text } })
+const { values } = parseArgs({ options: { requests: text, rate: text, nodes: text, keys: text, seed: text } })
 const nodes = Number(values.nodes ?? 60)
 const startedAt = performance.now()
 const report = await rollingRestart({
@@ -12,7 +12,8 @@ const report = await rollingRestart({
   keys: Number(values.keys ?? 20_000),
   requests: Number(values.requests ?? 10_000_000),
   clients: 6,
-  requestsPerSecond: 200_000,
+  // Per second.
+  requestsPerSecond: Number(values.rate ?? 200_000),
   partitions: 1_024,
   seed: Number(values.seed ?? 1),
 })

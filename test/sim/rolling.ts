@@ -24,6 +24,10 @@ export interface RollingOptions {
 
 export interface RollingReport extends TallyReport {
   readonly restarts: number
+  /** Keys that were given from node to node, and how often the owner of one changed. */
+  readonly movedKeys: number
+  readonly leastKeys: number
+  readonly movedBytes: number
   readonly virtualSeconds: number
 }
 
@@ -91,6 +95,26 @@ export async function rollingRestart(options: RollingOptions): Promise<RollingRe
   await started(everybody)
   await agree()
   const tallies = new Tallies(keys)
+  const moved = { keys: 0, bytes: 0 }
+  const listen = (group: readonly SimProcess<Served>[]): void => {
+    for (const { value } of group)
+      value?.node.on('handoff', ({ type, keys: count, bytes }) => {
+        if (type !== 'given') return
+        moved.keys += count
+        moved.bytes += bytes
+      })
+  }
+  listen(servers)
+  const client = callers[0] as SimProcess<Served>
+  const ownersNow = (): (string | undefined)[] =>
+    Array.from({ length: keys }, (_, key) => client.value?.node.owner(nameOf(key)))
+  let owners = ownersNow()
+  let leastKeys = 0
+  const compareOwners = (): void => {
+    const before = owners
+    owners = ownersNow()
+    leastKeys += owners.filter((owner, key) => owner !== before[key]).length
+  }
   let isOver = false
   for (const one of callers) {
     const random = new SeededRandom(seedFrom(`${seed}/${one.name}`))
@@ -100,19 +124,28 @@ export async function rollingRestart(options: RollingOptions): Promise<RollingRe
     const group = servers.slice(from, from + atOnce)
     const left = group.map((one) => one.run(({ node }) => node.leave({ timeoutMs: leaveMs })))
     await simulation.settle(Promise.all(left), 2 * leaveMs)
+    compareOwners()
     for (const one of group) one.restart()
     await started(group)
+    listen(group)
     await agree()
+    compareOwners()
   }
-  await simulation.until(() => tallies.requests >= options.requests, 3_600_000)
+  while (tallies.requests < options.requests) await simulation.run(lookMs)
   isOver = true
-  await simulation.until(() => tallies.isSettled, 2 * callMs)
-  const client = callers[0] as SimProcess<Served>
+  for (let ms = 0; !tallies.isSettled && ms < 2 * callMs; ms += lookMs) await simulation.run(lookMs)
   const counts = await simulation.settle(
     client.run(({ counters }) => readAll(counters, keys)),
     2 * callMs,
   )
-  return { ...tallies.report(counts), restarts: nodes, virtualSeconds: simulation.now / 1_000 }
+  return {
+    ...tallies.report(counts),
+    restarts: nodes,
+    movedKeys: moved.keys,
+    leastKeys,
+    movedBytes: moved.bytes,
+    virtualSeconds: simulation.now / 1_000,
+  }
 }
 
 function load(

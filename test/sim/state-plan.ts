@@ -69,6 +69,7 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
     forMs: plainModes.includes(mode) ? 1_500 + random.below(2_500) : 4_000 + random.below(4_000),
     rules: {
       keepsAll: mode !== 'careless',
+      tellsLosses: true,
       isLinearizable:
         mode === 'planned' || mode === 'rough' || mode === 'crash' || (mode === 'split' && hasQuorum),
       keepsOrder: mode === 'planned' || (mode === 'still' && !isRough),
@@ -91,6 +92,7 @@ export function afterFalseDeath({ level, merges, rules }: StatePlan): LedgerRule
   if (level === 'replicated') return { ...rules, keepsOrder: false, mayFail: true, mayOverlap: true }
   return {
     keepsAll: rules.keepsAll && merges,
+    tellsLosses: false,
     isLinearizable: false,
     keepsOrder: false,
     mayFail: true,

@@ -1,6 +1,6 @@
 /** One random run of nodes with state: start, call and change, mend, grow calm, compare. */
 import { isShoalError } from '../../src/errors.ts'
-import { createNode, type NodeOptions, type ShoalNode } from '../../src/index.ts'
+import { createNode, type Handoff, type NodeOptions, type ShoalNode } from '../../src/index.ts'
 import { agreementMs } from '../../src/sim/checkers/agreement.ts'
 import type { Checker } from '../../src/sim/checkers/checker.ts'
 import { ClusterChecks, type WatchedNode } from '../../src/sim/checkers/cluster.ts'
@@ -26,9 +26,26 @@ export const stateStates: readonly string[] = [
   'two sides that took each other for dead',
   'an update that ran more than once',
   'somebody taken for dead who lives',
+  'a partition given and taken',
+  'a partition that its taker refused',
+  'a partition whose state is gone with its holder',
+  'a call forwarded to whoever held its partition',
+  'an update refused by a copy that knows a newer owner',
+  'an owner that was deposed',
+  'a key copied again',
 ]
 
+const handoffStates: Readonly<Record<Handoff['type'], string>> = {
+  given: 'a partition given and taken',
+  received: 'a partition given and taken',
+  refused: 'a partition that its taker refused',
+  lost: 'a partition whose state is gone with its holder',
+}
+
 const leaveMs = 60_000
+const lookMs = 20
+/** A connection of which its ends do not know that it leads nowhere takes 20 s, and what waits for it may have to wait again. */
+const movesMs = 90_000
 /** Nothing disturbs calls any more; but a connection that leads nowhere is found by those alone that time out on it. */
 const askMs = 1_000
 const asksMax = 60
@@ -69,6 +86,8 @@ class StateRun {
   readonly #service: Service
   readonly #ledgers = new Map<ShoalNode, Ledgers>()
   readonly #callers = new Map<string, WatchedNode>()
+  /** Partitions of which a node said that their state is gone. */
+  readonly #lost = new Set<number>()
   /** Callers that wait until all nodes are there. */
   readonly #early: (() => void)[] = []
   #client: SimProcess<WatchedNode> | undefined
@@ -165,6 +184,10 @@ class StateRun {
       nodes.map(({ node }) => node),
       this.boundMs,
     )
+    while (!(await this.#isAtRest(nodes))) {
+      await simulation.run(lookMs)
+      if (simulation.now > from + this.boundMs + movesMs) this.#throw('rest', this.#unrest(nodes))
+    }
     return simulation.now - from
   }
 
@@ -179,8 +202,71 @@ class StateRun {
       if (isSettled || this.#callers.get(caller)?.isGone !== false) continue
       throw new Violation('settles', simulation.now, `${call} of ${caller} for "${key}" never settles`)
     }
-    for (const key of keysOf(load)) history.check(key, await this.#all(key))
+    for (const key of keysOf(load)) {
+      const partition = this.#clientNode.partitionOf(key)
+      history.check(key, await this.#all(key), this.#lost.has(partition))
+    }
+    await this.#left()
     this.#sometimes.reach('an update that ran more than once', history.repeatedRuns)
+  }
+
+  /** One holder for each partition; nobody waits for anything. */
+  async #left(): Promise<void> {
+    let held = 0
+    for (const { node } of this.#lasting() ?? []) {
+      const { router, state } = await this.#simulation.settle(node.stats(), 1_000)
+      this.#sometimes.reach('a call forwarded to whoever held its partition', router.forwarded)
+      this.#sometimes.reach(
+        'an update refused by a copy that knows a newer owner',
+        state.replication.refusedByFence,
+      )
+      this.#sometimes.reach('an owner that was deposed', state.replication.deposed)
+      this.#sometimes.reach('a key copied again', state.replication.repairedKeys)
+      held += state.held
+      const counts = {
+        waiting: router.waiting,
+        held: router.held,
+        toGive: state.toGive,
+        toTake: state.toTake,
+      }
+      for (const [what, count] of Object.entries(counts))
+        if (count > 0) this.#throw('calm', `${node.name} is left with ${count} in "${what}"`)
+    }
+    const { partitions } = this.#plan
+    if (held !== partitions) this.#throw('holders', `${partitions} partitions have ${held} holders`)
+  }
+
+  /** Nothing is left to move or to copy again. */
+  async #isAtRest(nodes: readonly WatchedNode[]): Promise<boolean> {
+    for (const { node, isGone } of nodes) {
+      if (isGone) continue
+      if (node.rebalance.length > 0) return false
+      if (this.#plan.level !== 'replicated') continue
+      const { state } = await this.#simulation.settle(node.stats(), 6_000)
+      if (state.replication.underReplicated + state.replication.taking > 0) return false
+    }
+    return true
+  }
+
+  #unrest(nodes: readonly WatchedNode[]): string {
+    const left = nodes.flatMap(({ node }) => node.rebalance.map((move) => ({ node: node.name, ...move })))
+    return `after ${movesMs} ms there is still to move: ${JSON.stringify(left).slice(0, 400)}`
+  }
+
+  #throw(rule: string, message: string): never {
+    throw new Violation(rule, this.#simulation.now, message)
+  }
+
+  get #clientNode(): ShoalNode {
+    return this.#client?.value?.node as ShoalNode
+  }
+
+  /** What the node says of the state that it gives and gets. */
+  #listen(node: ShoalNode): void {
+    node.on('handoff', ({ type, partitions }) => {
+      this.#sometimes.reach(handoffStates[type], partitions.length)
+      if (type === 'lost') for (const partition of partitions) this.#lost.add(partition)
+    })
   }
 
   #lasting(): WatchedNode[] | undefined {
@@ -191,7 +277,7 @@ class StateRun {
 
   async #all(key: string): Promise<readonly string[]> {
     const simulation = this.#simulation
-    const ledgers = this.#ledgers.get(this.#client?.value?.node as ShoalNode) as Ledgers
+    const ledgers = this.#ledgers.get(this.#clientNode) as Ledgers
     for (let left = asksMax; ; left -= 1) {
       try {
         return await simulation.settle(ledgers.all(key, askMs), askMs + 100)
@@ -238,6 +324,7 @@ class StateRun {
         const calls = new LedgerCalls(watched, history, random, (message) => {
           this.#broken ??= new Violation('ledger', this.#simulation.now, message)
         })
+        this.#listen(watched.node)
         this.#ledgers.set(watched.node, hostLedgers(watched, calls, plan))
       },
       load: (watched, random, _, goesOn) => {

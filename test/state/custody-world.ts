@@ -126,6 +126,8 @@ export class World {
   now = 0
   /** Acknowledged marks by partition. */
   readonly acked: Map<number, Set<number>> = new Map()
+  /** Marks that were on nodes when they died: only these may be lost. */
+  readonly gone: Map<number, Set<number>> = new Map()
   /** At most one may be active; off where views lie or nodes die. */
   isStrict = true
   members: Membership[] = []
@@ -226,6 +228,8 @@ export class World {
   kill(name: string): void {
     const node = this.nodes.get(name)
     if (node === undefined) return
+    for (const [partition, marks] of node.live)
+      for (const mark of marks) setIn(this.gone, partition).add(mark)
     node.isDead = true
     this.nodes.delete(name)
     this.change(this.members.filter((member) => member.name !== name))
@@ -585,7 +589,8 @@ export class World {
       const found = new Set<number>()
       for (const node of this.nodes.values())
         for (const mark of node.live.get(partition) ?? []) found.add(mark)
-      if ([...marks].some((mark) => !found.has(mark))) partitions.push(partition)
+      const excused = this.gone.get(partition)
+      if ([...marks].some((mark) => !found.has(mark) && !excused?.has(mark))) partitions.push(partition)
     }
     return partitions
   }

@@ -303,3 +303,11 @@ test('state of level routed stays behind, and is closed when its partition goes'
   await stand.settle()
   assert.deepEqual(closes, [[{ n: 3 }, 'k']])
 })
+
+test('a handler that returns a stream fails its call: replies of entities are whole', () => {
+  async function* many() {
+    yield 1
+  }
+  const stand = new Stand(value({ ...sync, calls: { many: () => many() }, readonly: [] }).defined).activate(0)
+  assert.match(stand.call('k', 'many').failure?.message ?? '', /a call of an entity cannot stream/)
+})

@@ -1,20 +1,28 @@
 /** Simulated nodes that host counters with copies. */
-import { createNode, type EntityOptions, entity, type NodeOptions } from '../../src/index.ts'
+import { createNode, type Entity, type EntityOptions, entity, type NodeOptions } from '../../src/index.ts'
 import type { SimProcess, SimulationOptions } from '../../src/sim/index.ts'
-import { type Counter, Fleet, type Host, hostCounters } from './handoff-nodes.ts'
+import { Fleet, type Host } from './handoff-nodes.ts'
 
 type Copied = Pick<EntityOptions<unknown, unknown>, 'copies' | 'acks' | 'acksMin' | 'quorum'>
 
-/** The counter of handoff-nodes.ts, with copies. */
-export function copied(options: Copied): typeof Counter {
+interface State {
+  n: number
+}
+
+interface Calls {
+  add(state: State, by: number): number
+  read(state: State): number
+}
+
+function counter(options: Copied): Entity<State, Calls> {
   return entity('counter', {
-    open: () => ({ n: 0 }),
+    open: (): State => ({ n: 0 }),
     calls: {
-      add: (state: { n: number }, by: number): number => {
+      add: (state: State, by: number): number => {
         state.n += by
         return state.n
       },
-      read: ({ n }: { n: number }): number => n,
+      read: ({ n }: State): number => n,
     },
     level: 'replicated',
     readonly: ['read'],
@@ -23,20 +31,26 @@ export function copied(options: Copied): typeof Counter {
 }
 
 export class CopiedFleet extends Fleet {
-  readonly #counter: typeof Counter
+  readonly #counter: Entity<State, Calls>
 
   constructor(copies: Copied, options: NodeOptions = {}, simulation: SimulationOptions = { seed: 1 }) {
     super('entity', options, simulation)
-    this.#counter = copied(copies)
+    this.#counter = counter(copies)
   }
 
   override spawn(name: string, options: NodeOptions = {}): SimProcess<Host> {
-    const host = this.sim.spawn(name, async ({ host: address, env }) => {
+    const host = this.sim.spawn(name, async ({ host: address, env }): Promise<Host> => {
       const join = ['n1:7946', 'n2:7946', 'n3:7946']
       const node = createNode({ name, host: address, env, join, ...this.options, ...options })
-      const counters = hostCounters(node, this.#counter)
+      const counters = node.host(this.#counter)
       await node.start()
-      return { node, counters }
+      return {
+        node,
+        counters: {
+          add: (key, by) => counters.get(key).add(by),
+          read: (key) => counters.get(key).read(),
+        },
+      }
     })
     this.hosts.set(name, host)
     return host

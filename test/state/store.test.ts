@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RecordError } from '../../src/state/bytes.ts'
 import { entity } from '../../src/state/entity.ts'
+import { readRecords } from '../../src/state/records.ts'
 import { Gate, Stand } from './stand.ts'
 
 function list(options: object = {}) {
@@ -67,6 +68,20 @@ test('freezing ends when the last handler has ended; those that wait are routed 
   assert.deepEqual([running.reply, frozen, stand.store.waiting], [1, 1, 0])
   await stand.pass(20_000)
   assert.equal(frozen, 1)
+})
+
+test('of a mailbox that is being emptied nothing runs any more once its partition is frozen', async () => {
+  const { defined, gates } = list()
+  const stand = new Stand(defined).activate(0)
+  stand.call('k', 'wait', 'a')
+  const made = Array.from({ length: 200 }, () => stand.call('k', 'add', 'b'))
+  gates[0]!.open()
+  for (let job = 0; job < 10; job++) await Promise.resolve()
+  const ran = made.filter(({ isOpen }) => !isOpen).length
+  assert.ok(ran > 0 && ran < 200)
+  stand.store.freeze(0, () => {})
+  await stand.settle()
+  assert.equal(made.filter(({ outcome }) => outcome === 'ERR_SHOAL_NOT_OWNER').length, 200 - ran)
 })
 
 test('a handler that does not end is cut off after freezeWaitMs: its caller is told, and nobody hears of it again', async () => {
@@ -141,6 +156,7 @@ test('a key in the middle of a call is told once the call has ended', async () =
   from.call('k', 'wait', 'a')
   const collection = from.store.collect(0)
   for (let chunk = collection.next(10); chunk !== undefined; chunk = collection.next(10)) {
+    readRecords(chunk as Uint8Array, { key: () => assert.fail('told too early'), caller: () => {} })
     await to.store.accept(0, chunk as Uint8Array)
   }
   gates[0]!.open()

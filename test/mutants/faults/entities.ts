@@ -130,8 +130,8 @@ export const entityFaults: readonly Mutant[] = [
   {
     id: 'entity/effect-told-after-its-answer',
     file: runner,
-    find: 'turn.settle(failed ?? outcome);',
-    replace: 'turn.settle(outcome);',
+    find: 'entry.turn = undefined; turn.settle(failed ?? outcome); }; try',
+    replace: 'entry.turn = undefined; turn.settle(outcome); }; try',
     why: 'a call whose effect was refused is not acknowledged',
     tests: ['state/life'],
   },

@@ -90,8 +90,8 @@ export const nodeFaults: readonly Mutant[] = [
   {
     id: 'node/leave-does-not-drain',
     file: leave,
-    find: 'if (ports.drainMs > 0) await replies.pause(Math.min(ports.drainMs, left(callsUntil)), signal);',
-    replace: '',
+    find: 'ports.drainMs > 0 ? replies.pause(Math.min(ports.drainMs, left(callsUntil)), signal) : undefined',
+    replace: 'undefined',
     why: 'a node that leaves serves until others route elsewhere',
     tests: ['leave.test'],
   },

@@ -25,8 +25,8 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/hints-followed-without-limit',
     file: routed,
-    find: '|| this.#hints >= hintsMax',
-    replace: '',
+    find: 'error.owner === this.#target || this.#hints >= hintsMax',
+    replace: 'error.owner === this.#target',
     why: 'two nodes that name each other as owner are asked a few times, then after a pause',
     tests: ['shard/router'],
   },

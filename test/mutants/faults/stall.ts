@@ -152,8 +152,8 @@ export const stallFaults: readonly Mutant[] = [
   },
   {
     id: 'stall/answers-stay-behind-an-open-gate',
-    file: 'src/node.ts',
-    find: 'this.#peers.released();',
+    file: 'src/rooms.ts',
+    find: 'this.peers.released();',
     replace: '',
     why: 'answers that waited leave when the gate opens',
     tests: ['sim/stalls'],

@@ -1,0 +1,35 @@
+/** What copies say of themselves in a takeover, and when two of them are the same. */
+import { type Config, compareConfigs, type Seat } from './config.ts'
+import type { Copy } from './copy.ts'
+import type { CopyAnswer } from './takeover.ts'
+
+/** Of a member that knows nothing of the partition. */
+export function nothing(seat: Seat): CopyAnswer {
+  const digest = { count: 0, xor: 0, sum: 0 }
+  return {
+    seat,
+    isFenced: false,
+    before: undefined,
+    base: undefined,
+    chain: [],
+    isCut: false,
+    top: undefined,
+    digest,
+    version: 0,
+  }
+}
+
+export function isAt(a: Config | undefined, b: Config | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : compareConfigs(a, b) === 0
+}
+
+/** The other copy can have nothing that ours has not. */
+export function isSame(own: Copy, { base, top, digest }: CopyAnswer, wanted: Config | undefined): boolean {
+  return (
+    isAt(own.base, wanted) &&
+    isAt(own.top, wanted) &&
+    isAt(base, wanted) &&
+    isAt(top, wanted) &&
+    own.log.equals(digest)
+  )
+}

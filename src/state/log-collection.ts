@@ -1,0 +1,56 @@
+/** Copies a partition's records out as they lie in its log, also while they change. */
+import { ShoalError } from '../errors.ts'
+import { Packer, unpack } from './packed.ts'
+import type { RecordLog } from './record-log.ts'
+import type { Collection } from './store.ts'
+import type { DraftRecord } from './tenure.ts'
+
+export class LogCollection implements Collection {
+  readonly #log: RecordLog
+  readonly #drafts: (above: number) => Iterable<DraftRecord>
+  readonly #packer = new Packer()
+  #place = 0
+  #drafted = 0
+
+  /** `drafts`: changes above a version that are not in the log yet. */
+  constructor(log: RecordLog, drafts: (above: number) => Iterable<DraftRecord>) {
+    this.#log = log
+    this.#drafts = drafts
+    log.pins++
+  }
+
+  next(bytes: number): Uint8Array | undefined {
+    const packer = this.#packer
+    for (let step = this.#log.next(this.#place); step !== undefined; step = this.#log.next(this.#place)) {
+      this.#place = step.place
+      packer.put(step.entry, 0)
+      if (packer.length >= bytes) return packer.finish()
+    }
+    // What is done with once promises have come must be with the next owner too.
+    for (const draft of this.#drafts(this.#drafted)) {
+      packer.put(draft, 0)
+      this.#drafted = draft.version
+      if (packer.length >= bytes) break
+    }
+    return packer.length > 0 ? packer.finish() : undefined
+  }
+
+  close(): void {
+    this.#log.pins--
+  }
+}
+
+/** Keeps what such a chunk holds. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed: nothing was kept. */
+export function keepChunk(log: RecordLog, chunk: Uint8Array): Uint8Array[] {
+  const read = unpack(chunk)
+  if (read === undefined || read.some(({ type }) => type !== 'put')) {
+    throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
+  }
+  const records: Uint8Array[] = []
+  for (const one of read) {
+    if (one.type !== 'put') continue
+    log.put(one.key, one.record, one.version, 0)
+    if (one.record !== undefined) records.push(one.record)
+  }
+  return records
+}

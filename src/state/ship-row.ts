@@ -1,0 +1,65 @@
+/** One partition's part of a batch to one of its copies. */
+import type { Config } from './config.ts'
+import type { Packer } from './packed.ts'
+import type { ShipRow } from './replica-messages.ts'
+import type { SeatState } from './seat-state.ts'
+import type { Tenure } from './tenure.ts'
+
+/** What went out, and what its answer will mean. */
+export interface Sent {
+  readonly tenure: Tenure
+  readonly state: SeatState
+  readonly config: Config
+  readonly position: number
+  readonly keys: ReadonlyMap<string, number>
+  readonly extras: SeatState['extras']
+  readonly lapses: number
+  readonly row: ShipRow
+}
+
+/** What one copy is to be told next of a partition, with records of about so many bytes; undefined: nothing. */
+export function composeRow(tenure: Tenure, state: SeatState, room: number, packer: Packer): Sent | undefined {
+  const { config, partition, copy } = tenure
+  const { epoch, revision } = config
+  const isNew = !state.isTold
+  const told = isNew ? { config, chain: tenure.chain, anew: tenure.isFirst } : {}
+  const none = new Map<string, number>()
+  if (!state.isListed) {
+    const drop = tenure.mayDrop
+    if (!isNew && (!drop || state.hasDropped)) return undefined
+    const row = { partition, epoch, revision, ...told, records: packer.finish(), drop }
+    return { tenure, state, config, position: 0, keys: none, extras: [], lapses: 0, row }
+  }
+  if (!tenure.isFenced) {
+    if (!isNew) return undefined
+    const row = { partition, epoch, revision, ...told, records: packer.finish() }
+    return { tenure, state, config, position: 0, keys: none, extras: [], lapses: 0, row }
+  }
+  const keys = none
+  for (const [key, position] of state.pending) {
+    if (packer.length >= room && keys.size > 0) break
+    state.pending.delete(key)
+    keys.set(key, position)
+    const entry = copy.log.get(key)
+    if (entry !== undefined) packer.put(entry, 0)
+  }
+  const { extras } = state
+  state.extras = []
+  for (const [keyHash, hash] of extras) packer.erase(keyHash, hash)
+  const [next] = state.pending.values()
+  const isAll = next === undefined
+  const compares = isAll && state.compares
+  const row: ShipRow = {
+    partition,
+    epoch,
+    revision,
+    ...told,
+    records: packer.finish(),
+    complete: isAll && state.isComplete && !state.isToldComplete,
+    digest: compares ? copy.log.digest : undefined,
+    list: compares ? state.list : undefined,
+  }
+  if (compares) state.list = undefined
+  const position = isAll ? tenure.head : next - 1
+  return { tenure, state, config, position, keys, extras, lapses: state.lapses, row }
+}

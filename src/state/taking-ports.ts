@@ -1,0 +1,35 @@
+/** What takeovers ask of their node, and what comes of one. */
+import type { Millis } from '../env.ts'
+import type { Config, Seat } from './config.ts'
+
+export interface TakingLimits {
+  /** How long a takeover waits for members that are alive, do not answer, and have no known part in the partition. */
+  readonly takeoverWaitMs: Millis
+}
+
+export interface TakingPorts {
+  readonly limits: TakingLimits
+  /** Who is to hold a partition that this node leads, this node first. */
+  seats(partition: number): readonly Seat[]
+  /** How many of so many must have an update. */
+  acks(seats: number): number
+  /** Alive members that may hold copies, without this one. */
+  peers(): readonly Seat[]
+  /** A member that cannot come back with what it had, or is not to be waited for. */
+  isGone(seat: Seat): boolean
+  /** Whether nobody can lead any more whom this node does not see, by what it has heard since then. */
+  mayLead(since: Millis, now: Millis): boolean
+  /** 0 to 1. */
+  random(): number
+  taken(taken: Taken, now: Millis): void
+  held(partition: number, by: string): void
+}
+
+export interface Taken {
+  readonly partition: number
+  readonly config: Config
+  readonly chain: readonly Config[]
+  readonly isSound: boolean
+  /** Whoever has promised this configuration. */
+  readonly fenced: readonly Seat[]
+}

@@ -1,0 +1,93 @@
+/** Who holds a partition, and how it moves (state/custody, seeker, taker, giver, batches, messages; shard/stored). */
+import type { Mutant } from '../mutant.ts'
+
+const custody = 'src/state/custody.ts'
+const seeker = 'src/state/seeker.ts'
+const taker = 'src/state/taker.ts'
+const giver = 'src/state/giver.ts'
+const batches = 'src/state/batches.ts'
+const giving = 'src/state/giving.ts'
+const messages = 'src/state/messages.ts'
+
+export const custodyFaults: readonly Mutant[] = [
+  {
+    id: 'custody/both-who-seek-go-on',
+    file: seeker,
+    find: 'return peer.name < this.#ground.options.self;',
+    replace: 'return true;',
+    why: 'of two nodes that seek one partition, one goes on',
+    tests: ['state/custody', 'state/custody-random'],
+  },
+  {
+    id: 'custody/thawed-though-the-taker-may-have-it',
+    file: giver,
+    find: "if (!isRight && (move.step !== 'asked' || !peer.isThere))",
+    replace: 'if (!isRight)',
+    why: 'a partition that a living node was asked to take is thawed by its answer alone',
+    tests: ['state/custody', 'state/custody-random'],
+  },
+  {
+    id: 'custody/a-batch-is-done-twice',
+    file: taker,
+    find: 'if (known !== undefined) { known.asked.push(id);',
+    replace: 'if (false) { known.asked.push(id);',
+    why: 'a batch that comes again is answered alike',
+    tests: ['state/custody'],
+  },
+  {
+    id: 'custody/a-lost-answer-counts-as-no',
+    file: batches,
+    find: "if (reply === undefined || reply.type === 'claimed') {",
+    replace: "if (reply === undefined) reply = { type: 'stranger' }; if (reply.type === 'claimed') {",
+    why: 'a batch that is not answered is asked again',
+    tests: ['state/custody', 'state/custody-random'],
+  },
+  {
+    id: 'custody/what-is-frozen-is-not-here',
+    file: custody,
+    find: 'case phase.frozen: // Whoever is taking it may be gone, as others know already: it is here until that one has said that it has it. held.push(partition);',
+    replace: 'case phase.frozen:',
+    why: 'what is frozen is held until its taker has said that it has it',
+    tests: ['state/custody-random'],
+  },
+  {
+    id: 'custody/an-early-claim-is-forgotten',
+    file: custody,
+    find: 'else peer.hasClaimed = true;',
+    replace: '',
+    why: 'an owner that has claimed before our table agreed need not wait for an offer',
+    tests: ['state/custody'],
+  },
+  {
+    id: 'custody/taken-for-another-life',
+    file: taker,
+    find: 'if (ask.toBoot !== options.boot) {',
+    replace: 'if (false) {',
+    why: 'what was meant for a former life of this node is not taken',
+    tests: ['state/custody'],
+  },
+  {
+    id: 'custody/taken-though-not-ours',
+    file: taker,
+    find: 'if (!this.#ground.isOurs(partition)) {',
+    replace: 'if (false) {',
+    why: 'a partition is taken only by its owner by the table',
+    tests: ['state/custody', 'state/custody-random'],
+  },
+  {
+    id: 'custody/large-before-small',
+    file: giving,
+    find: 'const partition = row.at(-1);',
+    replace: 'const partition = row[0];',
+    why: 'many small partitions go before few large ones',
+    tests: ['state/custody'],
+  },
+  {
+    id: 'custody/a-partition-beyond-the-ring',
+    file: messages,
+    find: 'if (before >= count) return undefined;',
+    replace: '',
+    why: 'partitions that the ring does not have make a message nothing',
+    tests: ['state/custody'],
+  },
+]

@@ -1,0 +1,424 @@
+/** Custody of one node, told what peers and its store do: what each oddity comes to. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Custody, custodyLimits } from '../../src/state/custody.ts'
+import type {
+  Ask,
+  CustodyInput,
+  CustodyOutput,
+  GiveEntry,
+  Reply,
+  ViewPeer,
+} from '../../src/state/custody-io.ts'
+import {
+  packPartitions,
+  readAsk,
+  readReply,
+  unpackPartitions,
+  writeAsk,
+  writeReply,
+} from '../../src/state/messages.ts'
+import { Pace } from '../../src/state/pace.ts'
+import { batchesMax } from '../../src/state/taker.ts'
+import { World } from './custody-world.ts'
+
+const bob: ViewPeer = { name: 'bob', boot: 'b1', isLeaving: false }
+const carl: ViewPeer = { name: 'carl', boot: 'c1', isLeaving: false }
+
+/** Alice, of sixteen partitions. */
+class Alone {
+  readonly custody: Custody
+  readonly keys: Map<number, number> = new Map()
+  outputs: CustodyOutput[] = []
+  now = 0
+  #owners: string[] = []
+
+  constructor() {
+    this.custody = new Custody({
+      partitions: 16,
+      self: 'alice',
+      boot: 'a1',
+      copiesLive: true,
+      size: (partition) => {
+        const keys = this.keys.get(partition) ?? 0
+        return { keys, bytes: keys * 100 }
+      },
+      limits: custodyLimits,
+    })
+  }
+
+  feed(input: CustodyInput): CustodyOutput[] {
+    this.outputs = []
+    this.custody.handle(input, this.now)
+    for (let output = this.custody.poll(); output !== undefined; output = this.custody.poll()) {
+      this.outputs.push(output)
+    }
+    return this.outputs
+  }
+
+  /** Lets time pass, with all its ticks; what came of the last one. */
+  pass(ms: number): CustodyOutput[] {
+    const all: CustodyOutput[] = []
+    const until = this.now + ms
+    while (this.custody.deadline <= until) {
+      this.now = Math.max(this.now, this.custody.deadline)
+      all.push(...this.feed({ type: 'tick' }))
+    }
+    this.now = until
+    this.outputs = all
+    return all
+  }
+
+  /** All partitions are this one's from now on, by our table. */
+  view(owner: string, peers: readonly ViewPeer[]): CustodyOutput[] {
+    const before = this.#owners
+    this.#owners = Array.from({ length: 16 }, () => owner)
+    const all = Array.from({ length: 16 }, (_, partition) => partition)
+    const gained = owner === 'alice' && before[0] !== 'alice' ? all : []
+    const lost = owner !== 'alice' && before[0] === 'alice' ? all : []
+    const owners = { ownerOf: () => owner }
+    return this.feed({ type: 'view', owners, gained, lost, peers })
+  }
+
+  of<Type extends CustodyOutput['type']>(type: Type): Extract<CustodyOutput, { type: Type }>[] {
+    return this.outputs.filter(
+      (output): output is Extract<CustodyOutput, { type: Type }> => output.type === type,
+    )
+  }
+
+  asks<Type extends Ask['type']>(
+    type: Type,
+  ): { id: number; to: string; ask: Extract<Ask, { type: Type }> }[] {
+    return this.of('ask')
+      .filter(({ ask }) => ask.type === type)
+      .map(({ id, to, ask }) => ({ id, to, ask: ask as Extract<Ask, { type: Type }> }))
+  }
+
+  replies(): Reply[] {
+    return this.of('answer').map(({ reply }) => reply)
+  }
+}
+
+function give(batch: number, entries: readonly Partial<GiveEntry>[], toBoot = 'a1', below = 1): Ask {
+  return {
+    type: 'give',
+    boot: 'b1',
+    toBoot,
+    batch,
+    below,
+    along: undefined,
+    entries: entries.map((entry) => ({
+      partition: 0,
+      epoch: { counter: 3, boot: 'b1' },
+      copy: 0,
+      chunks: [],
+      list: [],
+      ...entry,
+    })),
+  }
+}
+
+/** Bob has all, and alice owns it. */
+function seeking(): Alone {
+  const alice = new Alone()
+  alice.view('bob', [bob])
+  alice.view('alice', [bob])
+  const [claim] = alice.asks('claim')
+  assert.equal(claim?.to, 'bob')
+  const held = claim.ask.partitions
+  alice.feed({
+    type: 'answered',
+    id: claim.id,
+    reply: { type: 'claimed', boot: 'b1', held, elsewhere: [], contested: [], counter: 3, bytes: 1_600 },
+  })
+  return alice
+}
+
+/** Alice has all, and bob owns it and has claimed it; what is frozen first. */
+function giving(keys = 1): Alone {
+  const alice = new Alone()
+  alice.view('alice', [])
+  for (let partition = 0; partition < 16; partition++) alice.keys.set(partition, keys)
+  alice.view('bob', [bob])
+  const partitions = Array.from({ length: 16 }, (_, partition) => partition)
+  alice.feed({ type: 'asked', id: 1, from: 'bob', ask: { type: 'claim', boot: 'b1', partitions } })
+  return alice
+}
+
+test('where nobody holds anything, as many nodes start at once, all is open after one round trip', () => {
+  const world = new World({ partitions: 64, seed: 3, delayMs: [1, 1], viewMs: 0 })
+  const started = ['a', 'b', 'c', 'd'].map((name) => ({ name, boot: `s-${name}`, status: 'ready' as const }))
+  for (const { name } of started) world.start(name, 'joining')
+  world.run(10)
+  world.change(world.members.map((member) => ({ ...member, status: 'ready' })))
+  world.run(12.5)
+  world.settled()
+})
+
+test('a node that is alone opens its partitions without asking anybody', () => {
+  const alice = new Alone()
+  alice.view('alice', [])
+  assert.equal(alice.of('activate')[0]?.partitions.length, 16)
+  assert.equal(alice.custody.held, 16)
+  assert.equal(alice.custody.deadline, Infinity)
+})
+
+test('calls go to the holder until the partition is here, and wait when they come back from it', () => {
+  const alice = seeking()
+  assert.equal(alice.custody.where(5), 'bob')
+  alice.feed({ type: 'sealed', partition: 5, by: 'bob' })
+  assert.equal(alice.custody.where(5), '')
+  assert.equal(alice.custody.where(6), 'bob')
+  alice.feed({ type: 'asked', id: 9, from: 'bob', ask: give(1, [{ partition: 5 }]) })
+  assert.equal(alice.custody.where(5), 'alice')
+  assert.deepEqual(alice.custody.epochOf(5), { counter: 4, boot: 'a1' })
+})
+
+test('a batch that comes again is answered alike and does nothing twice', () => {
+  const alice = seeking()
+  alice.feed({ type: 'asked', id: 1, from: 'bob', ask: give(1, [{ partition: 2 }]) })
+  const first = alice.replies()
+  assert.deepEqual(first, [{ type: 'given', taken: [2], refused: [] }])
+  alice.feed({ type: 'asked', id: 2, from: 'bob', ask: give(1, [{ partition: 2 }]) })
+  assert.deepEqual(alice.replies(), first)
+  assert.deepEqual(alice.of('activate'), [])
+  // Also when it has been given away since.
+  alice.view('carl', [bob, carl])
+  alice.feed({ type: 'asked', id: 3, from: 'bob', ask: give(1, [{ partition: 2 }]) })
+  assert.deepEqual(alice.replies(), first)
+})
+
+test('a batch is answered once all of it is read, whoever asks again meanwhile', () => {
+  const alice = seeking()
+  alice.feed({
+    type: 'asked',
+    id: 1,
+    from: 'bob',
+    ask: give(1, [{ partition: 2, chunks: [new Uint8Array(3)] }]),
+  })
+  const [accept] = alice.of('accept')
+  assert.equal(accept?.partition, 2)
+  alice.feed({
+    type: 'asked',
+    id: 2,
+    from: 'bob',
+    ask: give(1, [{ partition: 2, chunks: [new Uint8Array(3)] }]),
+  })
+  assert.deepEqual(alice.outputs, [])
+  alice.feed({ type: 'accepted', id: accept.id, partition: 2, reason: undefined })
+  assert.deepEqual(
+    alice.of('answer').map(({ id }) => id),
+    [1, 2],
+  )
+})
+
+test('what cannot be read is discarded and refused, and what is read too late too', () => {
+  const alice = seeking()
+  const chunks = [new Uint8Array(3)]
+  alice.feed({
+    type: 'asked',
+    id: 1,
+    from: 'bob',
+    ask: give(1, [
+      { partition: 2, chunks },
+      { partition: 3, chunks },
+    ]),
+  })
+  const [bad, slow] = alice.of('accept')
+  alice.feed({ type: 'accepted', id: bad?.id ?? 0, partition: 2, reason: 'nonsense' })
+  assert.deepEqual(alice.of('discard'), [{ type: 'discard', partition: 2 }])
+  alice.pass(custodyLimits.acceptMs)
+  const [reply] = alice.replies()
+  assert.ok(reply?.type === 'given')
+  assert.deepEqual(reply.taken, [])
+  assert.deepEqual(
+    reply.refused.map(({ code }) => code),
+    ['unreadable', 'late'],
+  )
+  alice.feed({ type: 'accepted', id: slow?.id ?? 0, partition: 3, reason: undefined })
+  assert.deepEqual(alice.of('discard'), [{ type: 'discard', partition: 3 }])
+  assert.deepEqual(alice.of('activate'), [])
+})
+
+test('handoff of what is not ours, for another life of us, or from a stranger changes nothing', () => {
+  const alice = new Alone()
+  alice.view('bob', [bob])
+  alice.feed({
+    type: 'asked',
+    id: 1,
+    from: 'bob',
+    ask: give(1, [{ partition: 2, chunks: [new Uint8Array(9)] }]),
+  })
+  assert.deepEqual(
+    alice.outputs.map(({ type }) => type),
+    ['answer'],
+  )
+  assert.equal(alice.replies()[0]?.type, 'given')
+  alice.view('alice', [bob])
+  alice.feed({ type: 'asked', id: 2, from: 'bob', ask: give(2, [{ partition: 2 }], 'a0') })
+  assert.deepEqual(alice.replies(), [{ type: 'stranger' }])
+  alice.feed({ type: 'asked', id: 3, from: 'mallory', ask: give(1, [{ partition: 2 }]) })
+  const [reply] = alice.replies()
+  assert.ok(reply?.type === 'given' && reply.refused[0]?.code === 'notOwner')
+  const copying = { from: 'mallory', boot: 'm1', toBoot: 'a1', partition: 2, copy: 1, after: 0 }
+  alice.feed({ type: 'copying', id: 4, ...copying })
+  assert.equal(alice.of('reject')[0]?.refusal.code, 'notOwner')
+  assert.deepEqual(alice.of('activate'), [])
+  assert.equal(alice.custody.held, 0)
+})
+
+test(`no more than ${batchesMax} batches of a giver that are not settled are taken`, () => {
+  const alice = seeking()
+  for (let batch = 1; batch <= batchesMax + 1; batch++) {
+    alice.feed({ type: 'asked', id: batch, from: 'bob', ask: give(batch, [{ partition: batch % 16 }]) })
+  }
+  assert.deepEqual(alice.outputs, [])
+  alice.feed({ type: 'asked', id: 99, from: 'bob', ask: give(batchesMax + 1, [{ partition: 1 }], 'a1', 2) })
+  assert.equal(alice.replies().length, 1)
+})
+
+test('a partition whose calls do not end is served again, and given later', () => {
+  const alice = giving()
+  const [freeze] = alice.of('freeze')
+  assert.equal(freeze?.partitions.length, 16)
+  const [slow = 0, ...rest] = freeze.partitions
+  alice.feed({ type: 'frozen', partitions: rest })
+  assert.equal(alice.custody.where(slow), 'bob')
+  alice.pass(custodyLimits.freezeMs)
+  assert.ok(alice.of('thaw').some(({ partitions }) => partitions.includes(slow)))
+  assert.ok(alice.of('told').some(({ what, reason }) => what === 'refused' && /does not end/.test(reason)))
+  assert.equal(alice.custody.where(slow), 'alice')
+  assert.ok(alice.pass(2_000).some((output) => output.type === 'freeze' && output.partitions.includes(slow)))
+})
+
+test('what cannot be collected is served again', () => {
+  const alice = giving()
+  alice.feed({ type: 'frozen', partitions: [7] })
+  assert.deepEqual(
+    alice.of('collect').map(({ partition }) => partition),
+    [7],
+  )
+  alice.feed({ type: 'uncollected', partition: 7, reason: 'disk full' })
+  assert.deepEqual(alice.of('thaw'), [{ type: 'thaw', partitions: [7] }])
+  assert.equal(alice.of('told')[0]?.reason, 'disk full')
+})
+
+test('a batch without an answer is asked again until it has one, and thawed only when its taker is gone', () => {
+  const alice = giving()
+  const partitions = alice.of('freeze')[0]?.partitions ?? []
+  alice.feed({ type: 'frozen', partitions })
+  for (const partition of partitions) alice.feed({ type: 'collected', partition, chunks: [], complete: true })
+  let asked = alice.asks('give')
+  const [first] = asked
+  assert.equal(first?.ask.entries.length, 16)
+  for (let time = 0; time < 5; time++) {
+    alice.feed({ type: 'unanswered', id: asked[0]?.id ?? 0 })
+    alice.pass(1_000)
+    asked = alice.asks('give')
+    assert.deepEqual(asked[0]?.ask, first.ask)
+  }
+  // The table may say what it likes meanwhile.
+  alice.view('alice', [bob])
+  assert.deepEqual(alice.of('thaw'), [])
+  alice.feed({ type: 'peers', peers: [] })
+  assert.equal(alice.of('thaw')[0]?.partitions.length, 16)
+  assert.equal(alice.custody.where(3), 'alice')
+})
+
+test('many small partitions go before few large ones, which are copied while they are served', () => {
+  const alice = new Alone()
+  alice.view('alice', [])
+  alice.keys.set(3, 1_000).set(4, 2).set(5, 1)
+  alice.view('bob', [bob])
+  alice.feed({
+    type: 'asked',
+    id: 1,
+    from: 'bob',
+    ask: { type: 'claim', boot: 'b1', partitions: [3, 4, 5, 6] },
+  })
+  assert.deepEqual(alice.of('freeze')[0]?.partitions, [6, 5, 4])
+  assert.deepEqual(
+    alice.of('copy').map(({ partition }) => partition),
+    [3],
+  )
+  assert.equal(alice.custody.where(3), 'alice')
+  alice.feed({ type: 'copied', partition: 3, copy: 1, outcome: 'whole', bytes: 100_000 })
+  assert.deepEqual(alice.of('freeze')[0]?.partitions, [3])
+})
+
+test('an owner that claims before our table agrees has its partitions as soon as it does', () => {
+  const alice = new Alone()
+  alice.view('alice', [bob])
+  for (const { id } of alice.asks('claim')) alice.feed({ type: 'answered', id, reply: { type: 'stranger' } })
+  assert.equal(alice.custody.held, 16)
+  alice.feed({ type: 'asked', id: 1, from: 'bob', ask: { type: 'claim', boot: 'b1', partitions: [1] } })
+  const [reply] = alice.replies()
+  assert.deepEqual(reply?.type === 'claimed' && reply.held, [1])
+  assert.deepEqual(alice.of('freeze'), [])
+  alice.view('bob', [bob])
+  assert.equal(alice.of('freeze').length, 1)
+})
+
+test('messages arrive as they were sent, and what is malformed is nothing', () => {
+  for (const partitions of [[], [0], [5, 3, 65_535], Array.from({ length: 1_000 }, (_, i) => i * 65)]) {
+    const sorted = [...partitions].sort((a, b) => a - b)
+    assert.deepEqual(unpackPartitions(packPartitions(partitions), 65_536), sorted)
+  }
+  const ask = give(7, [
+    { partition: 1 },
+    { partition: 2, copy: 5, chunks: [Uint8Array.of(1, 2)], list: ['bob'] },
+  ])
+  assert.deepEqual(readAsk(writeAsk(ask), 16), ask)
+  const reply: Reply = {
+    type: 'claimed',
+    boot: 'b1',
+    held: [1],
+    elsewhere: [{ name: 'carl', boot: 'c1', partitions: [2, 3] }],
+    contested: [4],
+    counter: 9,
+    bytes: 77,
+  }
+  assert.deepEqual(readReply(writeReply(reply), 16), reply)
+  assert.equal(readAsk(writeAsk(ask), 2), undefined)
+  for (const bad of [
+    undefined,
+    7,
+    [],
+    ['claim'],
+    ['claim', 'b', 'x'],
+    ['give', 'b', 'a', -1, 0, [], []],
+    ['take'],
+  ]) {
+    assert.equal(readAsk(bad, 16), undefined)
+    assert.equal(readReply(bad, 16), undefined)
+  }
+  const twice = [
+    'give',
+    'b',
+    'a',
+    1,
+    1,
+    [
+      [1, 'b', packPartitions([3])],
+      [1, 'b', packPartitions([3])],
+    ],
+    [],
+    undefined,
+  ]
+  assert.equal(readAsk(twice, 16), undefined)
+  assert.equal(unpackPartitions(Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x80), 16), undefined)
+})
+
+test('what leaves is paced to so many bytes a second, after a short burst', () => {
+  const pace = new Pace(1_000_000)
+  let now = 10_000
+  let bytes = 0
+  const start = now
+  while (bytes < 1_000_000) {
+    const waitMs = pace.take(10_000, now)
+    if (waitMs > 0) now += waitMs
+    else bytes += 10_000
+  }
+  assert.ok(Math.abs(now - start - 900) <= 10, `${now - start}`)
+  assert.equal(new Pace(Infinity).take(1e9, 0), 0)
+})

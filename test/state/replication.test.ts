@@ -1,0 +1,263 @@
+/** Replication of a few nodes, message by message. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Seat } from '../../src/state/config.ts'
+import type { ReplicaOutput } from '../../src/state/exchange.ts'
+import { Replication } from '../../src/state/replication.ts'
+import { replicationLimits } from '../../src/state/replication-config.ts'
+import { Senders, sendersMax } from '../../src/state/senders.ts'
+
+type Ask = Extract<ReplicaOutput, { type: 'ask' }>
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+class Stand {
+  now = 0
+  readonly nodes = new Map<string, Replication>()
+  readonly alive: Set<string>
+  readonly news: string[] = []
+  readonly told: (string | undefined)[] = []
+  readonly sent: { readonly from: string; readonly ask: Ask }[] = []
+  /** Keeps what would go out to be delivered by hand. */
+  isHeld = false
+
+  constructor(
+    names: string,
+    options: { copies?: number; acks?: number; acksMin?: number; copyBytesMax?: number } = {},
+  ) {
+    this.alive = new Set(names)
+    const { copies = 2, acks = 2, acksMin = 1, copyBytesMax = 1e6 } = options
+    for (const name of names) {
+      const others = (): Seat[] => [...this.alive].map(seat)
+      this.nodes.set(
+        name,
+        new Replication({
+          self: seat(name),
+          partitions: 4,
+          copies,
+          acks,
+          acksMin,
+          limits: { ...replicationLimits, copyBytesMax },
+          owners: (_, most) => others().slice(0, most),
+          peers: () => others().filter((one) => one.name !== name),
+          isGone: (one) => !this.alive.has(one.name),
+          random: () => 0.5,
+        }),
+      )
+    }
+  }
+
+  of(name: string): Replication {
+    return this.nodes.get(name)!
+  }
+
+  /** Carries messages until there are none. */
+  run(): void {
+    for (let isBusy = true; isBusy; ) {
+      isBusy = false
+      for (const [name, node] of this.nodes) {
+        if (!this.alive.has(name)) continue
+        node.tick(this.now)
+        for (let output = node.poll(); output !== undefined; output = node.poll()) {
+          isBusy = true
+          this.#perform(name, node, output)
+        }
+      }
+    }
+  }
+
+  die(name: string): void {
+    this.alive.delete(name)
+    for (const one of this.alive) this.of(one).viewChanged(this.now)
+    this.run()
+  }
+
+  take(name: string): void {
+    this.of(name).take(0, 0, this.now)
+    this.run()
+  }
+
+  ship(name: string, key: string, value: string): void {
+    this.of(name).ship(0, key, bytes(value), (failure) => this.told.push(failure?.code))
+    this.run()
+  }
+
+  texts(name: string): string[] {
+    return [...this.of(name).records(0)]
+      .map(({ key, record }) => `${key}=${new TextDecoder().decode(record)}`)
+      .sort()
+  }
+
+  #perform(name: string, node: Replication, output: ReplicaOutput): void {
+    if (output.type === 'settle') output.done(output.failure)
+    else if (output.type === 'news') this.news.push(`${name} ${output.news.type}`)
+    else if (output.type === 'ask') {
+      this.sent.push({ from: name, ask: output })
+      if (this.isHeld) return
+      const peer = this.alive.has(output.to.name) ? this.nodes.get(output.to.name) : undefined
+      node.answered(output.id, peer?.answer(name, output.ask, this.now), this.now)
+    }
+  }
+}
+
+function seat(name: string): Seat {
+  return { name, boot: `boot-${name}` }
+}
+
+test('an update is done once it is on enough nodes, and lives on when its owner dies', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  assert.deepEqual([stand.news, stand.told], [['a taken'], [undefined]])
+  assert.deepEqual(stand.texts('b'), ['k=one'])
+  stand.die('a')
+  stand.take('b')
+  assert.deepEqual(stand.texts('b'), ['k=one'])
+  stand.ship('b', 'k', 'two')
+  assert.deepEqual([stand.told, stand.texts('c')], [[undefined, undefined], ['k=two']])
+})
+
+test('a write of a deposed owner that arrives 90 s late is refused everywhere', () => {
+  const stand = new Stand('abcd', { copies: 3, acks: 2 })
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.isHeld = true
+  const before = stand.sent.length
+  stand.ship('a', 'k', 'late')
+  const late = stand.sent.slice(before)
+  assert.ok(late.length === 2 && late.every(({ ask }) => ask.ask.type === 'ship'))
+  assert.deepEqual(stand.told, [undefined])
+  stand.isHeld = false
+  stand.die('a')
+  stand.take('b')
+  stand.ship('b', 'k', 'two')
+  stand.now += 90_000
+  for (const name of 'bcd') {
+    const held = stand.texts(name)
+    for (const { ask } of late) {
+      // What was meant for one is refused by all, that one too.
+      const reply = stand.of(name).answer('a', { ...ask.ask, to: `boot-${name}` }, stand.now)
+      const rows = reply.type === 'shipped' ? reply.rows.map((row) => row.type) : [reply.type]
+      assert.ok(['refused', 'stranger'].includes(rows[0] ?? ''), `${name}: ${rows}`)
+    }
+    assert.deepEqual(stand.texts(name), held)
+  }
+  // The owner itself hears of it, gives up, and its calls are routed anew.
+  stand.alive.add('a')
+  for (const { ask } of late) stand.of('a').answered(ask.id, undefined, stand.now)
+  stand.now += 1_000
+  stand.run()
+  assert.deepEqual(stand.news.slice(-1), ['a deposed'])
+  assert.equal(stand.told.at(-1), 'ERR_SHOAL_NOT_OWNER')
+})
+
+test('a deposed owner answers no read either', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.alive.delete('a')
+  stand.of('b').viewChanged(0)
+  stand.of('c').viewChanged(0)
+  stand.take('b')
+  stand.alive.add('a')
+  const told: unknown[] = []
+  stand.of('a').confirm(0, 'k', (failure) => told.push(failure?.code))
+  stand.run()
+  assert.deepEqual(told, ['ERR_SHOAL_NOT_OWNER'])
+})
+
+test('of a copy that has lost some records only those travel', () => {
+  const stand = new Stand('ab')
+  stand.take('a')
+  for (let at = 0; at < 500; at++) stand.ship('a', `k${at}`, 'value')
+  const log = stand.of('b').copyOf(0)!.log
+  for (const key of ['k7', 'k99', 'k300']) {
+    const { keyHash, hash } = log.get(key)!
+    log.erase(keyHash, hash)
+  }
+  log.put('stray', bytes('x'), 1, 0)
+  const { shippedRecords } = stand.of('a').stats
+  stand.now += replicationLimits.repairMs + 10
+  stand.run()
+  const { repairedKeys, shippedRecords: after } = stand.of('a').stats
+  assert.deepEqual([repairedKeys, after - shippedRecords], [4, 3])
+  assert.deepEqual(stand.texts('b'), stand.texts('a'))
+})
+
+test('unchanged keys share one message, however many they are', () => {
+  const stand = new Stand('ab')
+  stand.take('a')
+  for (let at = 0; at < 100; at++) stand.ship('a', `k${at}`, 'value')
+  const before = stand.of('a').stats
+  let done = 0
+  for (let at = 0; at < 100; at++) stand.of('a').confirm(0, `k${at}`, () => done++)
+  stand.run()
+  const { batches, shippedBytes } = stand.of('a').stats
+  assert.deepEqual([done, batches - before.batches, shippedBytes - before.shippedBytes], [100, 1, 0])
+})
+
+test('a node that is alone serves, unless it is told not to', () => {
+  const alone = new Stand('a')
+  alone.take('a')
+  alone.ship('a', 'k', 'one')
+  assert.deepEqual(alone.told, [undefined])
+  assert.deepEqual([alone.of('a').refusal(0), alone.of('a').stats.underReplicated], [undefined, 1])
+  const strict = new Stand('a', { acksMin: 2 })
+  strict.take('a')
+  assert.equal(strict.of('a').refusal(0)?.code, 'ERR_SHOAL_NO_OWNER')
+  assert.equal(strict.of('a').refusal(0)?.mayHaveRun, false)
+})
+
+test('a copy for which there is no room is not counted as one', () => {
+  const stand = new Stand('ab', { copyBytesMax: 2_000 })
+  stand.take('a')
+  stand.ship('a', 'k', 'x')
+  stand.ship('a', 'large', 'x'.repeat(3_000))
+  assert.deepEqual(stand.told, [undefined])
+  assert.deepEqual(stand.texts('b'), ['k=x'])
+})
+
+test('messages that are none, or for another life, change nothing', () => {
+  const stand = new Stand('ab')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  const { ask } = stand.sent.findLast((one) => one.ask.ask.type === 'ship')!.ask
+  const row = (ask as unknown as { rows: object[] }).rows[0]
+  const b = stand.of('b')
+  for (const wrong of [
+    undefined,
+    'text',
+    { ...ask, to: 'boot-other' },
+    { ...ask, seq: -1 },
+    { ...ask, rows: 'none' },
+    { ...ask, rows: Array.from({ length: 1_025 }, () => row) },
+    { ...ask, seq: 99, rows: [{ ...row, partition: 4 }] },
+    { ...ask, seq: 99, rows: [{ ...row, records: 'text' }] },
+    { ...ask, seq: 99, rows: [{ ...row, list: { buckets: 8_192, which: [] } }] },
+  ]) {
+    assert.equal(b.answer('a', wrong, 0).type, 'stranger')
+  }
+  // Nobody speaks for the tenure of another, nor may a newer one bury what it has not heard of.
+  const config = {
+    epoch: { counter: 9, boot: 'boot-x' },
+    revision: 0,
+    seats: [seat('x'), seat('b')],
+    acks: 2,
+  }
+  const forged = { partition: 0, epoch: config.epoch, revision: 0, config, records: new Uint8Array(0) }
+  const told = (from: string, boot: string): string => {
+    const reply = b.answer(from, { type: 'ship', boot, to: 'boot-b', seq: 1_000, rows: [forged] }, 0)
+    return reply.type === 'shipped' ? reply.rows[0]!.type : reply.type
+  }
+  assert.deepEqual([told('y', 'boot-y'), told('x', 'boot-x')], ['unknown', 'refused'])
+  assert.deepEqual(stand.texts('b'), ['k=one'])
+  assert.ok(b.stats.refusedMessages >= 10)
+})
+
+test('senders beyond the most are forgotten, the silent ones first', () => {
+  const senders = new Senders()
+  for (let at = 0; at < sendersMax; at++) assert.ok(senders.isNext(`boot ${at}`, 5))
+  assert.ok(senders.isNext('boot 0', 6))
+  assert.ok(senders.isNext('one more', 1))
+  assert.deepEqual([senders.isNext('boot 0', 6), senders.isNext('boot 1', 1)], [false, true])
+})
