@@ -38,8 +38,9 @@ export interface Seek {
 
 interface Round {
   readonly isEveryone: boolean
-  readonly until: Millis
+  until: Millis
   readonly partitions: Set<number>
+  readonly asked: Set<Peer>
   readonly waiting: Set<Peer>
   readonly answered: Set<Peer>
   /** Who is said to have it. */
@@ -193,6 +194,7 @@ export class Seeker {
       isEveryone,
       until: now + (isEveryone ? claimWaitMs : holderWaitMs),
       partitions: new Set(partitions),
+      asked: new Set(peers),
       waiting: new Set(peers),
       answered: new Set(),
       hints: new Map(),
@@ -305,7 +307,7 @@ export class Seeker {
   }
 
   #conclude(round: Round, now: Millis): void {
-    if (round.isOver) return
+    if (round.isOver || this.#asksOn(round, now)) return
     round.isOver = true
     const everyone: number[] = []
     const hinted = new Map<Peer, number[]>()
@@ -331,6 +333,22 @@ export class Seeker {
     for (const [peer, group] of hinted) this.#ask([peer], group, false, now)
     for (const [ms, group] of later) this.#again(group, ms, now)
     this.#askEveryone(everyone, now)
+  }
+
+  /** Whoever came into the view since then is asked too: one that has just joined sees the others by and by. */
+  #asksOn(round: Round, now: Millis): boolean {
+    if (!round.isEveryone) return false
+    const late: Peer[] = []
+    for (const peer of this.#ground.peers.values()) if (!round.asked.has(peer)) late.push(peer)
+    if (late.length === 0) return round.waiting.size > 0 && now < round.until
+    round.until = now + this.#ground.limits.claimWaitMs
+    for (const peer of late) {
+      round.asked.add(peer)
+      round.waiting.add(peer)
+      this.#send(round, peer)
+    }
+    this.#ground.later.add(round.until, (at) => this.#conclude(round, at))
+    return true
   }
 
   #open(partition: number, seek: Seek, now: Millis): void {

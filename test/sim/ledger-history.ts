@@ -54,7 +54,8 @@ interface Tally {
 
 type Asked = Pick<LedgerOp, 'call' | 'update'>
 
-const stepsMax = 200_000
+/** Beyond, the list alone says that all is well. */
+const stepsMax = 20_000
 
 const tally: SequentialModel<Tally, Asked, Found> = {
   initial: { count: 0, last: '' },
@@ -178,6 +179,7 @@ export class LedgerHistory {
     if (this.rules.keepsAll || (this.rules.tellsLosses && !isLost)) this.#allKept(ops, places)
     if (this.rules.keepsOrder) this.#inOrder(key, tokens, asked)
     if (!this.rules.isLinearizable) return
+    this.#inPlaces(ops, tokens)
     this.#explained(key, ops, tokens)
     this.#inTenures(key, tokens, asked)
   }
@@ -220,6 +222,41 @@ export class LedgerHistory {
         )
       }
       latest = found
+    }
+  }
+
+  /**
+   * The list itself is an order of all updates: each answer must come of its place in it, and what ended before another began
+   * must lie before it.
+   */
+  #inPlaces(ops: readonly LedgerOp[], tokens: readonly string[]): void {
+    const places = new Map(tokens.map((token, place) => [token, place]))
+    const moments: { readonly at: number; readonly op: LedgerOp; readonly isStart: boolean }[] = []
+    for (const op of ops) {
+      const { found, update } = op
+      if (op.call === 'peek' || (found === undefined && !places.has(update.token))) continue
+      const isFitting = found?.isAdded !== true || places.get(update.token) === found.count
+      if (found !== undefined && (!isFitting || (tokens[found.count - 1] ?? '') !== found.last))
+        this.#throw(
+          'linearizable',
+          `${what(op)} found ${found.count} updates and "${found.last}" at ${found.by} (epoch ${found.epoch}), and the list is another`,
+        )
+      moments.push({ at: op.startedAt, op, isStart: true })
+      if (found !== undefined) moments.push({ at: op.endedAt, op, isStart: false })
+    }
+    moments.sort((a, b) => a.at - b.at)
+    let [least, latest] = [0, undefined as LedgerOp | undefined]
+    for (const { op, isStart } of moments) {
+      const before = op.found?.count ?? places.get(op.update.token) ?? 0
+      if (isStart && before < least && latest !== undefined)
+        this.#throw(
+          'linearizable',
+          `${what(op)} came of a state with ${before} updates, and began when ${what(latest)} had ended with ${least}`,
+        )
+      const after = before + (op.found?.isAdded === true ? 1 : 0)
+      if (isStart || after <= least) continue
+      least = after
+      latest = op
     }
   }
 

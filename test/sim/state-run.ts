@@ -30,6 +30,9 @@ export const stateStates: readonly string[] = [
   'a partition that its taker refused',
   'a partition whose state is gone with its holder',
   'a call forwarded to whoever held its partition',
+  'an update refused by a copy that knows a newer owner',
+  'an owner that was deposed',
+  'a key copied again',
 ]
 
 const handoffStates: Readonly<Record<Handoff['type'], string>> = {
@@ -181,7 +184,7 @@ class StateRun {
       nodes.map(({ node }) => node),
       this.boundMs,
     )
-    while (nodes.some(({ node, isGone }) => !isGone && node.rebalance.length > 0)) {
+    while (!(await this.#isAtRest(nodes))) {
       await simulation.run(lookMs)
       if (simulation.now > from + this.boundMs + movesMs) this.#throw('rest', this.#unrest(nodes))
     }
@@ -213,6 +216,12 @@ class StateRun {
     for (const { node } of this.#lasting() ?? []) {
       const { router, state } = await this.#simulation.settle(node.stats(), 1_000)
       this.#sometimes.reach('a call forwarded to whoever held its partition', router.forwarded)
+      this.#sometimes.reach(
+        'an update refused by a copy that knows a newer owner',
+        state.replication.refusedByFence,
+      )
+      this.#sometimes.reach('an owner that was deposed', state.replication.deposed)
+      this.#sometimes.reach('a key copied again', state.replication.repairedKeys)
       held += state.held
       const counts = {
         waiting: router.waiting,
@@ -225,6 +234,18 @@ class StateRun {
     }
     const { partitions } = this.#plan
     if (held !== partitions) this.#throw('holders', `${partitions} partitions have ${held} holders`)
+  }
+
+  /** Nothing is left to move or to copy again. */
+  async #isAtRest(nodes: readonly WatchedNode[]): Promise<boolean> {
+    for (const { node, isGone } of nodes) {
+      if (isGone) continue
+      if (node.rebalance.length > 0) return false
+      if (this.#plan.level !== 'replicated') continue
+      const { state } = await this.#simulation.settle(node.stats(), 6_000)
+      if (state.replication.underReplicated + state.replication.taking > 0) return false
+    }
+    return true
   }
 
   #unrest(nodes: readonly WatchedNode[]): string {

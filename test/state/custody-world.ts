@@ -228,7 +228,8 @@ export class World {
   kill(name: string): void {
     const node = this.nodes.get(name)
     if (node === undefined) return
-    for (const [partition, marks] of node.live) for (const mark of marks) setIn(this.gone, partition).add(mark)
+    for (const [partition, marks] of node.live)
+      for (const mark of marks) setIn(this.gone, partition).add(mark)
     node.isDead = true
     this.nodes.delete(name)
     this.change(this.members.filter((member) => member.name !== name))

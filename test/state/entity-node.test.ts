@@ -53,7 +53,13 @@ async function cluster(sim: Simulation, count: number): Promise<Hosts[]> {
   const observer = sim.spawn('o', program({ observer: true }))
   const all = [...hosts, observer]
   await sim.settle(Promise.all(all.map(({ started }) => started)), 30_000)
-  await sim.until(() => all.every(({ value }) => value?.node.ring.members.length === count && value.node.rebalance.length === 0), 10_000)
+  await sim.until(
+    () =>
+      all.every(
+        ({ value }) => value?.node.ring.members.length === count && value.node.rebalance.length === 0,
+      ),
+    10_000,
+  )
   return all.map(({ value }) => value as Hosts)
 }
 

@@ -92,7 +92,7 @@ export interface Summary {
 
 /** Calls before the first disturbance and after the last one. */
 const calmMs = 400
-const settleMs = 30_000
+const settleMs = 120_000
 const readMs = 20_000
 /** The last calls have their own deadlines, which the service sets. */
 const drainMs = 60_000
