@@ -56,6 +56,7 @@ export type { RateOptions } from './shard/rate.ts'
 export type { RouterCounters, RouterLimits } from './shard/router.ts'
 export type { StreamSource } from './shard/source.ts'
 export type { EntityConflict } from './state/conflict.ts'
+export type { CopiesCounters } from './state/copies.ts'
 export type { CustodyLimits, Progress } from './state/custody.ts'
 export {
   type Entity,
@@ -71,6 +72,9 @@ export {
   type SnapshotContext,
 } from './state/entity.ts'
 export type { EntityLimits } from './state/limits.ts'
+export type { ReplicasCounters } from './state/replicas.ts'
+export type { ReplicationLimits } from './state/replication-config.ts'
+export type { ReplicationStats } from './state/replication-stats.ts'
 export type { PartitionStore } from './state/store.ts'
 export type { WindowLimits } from './state/window.ts'
 export type { LeftBehind, Rebalance } from './stores.ts'

@@ -165,7 +165,8 @@ export class Runner {
     const { outcome, instance } = entry
     effects.ship(instance.partition.number, instance.key, undefined, (failed) => {
       entry.turn = undefined
-      if (outcome !== undefined) turn.settle(failed ?? outcome)
+      const known = failed ?? outcome
+      if (known !== undefined) turn.settle(known)
     })
     return turn.outcome
   }

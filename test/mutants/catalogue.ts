@@ -6,6 +6,7 @@ import { entityFaults } from './faults/entities.ts'
 import { nodeFaults } from './faults/node.ts'
 import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
+import { replicationFaults } from './faults/replication.ts'
 import { retryFaults } from './faults/retry.ts'
 import { ringFaults } from './faults/ring.ts'
 import { rpcFaults } from './faults/rpc.ts'
@@ -40,6 +41,7 @@ export const catalogue: readonly Mutant[] = [
   ...drillFaults,
   ...entityFaults,
   ...custodyFaults,
+  ...replicationFaults,
 ]
 
 export const equivalent: readonly Equivalent[] = [
