@@ -12,6 +12,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname, join, normalize } from 'node:path'
 import { before, test } from 'node:test'
 import { promisify } from 'node:util'
+import { catalogue } from './mutants/catalogue.ts'
 import {
   anchorsOf,
   type Block,
@@ -173,6 +174,19 @@ async function assertFlags(shown: string, command: string, words: readonly strin
     assert.ok(text.split(/[\s,]+/).includes(flag), `${shown}: no flag ${flag}`)
   }
 }
+
+test('the faults that docs/guarantees.md names exist', () => {
+  const known = new Set(catalogue.map(({ id }) => id))
+  const rooms = new Set([...known].map((id) => id.slice(0, id.indexOf('/'))))
+  const named = [
+    ...readDocument('docs/guarantees.md')
+      .lines.join('\n')
+      .matchAll(/`([a-z]+)\/([a-z0-9-]+)`/g),
+  ]
+  const faults = named.filter(([, room = '']) => rooms.has(room)).map(([, room, fault]) => `${room}/${fault}`)
+  assert.ok(faults.length > 10)
+  for (const id of faults) assert.ok(known.has(id), `docs/guarantees.md: no fault is called ${id}`)
+})
 
 test('links between files and to headings resolve', () => {
   for (const document of all) {

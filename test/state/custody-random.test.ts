@@ -38,7 +38,7 @@ function play(options: WorldOptions, { kills = false, changes = 8 } = {}): World
   return world
 }
 
-const seeds = Number(process.env['SHOAL_SEEDS'] ?? 300)
+const seeds = Number(process.env['SHOAL_SEEDS'] ?? 150)
 const first = Number(process.env['SHOAL_SEED'] ?? 1)
 
 function each(what: string, run: (seed: number) => void): void {

@@ -253,7 +253,8 @@ test('handoff of what is not ours, for another life of us, or from a stranger ch
     alice.outputs.map(({ type }) => type),
     ['answer'],
   )
-  assert.equal(alice.replies()[0]?.type, 'given')
+  const [refusal] = alice.replies()
+  assert.ok(refusal?.type === 'given' && refusal.refused[0]?.code === 'notOwner')
   alice.view('alice', [bob])
   alice.feed({ type: 'asked', id: 2, from: 'bob', ask: give(2, [{ partition: 2 }], 'a0') })
   assert.deepEqual(alice.replies(), [{ type: 'stranger' }])
@@ -406,6 +407,7 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     undefined,
   ]
   assert.equal(readAsk(twice, 16), undefined)
+  assert.equal(unpackPartitions(packPartitions([16]), 16), undefined)
   assert.equal(unpackPartitions(Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x80), 16), undefined)
 })
 

@@ -20,6 +20,7 @@ class Stand {
   readonly sent: { readonly from: string; readonly ask: Ask }[] = []
   /** Keeps what would go out to be delivered by hand. */
   isHeld = false
+  onNews: (() => void) | undefined
 
   constructor(
     names: string,
@@ -90,8 +91,10 @@ class Stand {
 
   #perform(name: string, node: Replication, output: ReplicaOutput): void {
     if (output.type === 'settle') output.done(output.failure)
-    else if (output.type === 'news') this.news.push(`${name} ${output.news.type}`)
-    else if (output.type === 'ask') {
+    else if (output.type === 'news') {
+      this.news.push(`${name} ${output.news.type}`)
+      this.onNews?.()
+    } else if (output.type === 'ask') {
       this.sent.push({ from: name, ask: output })
       if (this.isHeld) return
       const peer = this.alive.has(output.to.name) ? this.nodes.get(output.to.name) : undefined
@@ -164,6 +167,17 @@ test('a deposed owner answers no read either', () => {
   stand.of('a').confirm(0, 'k', (failure) => told.push(failure?.code))
   stand.run()
   assert.deepEqual(told, ['ERR_SHOAL_NOT_OWNER'])
+})
+
+test('what a reader sees after a takeover is on enough copies before it hears', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.die('a')
+  const held: string[][] = []
+  stand.onNews = () => stand.of('b').confirm(0, 'k', () => held.push(stand.texts('c')))
+  stand.take('b')
+  assert.deepEqual(held, [['k=one']])
 })
 
 test('of a copy that has lost some records only those travel', () => {
