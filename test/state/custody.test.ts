@@ -25,6 +25,18 @@ import { World } from './custody-world.ts'
 const bob: ViewPeer = { name: 'bob', boot: 'b1', isLeaving: false }
 const carl: ViewPeer = { name: 'carl', boot: 'c1', isLeaving: false }
 
+/** What bob says who knows nothing. */
+const nothing: Extract<Reply, { type: 'claimed' }> = {
+  type: 'claimed',
+  boot: 'b1',
+  held: [],
+  elsewhere: [],
+  contested: [],
+  orphaned: [],
+  counter: 0,
+  bytes: 0,
+}
+
 /** Alice, of sixteen partitions. */
 class Alone {
   readonly custody: Custody
@@ -129,7 +141,7 @@ function seeking(): Alone {
   alice.feed({
     type: 'answered',
     id: claim.id,
-    reply: { type: 'claimed', boot: 'b1', held, elsewhere: [], contested: [], counter: 3, bytes: 1_600 },
+    reply: { ...nothing, held, counter: 3, bytes: 1_600 },
   })
   return alice
 }
@@ -376,6 +388,7 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     held: [1],
     elsewhere: [{ name: 'carl', boot: 'c1', partitions: [2, 3] }],
     contested: [4],
+    orphaned: [{ name: 'dora', partitions: [5, 6] }],
     counter: 9,
     bytes: 77,
   }
