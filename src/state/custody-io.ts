@@ -74,6 +74,12 @@ export interface Elsewhere {
   readonly partitions: readonly number[]
 }
 
+/** Partitions of a member that is gone without having left. */
+export interface Orphans {
+  readonly name: string
+  readonly partitions: readonly number[]
+}
+
 export type Reply =
   | {
       readonly type: 'claimed'
@@ -83,6 +89,8 @@ export type Reply =
       readonly elsewhere: readonly Elsewhere[]
       /** It is about to open these itself, and comes first. */
       readonly contested: readonly number[]
+      /** As it saw it, a member should have had these when it was killed; if nobody has them now, they are lost. */
+      readonly orphaned: readonly Orphans[]
       /** The highest counter of an epoch that it knows of these. */
       readonly counter: number
       /** What it holds of these, about. */

@@ -3,7 +3,7 @@
  * ascending, each as its distance to the one before in LEB128, so that a third of all partitions takes a byte each. What
  * comes in is checked field by field; whatever is wrong makes the whole message nothing.
  */
-import type { Ask, Elsewhere, GiveEntry, Refusal, RefusalCode, Reply } from './custody-io.ts'
+import type { Ask, Elsewhere, GiveEntry, Orphans, Refusal, RefusalCode, Reply } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
 
 /** Text of a message from elsewhere that is kept, in characters. */
@@ -144,6 +144,7 @@ export function writeReply(reply: Reply): unknown {
     packPartitions(reply.contested),
     reply.counter,
     reply.bytes,
+    reply.orphaned.map(({ name, partitions }) => [name, packPartitions(partitions)]),
   ]
 }
 
@@ -153,7 +154,7 @@ export function readReply(value: unknown, count: number): Reply | undefined {
   if (type === 'stranger') return { type }
   if (type === 'given') return readGiven(value, count)
   if (type !== 'claimed') return undefined
-  const [, boot, heldBytes, places, contestedBytes, counter, bytes] = value as unknown[]
+  const [, boot, heldBytes, places, contestedBytes, counter, bytes, orphans] = value as unknown[]
   const held = unpackPartitions(heldBytes, count)
   const contested = unpackPartitions(contestedBytes, count)
   if (!isText(boot, bootLengthMax) || held === undefined || contested === undefined) return undefined
@@ -168,7 +169,21 @@ export function readReply(value: unknown, count: number): Reply | undefined {
     }
     elsewhere.push({ name, boot: life, partitions })
   }
-  return { type, boot, held, elsewhere, contested, counter, bytes }
+  const orphaned = readOrphans(orphans, count)
+  return orphaned && { type, boot, held, elsewhere, contested, orphaned, counter, bytes }
+}
+
+function readOrphans(value: unknown, count: number): Orphans[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  const orphaned: Orphans[] = []
+  for (const one of value) {
+    if (!Array.isArray(one)) return undefined
+    const [name, bytes] = one as unknown[]
+    const partitions = unpackPartitions(bytes, count)
+    if (!isText(name, nameLengthMax) || partitions === undefined) return undefined
+    orphaned.push({ name, partitions })
+  }
+  return orphaned
 }
 
 function readGiven(value: readonly unknown[], count: number): Reply | undefined {

@@ -136,6 +136,8 @@ export class Seeker {
     const orphans: number[] = []
     const rounds = new Set<Round>()
     for (const [partition, seek] of this.seeks) {
+      // Another one may come to open it.
+      if (seek.prior?.isThere === false) this.#ground.orphans.set(partition, seek.prior.name)
       if (seek.holder !== undefined && !seek.holder.isThere) {
         seek.holder = undefined
         seek.isSealed = false
@@ -257,6 +259,11 @@ export class Seeker {
     }
     for (const partition of reply.contested) {
       if (this.#isIn(round, partition)) round.contested.add(partition)
+    }
+    for (const { name, partitions } of reply.orphaned) {
+      for (const partition of partitions) {
+        if (this.#isIn(round, partition)) this.#ground.orphans.set(partition, name)
+      }
     }
   }
 

@@ -25,6 +25,18 @@ import { World } from './custody-world.ts'
 const bob: ViewPeer = { name: 'bob', boot: 'b1', isLeaving: false }
 const carl: ViewPeer = { name: 'carl', boot: 'c1', isLeaving: false }
 
+/** What bob says who knows nothing. */
+const nothing: Extract<Reply, { type: 'claimed' }> = {
+  type: 'claimed',
+  boot: 'b1',
+  held: [],
+  elsewhere: [],
+  contested: [],
+  orphaned: [],
+  counter: 0,
+  bytes: 0,
+}
+
 /** Alice, of sixteen partitions. */
 class Alone {
   readonly custody: Custody
@@ -129,7 +141,7 @@ function seeking(): Alone {
   alice.feed({
     type: 'answered',
     id: claim.id,
-    reply: { type: 'claimed', boot: 'b1', held, elsewhere: [], contested: [], counter: 3, bytes: 1_600 },
+    reply: { ...nothing, held, counter: 3, bytes: 1_600 },
   })
   return alice
 }
@@ -326,6 +338,47 @@ test('a batch without an answer is asked again until it has one, and thawed only
   assert.equal(alice.custody.where(3), 'alice')
 })
 
+test('what is frozen is held, whatever the table says meanwhile, until its taker has said that it took it', () => {
+  const alice = giving()
+  const partitions = alice.of('freeze')[0]?.partitions ?? []
+  alice.feed({ type: 'frozen', partitions })
+  for (const partition of partitions) alice.feed({ type: 'collected', partition, chunks: [], complete: true })
+  alice.feed({ type: 'unanswered', id: alice.asks('give')[0]?.id ?? 0 })
+  alice.view('carl', [bob, carl])
+  const ask: Ask = { type: 'claim', boot: 'c1', partitions: [3, 4] }
+  alice.feed({ type: 'asked', id: 7, from: 'carl', ask })
+  const [reply] = alice.replies()
+  assert.deepEqual(reply?.type === 'claimed' && [reply.held, reply.elsewhere], [[3, 4], []])
+})
+
+test('a new owner does not open what its giver cannot get across to the one before', () => {
+  const world = new World({ partitions: 32, seed: 5, viewMs: 5 })
+  const a = world.start('a')
+  world.run(100)
+  for (let partition = 0; partition < 32; partition++) world.mark(partition)
+  // Nothing arrives at b, which nobody notices.
+  world.cuts.add('a b')
+  world.cuts.add('c b')
+  world.start('b')
+  world.run(3_000)
+  const frozen = Array.from({ length: 32 }, (_, partition) => partition).filter(
+    (partition) => a.custody.epochOf(partition) !== undefined && !a.active.has(partition),
+  )
+  assert.ok(frozen.length > 5, `${frozen.length}`)
+  const c = world.start('c')
+  world.run(90_000)
+  const both = frozen.filter((partition) => c.table.ownerOf(partition) === 'c')
+  assert.ok(both.length > 0)
+  assert.deepEqual(
+    both.map((partition) => [c.custody.where(partition), c.custody.epochOf(partition)]),
+    both.map(() => ['a', undefined]),
+  )
+  world.cuts.clear()
+  world.run(95_000)
+  world.settled()
+  assert.deepEqual([world.missing(), world.untold()], [[], []])
+})
+
 test('many small partitions go before few large ones, which are copied while they are served', () => {
   const alice = new Alone()
   alice.view('alice', [])
@@ -376,6 +429,7 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     held: [1],
     elsewhere: [{ name: 'carl', boot: 'c1', partitions: [2, 3] }],
     contested: [4],
+    orphaned: [{ name: 'dora', partitions: [5, 6] }],
     counter: 9,
     bytes: 77,
   }
