@@ -180,6 +180,55 @@ test('what a reader sees after a takeover is on enough copies before it hears', 
   assert.deepEqual(held, [['k=one']])
 })
 
+test('whoever dies while a partition is taken over is not in the list of its next owner', () => {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.die('a')
+  stand.isHeld = true
+  const before = stand.sent.length
+  stand.take('b')
+  const held = stand.sent.slice(before)
+  stand.isHeld = false
+  stand.die('c')
+  for (const { from, ask } of held) {
+    const peer = stand.alive.has(ask.to.name) ? stand.of(ask.to.name) : undefined
+    stand.of(from).answered(ask.id, peer?.answer(from, ask.ask, stand.now), stand.now)
+  }
+  stand.run()
+  stand.ship('b', 'k', 'two')
+  stand.now += 100
+  stand.run()
+  assert.deepEqual([stand.news.at(-1), stand.told], ['b taken', [undefined, undefined]])
+  assert.deepEqual([stand.texts('d'), stand.of('b').stats.underReplicated], [['k=two'], 0])
+})
+
+test('the epoch of a next owner counts above all that it has heard of, also without a copy of its own', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.die('a')
+  stand.take('c')
+  const [leads] = [...stand.of('c').leading()]
+  assert.equal(leads?.[1].epoch.counter, 2)
+  assert.deepEqual([stand.news.at(-1), stand.texts('c')], ['c taken', ['k=one']])
+})
+
+test('what was shipped anywhere may have run, though its owner was deposed before enough had it', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.isHeld = true
+  const failures: (boolean | undefined)[] = []
+  stand.of('a').ship(0, 'k', bytes('two'), (failure) => failures.push(failure?.mayHaveRun))
+  stand.run()
+  stand.of('a').yield(0)
+  stand.run()
+  stand.of('a').ship(0, 'k', bytes('three'), (failure) => failures.push(failure?.mayHaveRun))
+  stand.run()
+  assert.deepEqual(failures, [true, true])
+})
+
 test('of a copy that has lost some records only those travel', () => {
   const stand = new Stand('ab')
   stand.take('a')
