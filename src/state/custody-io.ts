@@ -103,6 +103,8 @@ export type Reply =
     }
   /** Not whom you mean: another life of that name, or nobody who hosts this store. Nothing was done. */
   | { readonly type: 'stranger' }
+  /** Not now: the same question again, a little later. */
+  | { readonly type: 'later' }
 
 /** What became of a copy that was sent. */
 export type CopyOutcome = 'whole' | Pick<Refusal, 'code' | 'reason'>

@@ -58,7 +58,10 @@ export interface CustodyLimits {
   readonly holderWaitMs: Millis
   /** After so long a partition that nobody has claimed is offered to its owner. */
   readonly offerAfterMs: Millis
-  /** A partition whose running calls, or whose store, take longer is served here again, and given later. */
+  /**
+   * A partition whose running calls, or whose store, take longer is served here again, and given later. Should be more than
+   * `limits.freezeWaitMs`: else a handler of an entity that does not end is not cut off, and its partition stays.
+   */
   readonly freezeMs: Millis
   /** How long a node may take to read what it was given. */
   readonly acceptMs: Millis
@@ -72,7 +75,7 @@ export const custodyLimits: CustodyLimits = Object.freeze({
   claimWaitMs: 30_000,
   holderWaitMs: 30_000,
   offerAfterMs: 200,
-  freezeMs: 5_000,
+  freezeMs: 15_000,
   acceptMs: 10_000,
 })
 

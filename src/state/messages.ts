@@ -105,8 +105,11 @@ export function readAsk(value: unknown, count: number): Ask | undefined {
     const epoch = readEpoch(group[0], group[1])
     const partitions = unpackPartitions(group[2], count)
     if (epoch === undefined || partitions === undefined) return undefined
+    // Before they are unpacked once more: a few bytes may name all of them.
+    if (entries.length + partitions.length > count) return undefined
     for (const partition of partitions) entries.push({ partition, epoch, copy: 0, chunks: [], list: [] })
   }
+  if (entries.length + full.length > count) return undefined
   for (const one of full) {
     const entry = readEntry(one, count)
     if (entry === undefined) return undefined
@@ -131,7 +134,7 @@ function readEntry(value: unknown, count: number): GiveEntry | undefined {
 // ---- answers
 
 export function writeReply(reply: Reply): unknown {
-  if (reply.type === 'stranger') return ['stranger']
+  if (reply.type === 'stranger' || reply.type === 'later') return [reply.type]
   if (reply.type === 'given') {
     const refused = reply.refused.map(({ partition, code, reason }) => [partition, code, reason])
     return ['given', packPartitions(reply.taken), refused]
@@ -151,7 +154,7 @@ export function writeReply(reply: Reply): unknown {
 export function readReply(value: unknown, count: number): Reply | undefined {
   if (!Array.isArray(value)) return undefined
   const [type] = value as unknown[]
-  if (type === 'stranger') return { type }
+  if (type === 'stranger' || type === 'later') return { type }
   if (type === 'given') return readGiven(value, count)
   if (type !== 'claimed') return undefined
   const [, boot, heldBytes, places, contestedBytes, counter, bytes, orphans] = value as unknown[]

@@ -285,9 +285,26 @@ test(`no more than ${batchesMax} batches of a giver that are not settled are tak
   for (let batch = 1; batch <= batchesMax + 1; batch++) {
     alice.feed({ type: 'asked', id: batch, from: 'bob', ask: give(batch, [{ partition: batch % 16 }]) })
   }
-  assert.deepEqual(alice.outputs, [])
+  assert.deepEqual(alice.replies().at(-1), { type: 'later' })
   alice.feed({ type: 'asked', id: 99, from: 'bob', ask: give(batchesMax + 1, [{ partition: 1 }], 'a1', 2) })
   assert.equal(alice.replies().length, 1)
+  // One that is settled is answered too, or whoever waits for it would wait here for ever.
+  alice.feed({ type: 'asked', id: 100, from: 'bob', ask: give(1, [{ partition: 1 }], 'a1', 2) })
+  assert.deepEqual(alice.replies(), [{ type: 'given', taken: [], refused: [] }])
+})
+
+test('a giver that is told so asks the same batch again a little later', () => {
+  const alice = giving()
+  const [{ partitions = [] } = {}] = alice.of('freeze')
+  alice.feed({ type: 'frozen', partitions })
+  const chunks = [new Uint8Array(3)]
+  for (const partition of partitions) alice.feed({ type: 'collected', partition, chunks, complete: true })
+  const [first] = alice.asks('give')
+  assert.ok(first !== undefined)
+  alice.feed({ type: 'answered', id: first.id, reply: { type: 'later' } })
+  assert.deepEqual(alice.of('thaw'), [])
+  alice.pass(20)
+  assert.equal(alice.asks('give')[0]?.ask.batch, first.ask.batch)
 })
 
 test('a partition whose calls do not end is served again, and given later', () => {
