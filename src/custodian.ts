@@ -205,6 +205,7 @@ export class Custodian {
       case 'thaw':
         for (const partition of output.partitions) {
           this.#freezes.delete(partition)
+          this.#ports.copies?.thawed(partition)
           this.#holdings.thaw(partition)
         }
         break
