@@ -110,7 +110,7 @@ export class Ground {
   readonly peers: Map<string, Peer> = new Map()
   /** Not in the view, but heard from. */
   readonly strangers: Map<string, Peer> = new Map()
-  /** Whom a partition was given to last, if that life is there. */
+  /** Whom a partition was given to last, also where that life is gone: then whatever it had went with it. */
   readonly hints: Map<number, Peer> = new Map()
   /** Lives that have gone since the table changed last. */
   readonly former: Map<string, Peer> = new Map()
@@ -268,10 +268,7 @@ export class Ground {
       came.push(peer)
       this.strangers.delete(name)
     }
-    if (gone.length > 0) {
-      for (const [partition, peer] of this.hints) if (!peer.isThere) this.hints.delete(partition)
-      this.#orphan(gone)
-    }
+    if (gone.length > 0) this.#orphan(gone)
     return { gone, came }
   }
 
@@ -313,6 +310,20 @@ export class Ground {
     }
     this.strangers.set(peer.name, peer)
     return peer
+  }
+
+  /** The same; if it is not in the view, as one that is gone. */
+  lifeOrGhost(name: string, boot: string): Peer {
+    return (
+      this.life(name, boot) ?? {
+        name,
+        boot,
+        isThere: false,
+        isLeaving: false,
+        hasClaimed: false,
+        bytesEach: 0,
+      }
+    )
   }
 
   /** That life of that node, if it is in the view. */

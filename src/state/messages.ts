@@ -143,7 +143,12 @@ export function writeReply(reply: Reply): unknown {
     'claimed',
     reply.boot,
     packPartitions(reply.held),
-    reply.elsewhere.map(({ name, boot, partitions }) => [name, boot, packPartitions(partitions)]),
+    reply.elsewhere.map(({ name, boot, counter, partitions }) => [
+      name,
+      boot,
+      packPartitions(partitions),
+      counter,
+    ]),
     packPartitions(reply.contested),
     reply.counter,
     reply.bytes,
@@ -165,12 +170,13 @@ export function readReply(value: unknown, count: number): Reply | undefined {
   const elsewhere: Elsewhere[] = []
   for (const place of places) {
     if (!Array.isArray(place)) return undefined
-    const [name, life, bytes] = place as unknown[]
+    const [name, life, bytes, counter] = place as unknown[]
     const partitions = unpackPartitions(bytes, count)
     if (!isText(name, nameLengthMax) || !isText(life, bootLengthMax) || partitions === undefined) {
       return undefined
     }
-    elsewhere.push({ name, boot: life, partitions })
+    if (!isCount(counter) || counter > counterMax) return undefined
+    elsewhere.push({ name, boot: life, counter, partitions })
   }
   const orphaned = readOrphans(orphans, count)
   return orphaned && { type, boot, held, elsewhere, contested, orphaned, counter, bytes }

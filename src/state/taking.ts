@@ -114,9 +114,14 @@ export class Takings {
   /** Members came or went. */
   peersChanged(now: Millis): void {
     const peers = this.#ports.peers()
+    let isGone = false
     for (const [name, line] of this.#lines) {
-      if (!peers.some((peer) => sameSeat(peer, line.seat))) this.#lines.delete(name)
+      if (peers.some((peer) => sameSeat(peer, line.seat))) continue
+      this.#lines.delete(name)
+      isGone = true
     }
+    // Whoever was promised more may be the one that is gone.
+    if (isGone) for (const taking of this.#paused) taking.pausedUntil = now
     for (const taking of [...this.#takings.values()]) {
       for (const [name, seat] of taking.silent) {
         if (!peers.some((peer) => sameSeat(peer, seat))) taking.silent.delete(name)

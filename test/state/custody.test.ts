@@ -6,10 +6,12 @@ import type {
   Ask,
   CustodyInput,
   CustodyOutput,
+  Elsewhere,
   GiveEntry,
   Reply,
   ViewPeer,
 } from '../../src/state/custody-io.ts'
+import { unknownCounter } from '../../src/state/custody-io.ts'
 import {
   packPartitions,
   readAsk,
@@ -430,6 +432,64 @@ test('an owner that claims before our table agrees has its partitions as soon as
   assert.equal(alice.of('freeze').length, 1)
 })
 
+/** Alice becomes the owner after dan, who is gone; what bob and carl say of partition 0. */
+function hinted(bobs: Elsewhere[], carls: Elsewhere[]): Alone {
+  const alice = new Alone()
+  alice.view('dan', [bob, carl, { name: 'dan', boot: 'd1', isLeaving: false }])
+  alice.view('alice', [bob, carl])
+  const said = new Map([
+    ['bob', { boot: 'b1', elsewhere: bobs }],
+    ['carl', { boot: 'c1', elsewhere: carls }],
+  ])
+  for (const { id, to } of alice.asks('claim')) {
+    const reply: Reply = {
+      type: 'claimed',
+      held: [],
+      contested: [],
+      orphaned: [],
+      counter: 9,
+      bytes: 0,
+      ...said.get(to)!,
+    }
+    alice.feed({ type: 'answered', id, reply })
+  }
+  return alice
+}
+
+test('a hint is worth nothing once whoever it names had it and gave it to one that is gone', () => {
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
+  const toDan = { name: 'dan', boot: 'd1', counter: 3, partitions: [0] }
+  for (const [bobs, carls] of [
+    [[toCarl], [toDan]],
+    [[toCarl], [{ ...toDan, name: '', boot: '', counter: 2 }]],
+    [[toDan], []],
+  ] as const) {
+    const alice = hinted([...bobs], [...carls])
+    assert.ok(alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    assert.ok(alice.of('told').some(({ what, peer }) => what === 'lost' && peer === 'dan'))
+  }
+})
+
+test('whoever is named and has not had it yet is asked again, as is one that waits for a node that is gone', () => {
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
+  for (const [bobs, carls] of [
+    [[toCarl], []],
+    [[toCarl], [{ name: 'dan', boot: 'd1', counter: 1, partitions: [0] }]],
+    [[{ name: 'dan', boot: 'd1', counter: unknownCounter, partitions: [0] }], []],
+  ] as const) {
+    const alice = hinted([...bobs], [...carls])
+    assert.ok(!alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    alice.pass(5)
+    assert.deepEqual(
+      alice.asks('claim').map(({ to, ask }) => [to, ask.partitions]),
+      [
+        ['bob', [0]],
+        ['carl', [0]],
+      ],
+    )
+  }
+})
+
 test('messages arrive as they were sent, and what is malformed is nothing', () => {
   for (const partitions of [[], [0], [5, 3, 65_535], Array.from({ length: 1_000 }, (_, i) => i * 65)]) {
     const sorted = [...partitions].sort((a, b) => a - b)
@@ -444,7 +504,7 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     type: 'claimed',
     boot: 'b1',
     held: [1],
-    elsewhere: [{ name: 'carl', boot: 'c1', partitions: [2, 3] }],
+    elsewhere: [{ name: 'carl', boot: 'c1', counter: 7, partitions: [2, 3] }],
     contested: [4],
     orphaned: [{ name: 'dora', partitions: [5, 6] }],
     counter: 9,
