@@ -29,10 +29,18 @@
  */
 import type { Millis } from '../env.ts'
 import type { Machine } from '../machine.ts'
-import type { Ask, CustodyInput, CustodyOutput, Elsewhere, GiveEntry, Owners } from './custody-io.ts'
+import {
+  type Ask,
+  type CustodyInput,
+  type CustodyOutput,
+  type GiveEntry,
+  type Owners,
+  unknownCounter,
+} from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
 import { Giver } from './giver.ts'
 import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
+import { Places } from './places.ts'
 import { type Progress, sumOf } from './progress.ts'
 import { listIn, Seeker } from './seeker.ts'
 import { Taker } from './taker.ts'
@@ -270,7 +278,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const contested: number[] = []
     const due: number[] = []
     const yielded: number[] = []
-    const elsewhere = new Map<Peer, number[]>()
+    const elsewhere = new Places()
     const orphans = new Map<string, number[]>()
     let counter = 0
     let bytes = 0
@@ -292,30 +300,42 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
           break
         case phase.seeking: {
           const holder = this.#seeker.seeks.get(partition)?.holder
-          if (holder !== undefined && holder !== peer) listIn(elsewhere, holder).push(partition)
+          if (holder !== undefined && holder !== peer) elsewhere.add(holder, unknownCounter, partition)
           else if (this.#taker.isArriving(partition)) contested.push(partition)
-          else if (holder === undefined && this.#seeker.yieldsTo(peer)) yielded.push(partition)
-          else if (holder === undefined) contested.push(partition)
+          else if (holder === undefined && this.#seeker.yieldsTo(peer)) {
+            yielded.push(partition)
+            this.#remembered(partition, elsewhere)
+          } else if (holder === undefined) contested.push(partition)
           peer.hasClaimed = true
           break
         }
-        default: {
-          const hint = ground.hints.get(partition)
-          if (hint !== undefined && hint !== peer) listIn(elsewhere, hint).push(partition)
-        }
+        default:
+          this.#remembered(partition, elsewhere)
       }
     }
-    const places: Elsewhere[] = []
-    for (const [{ name, boot: life }, group] of elsewhere)
-      places.push({ name, boot: life, partitions: group })
     const orphaned = Array.from(orphans, ([name, group]) => ({ name, partitions: group }))
     ground.out({
       type: 'answer',
       id,
-      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, orphaned, counter, bytes },
+      reply: {
+        type: 'claimed',
+        boot: ownBoot,
+        held,
+        elsewhere: elsewhere.all,
+        contested,
+        orphaned,
+        counter,
+        bytes,
+      },
     })
     this.#seeker.putBack(yielded, now)
     if (due.length > 0) this.#giver.claimed(due, peer, now)
+  }
+
+  /** Where it went, if it ever was here. */
+  #remembered(partition: number, places: Places): void {
+    const { counter } = this.#ground.epochOf(partition)
+    if (counter > 0) places.add(this.#ground.hints.get(partition), counter, partition)
   }
 
   #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {

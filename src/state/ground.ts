@@ -58,7 +58,10 @@ export interface CustodyLimits {
   readonly holderWaitMs: Millis
   /** After so long a partition that nobody has claimed is offered to its owner. */
   readonly offerAfterMs: Millis
-  /** A partition whose running calls, or whose store, take longer is served here again, and given later. */
+  /**
+   * A partition whose running calls, or whose store, take longer is served here again, and given later. Should be more than
+   * `limits.freezeWaitMs`: else a handler of an entity that does not end is not cut off, and its partition stays.
+   */
   readonly freezeMs: Millis
   /** How long a node may take to read what it was given. */
   readonly acceptMs: Millis
@@ -72,7 +75,7 @@ export const custodyLimits: CustodyLimits = Object.freeze({
   claimWaitMs: 30_000,
   holderWaitMs: 30_000,
   offerAfterMs: 200,
-  freezeMs: 5_000,
+  freezeMs: 15_000,
   acceptMs: 10_000,
 })
 
@@ -107,7 +110,7 @@ export class Ground {
   readonly peers: Map<string, Peer> = new Map()
   /** Not in the view, but heard from. */
   readonly strangers: Map<string, Peer> = new Map()
-  /** Whom a partition was given to last, if that life is there. */
+  /** Whom a partition was given to last, also where that life is gone: then whatever it had went with it. */
   readonly hints: Map<number, Peer> = new Map()
   /** Lives that have gone since the table changed last. */
   readonly former: Map<string, Peer> = new Map()
@@ -265,10 +268,7 @@ export class Ground {
       came.push(peer)
       this.strangers.delete(name)
     }
-    if (gone.length > 0) {
-      for (const [partition, peer] of this.hints) if (!peer.isThere) this.hints.delete(partition)
-      this.#orphan(gone)
-    }
+    if (gone.length > 0) this.#orphan(gone)
     return { gone, came }
   }
 
@@ -310,6 +310,20 @@ export class Ground {
     }
     this.strangers.set(peer.name, peer)
     return peer
+  }
+
+  /** The same; if it is not in the view, as one that is gone. */
+  lifeOrGhost(name: string, boot: string): Peer {
+    return (
+      this.life(name, boot) ?? {
+        name,
+        boot,
+        isThere: false,
+        isLeaving: false,
+        hasClaimed: false,
+        bytesEach: 0,
+      }
+    )
   }
 
   /** That life of that node, if it is in the view. */

@@ -105,8 +105,11 @@ export function readAsk(value: unknown, count: number): Ask | undefined {
     const epoch = readEpoch(group[0], group[1])
     const partitions = unpackPartitions(group[2], count)
     if (epoch === undefined || partitions === undefined) return undefined
+    // Before they are unpacked once more: a few bytes may name all of them.
+    if (entries.length + partitions.length > count) return undefined
     for (const partition of partitions) entries.push({ partition, epoch, copy: 0, chunks: [], list: [] })
   }
+  if (entries.length + full.length > count) return undefined
   for (const one of full) {
     const entry = readEntry(one, count)
     if (entry === undefined) return undefined
@@ -131,7 +134,7 @@ function readEntry(value: unknown, count: number): GiveEntry | undefined {
 // ---- answers
 
 export function writeReply(reply: Reply): unknown {
-  if (reply.type === 'stranger') return ['stranger']
+  if (reply.type === 'stranger' || reply.type === 'later') return [reply.type]
   if (reply.type === 'given') {
     const refused = reply.refused.map(({ partition, code, reason }) => [partition, code, reason])
     return ['given', packPartitions(reply.taken), refused]
@@ -140,7 +143,12 @@ export function writeReply(reply: Reply): unknown {
     'claimed',
     reply.boot,
     packPartitions(reply.held),
-    reply.elsewhere.map(({ name, boot, partitions }) => [name, boot, packPartitions(partitions)]),
+    reply.elsewhere.map(({ name, boot, counter, partitions }) => [
+      name,
+      boot,
+      packPartitions(partitions),
+      counter,
+    ]),
     packPartitions(reply.contested),
     reply.counter,
     reply.bytes,
@@ -151,7 +159,7 @@ export function writeReply(reply: Reply): unknown {
 export function readReply(value: unknown, count: number): Reply | undefined {
   if (!Array.isArray(value)) return undefined
   const [type] = value as unknown[]
-  if (type === 'stranger') return { type }
+  if (type === 'stranger' || type === 'later') return { type }
   if (type === 'given') return readGiven(value, count)
   if (type !== 'claimed') return undefined
   const [, boot, heldBytes, places, contestedBytes, counter, bytes, orphans] = value as unknown[]
@@ -162,12 +170,13 @@ export function readReply(value: unknown, count: number): Reply | undefined {
   const elsewhere: Elsewhere[] = []
   for (const place of places) {
     if (!Array.isArray(place)) return undefined
-    const [name, life, bytes] = place as unknown[]
+    const [name, life, bytes, counter] = place as unknown[]
     const partitions = unpackPartitions(bytes, count)
     if (!isText(name, nameLengthMax) || !isText(life, bootLengthMax) || partitions === undefined) {
       return undefined
     }
-    elsewhere.push({ name, boot: life, partitions })
+    if (!isCount(counter) || counter > counterMax) return undefined
+    elsewhere.push({ name, boot: life, counter, partitions })
   }
   const orphaned = readOrphans(orphans, count)
   return orphaned && { type, boot, held, elsewhere, contested, orphaned, counter, bytes }

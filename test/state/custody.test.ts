@@ -6,10 +6,12 @@ import type {
   Ask,
   CustodyInput,
   CustodyOutput,
+  Elsewhere,
   GiveEntry,
   Reply,
   ViewPeer,
 } from '../../src/state/custody-io.ts'
+import { unknownCounter } from '../../src/state/custody-io.ts'
 import {
   packPartitions,
   readAsk,
@@ -285,9 +287,26 @@ test(`no more than ${batchesMax} batches of a giver that are not settled are tak
   for (let batch = 1; batch <= batchesMax + 1; batch++) {
     alice.feed({ type: 'asked', id: batch, from: 'bob', ask: give(batch, [{ partition: batch % 16 }]) })
   }
-  assert.deepEqual(alice.outputs, [])
+  assert.deepEqual(alice.replies().at(-1), { type: 'later' })
   alice.feed({ type: 'asked', id: 99, from: 'bob', ask: give(batchesMax + 1, [{ partition: 1 }], 'a1', 2) })
   assert.equal(alice.replies().length, 1)
+  // One that is settled is answered too, or whoever waits for it would wait here for ever.
+  alice.feed({ type: 'asked', id: 100, from: 'bob', ask: give(1, [{ partition: 1 }], 'a1', 2) })
+  assert.deepEqual(alice.replies(), [{ type: 'given', taken: [], refused: [] }])
+})
+
+test('a giver that is told so asks the same batch again a little later', () => {
+  const alice = giving()
+  const [{ partitions = [] } = {}] = alice.of('freeze')
+  alice.feed({ type: 'frozen', partitions })
+  const chunks = [new Uint8Array(3)]
+  for (const partition of partitions) alice.feed({ type: 'collected', partition, chunks, complete: true })
+  const [first] = alice.asks('give')
+  assert.ok(first !== undefined)
+  alice.feed({ type: 'answered', id: first.id, reply: { type: 'later' } })
+  assert.deepEqual(alice.of('thaw'), [])
+  alice.pass(20)
+  assert.equal(alice.asks('give')[0]?.ask.batch, first.ask.batch)
 })
 
 test('a partition whose calls do not end is served again, and given later', () => {
@@ -413,6 +432,64 @@ test('an owner that claims before our table agrees has its partitions as soon as
   assert.equal(alice.of('freeze').length, 1)
 })
 
+/** Alice becomes the owner after dan, who is gone; what bob and carl say of partition 0. */
+function hinted(bobs: Elsewhere[], carls: Elsewhere[]): Alone {
+  const alice = new Alone()
+  alice.view('dan', [bob, carl, { name: 'dan', boot: 'd1', isLeaving: false }])
+  alice.view('alice', [bob, carl])
+  const said = new Map([
+    ['bob', { boot: 'b1', elsewhere: bobs }],
+    ['carl', { boot: 'c1', elsewhere: carls }],
+  ])
+  for (const { id, to } of alice.asks('claim')) {
+    const reply: Reply = {
+      type: 'claimed',
+      held: [],
+      contested: [],
+      orphaned: [],
+      counter: 9,
+      bytes: 0,
+      ...said.get(to)!,
+    }
+    alice.feed({ type: 'answered', id, reply })
+  }
+  return alice
+}
+
+test('a hint is worth nothing once whoever it names had it and gave it to one that is gone', () => {
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
+  const toDan = { name: 'dan', boot: 'd1', counter: 3, partitions: [0] }
+  for (const [bobs, carls] of [
+    [[toCarl], [toDan]],
+    [[toCarl], [{ ...toDan, name: '', boot: '', counter: 2 }]],
+    [[toDan], []],
+  ] as const) {
+    const alice = hinted([...bobs], [...carls])
+    assert.ok(alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    assert.ok(alice.of('told').some(({ what, peer }) => what === 'lost' && peer === 'dan'))
+  }
+})
+
+test('whoever is named and has not had it yet is asked again, as is one that waits for a node that is gone', () => {
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
+  for (const [bobs, carls] of [
+    [[toCarl], []],
+    [[toCarl], [{ name: 'dan', boot: 'd1', counter: 1, partitions: [0] }]],
+    [[{ name: 'dan', boot: 'd1', counter: unknownCounter, partitions: [0] }], []],
+  ] as const) {
+    const alice = hinted([...bobs], [...carls])
+    assert.ok(!alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    alice.pass(5)
+    assert.deepEqual(
+      alice.asks('claim').map(({ to, ask }) => [to, ask.partitions]),
+      [
+        ['bob', [0]],
+        ['carl', [0]],
+      ],
+    )
+  }
+})
+
 test('messages arrive as they were sent, and what is malformed is nothing', () => {
   for (const partitions of [[], [0], [5, 3, 65_535], Array.from({ length: 1_000 }, (_, i) => i * 65)]) {
     const sorted = [...partitions].sort((a, b) => a - b)
@@ -427,7 +504,7 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     type: 'claimed',
     boot: 'b1',
     held: [1],
-    elsewhere: [{ name: 'carl', boot: 'c1', partitions: [2, 3] }],
+    elsewhere: [{ name: 'carl', boot: 'c1', counter: 7, partitions: [2, 3] }],
     contested: [4],
     orphaned: [{ name: 'dora', partitions: [5, 6] }],
     counter: 9,
