@@ -80,6 +80,12 @@ export interface Elsewhere {
 
 export const unknownCounter: number = 2 ** 48
 
+/** Partitions of a member that is gone without having left. */
+export interface Orphans {
+  readonly name: string
+  readonly partitions: readonly number[]
+}
+
 export type Reply =
   | {
       readonly type: 'claimed'
@@ -89,6 +95,8 @@ export type Reply =
       readonly elsewhere: readonly Elsewhere[]
       /** It is about to open these itself, and comes first. */
       readonly contested: readonly number[]
+      /** As it saw it, a member should have had these when it was killed; if nobody has them now, they are lost. */
+      readonly orphaned: readonly Orphans[]
       /** The highest counter of an epoch that it knows of these. */
       readonly counter: number
       /** What it holds of these, about. */
@@ -101,6 +109,8 @@ export type Reply =
     }
   /** Not whom you mean: another life of that name, or nobody who hosts this store. Nothing was done. */
   | { readonly type: 'stranger' }
+  /** Not now: the same question again, a little later. */
+  | { readonly type: 'later' }
 
 /** What became of a copy that was sent. */
 export type CopyOutcome = 'whole' | Pick<Refusal, 'code' | 'reason'>

@@ -8,7 +8,8 @@
  *   partition   event                              then
  *   none        the table gives it to us           seeking: who has it? (seeker.ts)
  *   seeking     its holder gives it                active at the holder's epoch + 1 (taker.ts)
- *               nobody has it                      active at an epoch above all known; `lost` if its last holder is gone
+ *               nobody has it                      active at an epoch above all known; `lost` if its last holder is gone,
+ *                                                  as we know or are told (a killed process that is back is told by others)
  *               the table gives it to another      none; what was copied is dropped
  *               another node claims it             see seeker.ts: the first by name goes on
  *   active      the table gives it to another      active and astray: waits for the owner's claim, or offers it (giver.ts)
@@ -91,8 +92,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
 
   /** The epoch at which this node holds a partition; undefined if it does not. */
   epochOf(partition: number): Epoch | undefined {
-    const held = this.#ground.phases[partition]
-    return held === phase.active || held === phase.frozen ? this.#ground.epochs[partition] : undefined
+    return this.#ground.isHeld(partition) ? this.#ground.epochs[partition] : undefined
   }
 
   /** Partitions held here. */
@@ -279,10 +279,13 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const due: number[] = []
     const yielded: number[] = []
     const elsewhere = new Places()
+    const orphans = new Map<string, number[]>()
     let counter = 0
     let bytes = 0
     for (const partition of partitions) {
       counter = Math.max(counter, ground.epochOf(partition).counter)
+      const orphanOf = ground.isHeld(partition) ? undefined : ground.orphanOf(partition, peer)
+      if (orphanOf !== undefined) listIn(orphans, orphanOf).push(partition)
       switch (ground.phases[partition]) {
         case phase.active:
           held.push(partition)
@@ -310,10 +313,12 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
           this.#remembered(partition, elsewhere)
       }
     }
+    const orphaned = Array.from(orphans, ([name, group]) => ({ name, partitions: group }))
+    const places = elsewhere.all
     ground.out({
       type: 'answer',
       id,
-      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: elsewhere.all, contested, counter, bytes },
+      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, orphaned, counter, bytes },
     })
     this.#seeker.putBack(yielded, now)
     if (due.length > 0) this.#giver.claimed(due, peer, now)
@@ -326,9 +331,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   }
 
   #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {
+    const had = lost?.name ?? this.#ground.orphans.get(partition)
     this.#taker.forget(partition)
     this.#activate(partition, epoch, [])
-    if (lost !== undefined) this.#tellLost(partition, lost.name, 'its holder is gone, and nobody else has it')
+    if (had !== undefined) this.#tellLost(partition, had, 'its holder is gone, and nobody else has it')
   }
 
   /** The copies of a partition that nobody held were brought together here. */
@@ -379,6 +385,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.phases[partition] = phase.active
     ground.epochs[partition] = epoch
     ground.hints.delete(partition)
+    ground.orphans.delete(partition)
     ground.activated(partition, list)
     ground.served(partition)
   }

@@ -12,15 +12,12 @@
  *                                                                     all, or if these were all: open
  *   waiting for its holder   it gives; 1 s passed; it is gone         activate; a round with it; a round with all
  *   none (taken, not ours)
- *
- * A hint says who took a partition and at which counter of its epoch. The newest one of a round counts. Whoever is named by
- * it, and answers that it had the partition at that counter or a later one, has it no more; one that has not had it yet is
- * asked again, with all. A hint that leads to a life that is gone is the end: whatever that one had went with it.
  */
 import type { Millis } from '../env.ts'
 import { type Elsewhere, type Reply, unknownCounter } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
 import type { Ground, Peer } from './ground.ts'
+import { Hints } from './hints.ts'
 import type { Entry } from './timetable.ts'
 
 /** What is sought. */
@@ -48,16 +45,11 @@ interface Round {
   readonly waiting: Set<Peer>
   readonly answered: Set<Peer>
   /** Who is said to have it, as the newest word is. */
-  readonly hints: Map<number, Hint>
+  readonly hints: Hints
   /** Somebody may open it, or have it again: it must not be opened here. */
   readonly contested: Set<number>
   counter: number
   isOver: boolean
-}
-
-interface Hint {
-  readonly peer: Peer | undefined
-  readonly counter: number
 }
 
 export interface SeekerPorts {
@@ -145,6 +137,8 @@ export class Seeker {
     const orphans: number[] = []
     const rounds = new Set<Round>()
     for (const [partition, seek] of this.seeks) {
+      // Another one may come to open it.
+      if (seek.prior?.isThere === false) this.#ground.orphans.set(partition, seek.prior.name)
       if (seek.holder !== undefined && !seek.holder.isThere) {
         seek.holder = undefined
         seek.isSealed = false
@@ -211,15 +205,12 @@ export class Seeker {
       asked: new Set(peers),
       waiting: new Set(peers),
       answered: new Set(),
-      hints: new Map(),
+      hints: new Hints(),
       contested: new Set(),
       counter: 0,
       isOver: false,
     }
-    for (const partition of partitions) {
-      const seek = this.seeks.get(partition)
-      if (seek !== undefined) seek.token = round
-    }
+    this.#wait(partitions, round)
     if (peers.length === 0) {
       this.#conclude(round, now)
       return
@@ -265,6 +256,11 @@ export class Seeker {
     for (const partition of reply.contested) {
       if (this.#isIn(round, partition)) round.contested.add(partition)
     }
+    for (const { name, partitions } of reply.orphaned) {
+      for (const partition of partitions) {
+        if (this.#isIn(round, partition)) this.#ground.orphans.set(partition, name)
+      }
+    }
   }
 
   #readHints(round: Round, speaker: Peer, places: readonly Elsewhere[]): void {
@@ -278,12 +274,8 @@ export class Seeker {
           round.contested.add(partition)
           continue
         }
-        const before = round.hints.get(partition)
-        // Its own word is later than what others have heard of it.
-        const isNewer = before === undefined || counter > before.counter
-        if (!isNewer && !(before.peer === speaker && counter === before.counter)) continue
-        const peer = name === options.self ? hints.get(partition) : life
-        round.hints.set(partition, { peer: peer === speaker ? undefined : peer, counter })
+        const to = name === options.self ? hints.get(partition) : life
+        round.hints.hear(partition, speaker, to, counter)
       }
     }
   }
@@ -311,10 +303,7 @@ export class Seeker {
       const left = partitions.filter((partition) => this.seeks.get(partition)?.token === entry)
       if (left.length > 0) this.#ask([holder], left, false, at)
     })
-    for (const partition of partitions) {
-      const seek = this.seeks.get(partition)
-      if (seek !== undefined) seek.token = entry
-    }
+    this.#wait(partitions, entry)
   }
 
   /** All are asked a little later. */
@@ -324,9 +313,13 @@ export class Seeker {
       const left = partitions.filter((partition) => this.seeks.get(partition)?.token === entry)
       this.#askEveryone(left, at)
     })
+    this.#wait(partitions, entry)
+  }
+
+  #wait(partitions: readonly number[], token: Round | Entry): void {
     for (const partition of partitions) {
       const seek = this.seeks.get(partition)
-      if (seek !== undefined) seek.token = entry
+      if (seek !== undefined) seek.token = token
     }
   }
 
@@ -346,7 +339,7 @@ export class Seeker {
       seek.counter = Math.max(seek.counter, round.counter)
       seek.holder = undefined
       if (seek.prior !== undefined && round.answered.has(seek.prior)) seek.prior = undefined
-      const hint = round.hints.get(partition)?.peer
+      const hint = round.hints.of(partition)
       const isContested = round.contested.has(partition)
       // A hint that leads nowhere is followed for a while: what is on its way has arrived by then.
       const isDenied = hint !== undefined && round.answered.has(hint)

@@ -11,7 +11,7 @@
  *                      its member is gone                         fencing, without it
  */
 import type { Millis } from '../env.ts'
-import { isAt, isSame, nothing } from './answers.ts'
+import { highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
@@ -320,6 +320,13 @@ export class Takings {
         }
       }
       if (decision.seats.some((seat) => sameSeat(seat, self))) this.#decide(taking, now)
+      return
+    }
+    const counter = highest(answers, this.#exchange.self.boot)
+    if (counter >= taking.config.epoch.counter) {
+      // Only by its boot id is ours above that one; epochs are to grow by their counters.
+      taking.config = this.#configAbove(taking.partition, counter)
+      this.#fence(taking, now)
       return
     }
     if (this.#ports.mayLead(taking.since, now)) this.#collect(taking, decision, now)
