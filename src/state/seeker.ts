@@ -274,8 +274,7 @@ export class Seeker {
           round.contested.add(partition)
           continue
         }
-        const to = name === options.self ? hints.get(partition) : life
-        round.hints.hear(partition, speaker, to, counter)
+        round.hints.hear(partition, speaker, name === options.self ? hints.get(partition) : life, counter)
       }
     }
   }

@@ -27,8 +27,7 @@ function play(options: WorldOptions, { kills = false, changes = 8 } = {}): World
       else if (kills && random.chance(0.5)) {
         if (random.chance(0.5) && world.members.length > 1) world.restart(name)
         else world.kill(name)
-      }
-      else if (member.status === 'ready') world.become(name, 'draining')
+      } else if (member.status === 'ready') world.become(name, 'draining')
       else if (world.nodes.get(name)?.custody.held === 0) world.kill(name)
       else world.become(name, 'ready')
     })

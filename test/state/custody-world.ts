@@ -614,8 +614,7 @@ export class World {
 
   #absent(partition: number): number[] {
     const found = new Set<number>()
-    for (const node of this.nodes.values())
-      for (const mark of node.live.get(partition) ?? []) found.add(mark)
+    for (const node of this.nodes.values()) for (const mark of node.live.get(partition) ?? []) found.add(mark)
     return [...(this.acked.get(partition) ?? [])].filter((mark) => !found.has(mark))
   }
 }
