@@ -29,15 +29,8 @@
  */
 import type { Millis } from '../env.ts'
 import type { Machine } from '../machine.ts'
-import {
-  type Ask,
-  type CustodyInput,
-  type CustodyOutput,
-  type GiveEntry,
-  type Owners,
-  unknownCounter,
-} from './custody-io.ts'
-import type { Epoch } from './epoch.ts'
+import type { Ask, CustodyInput, CustodyOutput, GiveEntry, Owners } from './custody-io.ts'
+import { type Epoch, noEpoch } from './epoch.ts'
 import { Giver } from './giver.ts'
 import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
 import { Places } from './places.ts'
@@ -194,11 +187,19 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       case 'taken':
         this.#takenOver(input.partition, input.epoch, input.lost)
         break
+      case 'blank':
+        input.partitions.forEach((partition, index) => {
+          this.#takenOver(partition, input.epochs[index] ?? noEpoch, false)
+        })
+        break
       case 'held':
         this.#seeker.held(input.partition, input.by, now)
         break
       case 'deposed':
-        this.#deposed(input.partition, input.counter, input.by, now)
+        this.#deposed([input.partition], input.counter, input.by, now)
+        break
+      case 'doubted':
+        this.#deposed(input.partitions, 0, '', now)
         break
       default:
         input satisfies never
@@ -300,7 +301,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
           break
         case phase.seeking: {
           const holder = this.#seeker.seeks.get(partition)?.holder
-          if (holder !== undefined && holder !== peer) elsewhere.add(holder, unknownCounter, partition)
+          if (holder !== undefined && holder !== peer) elsewhere.heard(holder, partition)
           else if (this.#taker.isArriving(partition)) contested.push(partition)
           else if (holder === undefined && this.#seeker.yieldsTo(peer)) {
             yielded.push(partition)
@@ -348,19 +349,22 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   }
 
   /** Replication has stopped us: another node leads the partition at a newer epoch. */
-  #deposed(partition: number, counter: number, by: string, now: Millis): void {
+  #deposed(partitions: readonly number[], counter: number, by: string, now: Millis): void {
     const ground = this.#ground
     const { phases, strays, epochs } = ground
-    if (phases[partition] !== phase.active && phases[partition] !== phase.frozen) return
-    this.#giver.forget(partition)
-    phases[partition] = phase.none
-    ground.held -= 1
-    strays.delete(partition)
-    epochs[partition] = { counter: Math.max(counter, ground.epochOf(partition).counter), boot: '' }
-    ground.out({ type: 'depose', partition })
-    ground.served(partition)
-    if (!ground.isOurs(partition)) return
-    this.#seek([partition], () => ground.peers.get(by), now)
+    const sought: number[] = []
+    for (const partition of partitions) {
+      if (phases[partition] !== phase.active && phases[partition] !== phase.frozen) continue
+      this.#giver.forget(partition)
+      phases[partition] = phase.none
+      ground.held -= 1
+      strays.delete(partition)
+      epochs[partition] = { counter: Math.max(counter, ground.epochOf(partition).counter), boot: '' }
+      ground.out({ type: 'depose', partition })
+      ground.served(partition)
+      if (ground.isOurs(partition)) sought.push(partition)
+    }
+    this.#seek(sought, () => ground.peers.get(by), now)
   }
 
   #tellLost(partition: number, peer: string, reason: string): void {

@@ -119,7 +119,7 @@ test('an update is done once it is on enough nodes, and lives on when its owner 
   const stand = new Stand('abc')
   stand.take('a')
   stand.ship('a', 'k', 'one')
-  assert.deepEqual([stand.news, stand.told], [['a taken'], [undefined]])
+  assert.deepEqual([stand.news, stand.told], [['a blank'], [undefined]])
   assert.deepEqual(stand.texts('b'), ['k=one'])
   stand.die('a')
   stand.take('b')
