@@ -1,6 +1,7 @@
 /** What the seeker (seeker.ts) notes of each partition that is sought, and of each round of questions. */
 import type { Millis } from '../env.ts'
 import type { Peer } from './ground.ts'
+import type { Hints } from './hints.ts'
 import type { Entry } from './timetable.ts'
 
 /** What is sought. */
@@ -29,16 +30,11 @@ export interface Round {
   readonly waiting: Set<Peer>
   readonly answered: Set<Peer>
   /** Who is said to have it, as the newest word is. */
-  readonly hints: Map<number, Hint>
+  readonly hints: Hints
   /** Somebody may open it, or have it again: it must not be opened here. */
   readonly contested: Set<number>
   counter: number
   isOver: boolean
-}
-
-interface Hint {
-  readonly peer: Peer | undefined
-  readonly counter: number
 }
 
 export function isRound(token: Seek['token']): token is Round {
