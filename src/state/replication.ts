@@ -56,6 +56,8 @@ export class Replication implements CopiesPort {
   /** What comes by planned handoff and does not lead yet. */
   readonly #arrived = new Map<number, RecordLog>()
   readonly #senders = new Senders()
+  /** Of the last configuration that this node asked anybody to follow. */
+  #revision = 0
   #now: Millis = 0
 
   constructor(options: ReplicationOptions) {
@@ -85,6 +87,7 @@ export class Replication implements CopiesPort {
     const ports = {
       ...shared,
       random: () => options.random(),
+      revision: () => ++this.#revision,
       mayLead: (since: Millis, now: Millis) => this.#lease.mayLead(since, now),
       taken: (taken: Taken, now: Millis) => this.#taken(taken, now),
       held: (partition: number, by: string) =>
@@ -208,7 +211,8 @@ export class Replication implements CopiesPort {
     log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? 0)
     this.yield(partition)
     chain.sort(compareConfigs)
-    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), chain.at(-1), log)
+    const config = this.#configAt(partition, epoch, ++this.#revision)
+    const copy = this.#copies.lead(partition, config, chain.at(-1), log)
     const equal = own === undefined ? (grant?.equal ?? []) : []
     if (copy === undefined) this.#late(partition)
     else this.#replicas.begin(partition, copy, chain.slice(-chainMax), { fenced: [], equal }, now)
@@ -341,13 +345,13 @@ export class Replication implements CopiesPort {
   /** Under which configuration this node leads a partition. */
   #leads(partition: number): Config | undefined {
     const epoch = this.#empty.get(partition)
-    if (epoch !== undefined) return this.#configAt(partition, epoch)
+    if (epoch !== undefined) return this.#configAt(partition, epoch, this.#revision)
     return this.#replicas.tenures.get(partition)?.config
   }
 
-  #configAt(partition: number, epoch: Epoch): Config {
+  #configAt(partition: number, epoch: Epoch, revision: number): Config {
     const seats = this.seats(partition)
-    return { epoch, revision: 0, seats, acks: Math.min(this.#options.acks, seats.length) }
+    return { epoch, revision, seats, acks: Math.min(this.#options.acks, seats.length) }
   }
 
   #led(partition: number): Tenure | undefined {
@@ -355,7 +359,7 @@ export class Replication implements CopiesPort {
     const epoch = this.#empty.get(partition)
     if (tenure !== undefined || epoch === undefined) return tenure
     this.#empty.delete(partition)
-    const config = this.#configAt(partition, epoch)
+    const config = this.#configAt(partition, epoch, ++this.#revision)
     const copy = this.#copies.lead(partition, config, undefined, new RecordLog())
     if (copy !== undefined) return this.#replicas.begin(partition, copy, [], undefined, this.#now)
     this.#late(partition)
