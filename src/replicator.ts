@@ -161,6 +161,11 @@ export class Replicator implements CopiesPort, Effects {
     return this.replication.listOf(partition)
   }
 
+  thawed(partition: number): void {
+    this.replication.thawed(partition)
+    this.#flushSoon()
+  }
+
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {
     this.#arriving.delete(partition)
     this.replication.lead(partition, epoch, list, now)
@@ -237,6 +242,13 @@ export class Replicator implements CopiesPort, Effects {
   }
 
   #news(news: CopiesNews): void {
+    if (news.type === 'blank') {
+      this.#custodian?.heard(news)
+      // Custody may have given some up meanwhile; what it has yet to hear of it leads then.
+      for (const partition of news.partitions)
+        if (this.#custodian?.custody.epochOf(partition) === undefined) this.replication.yield(partition)
+      return
+    }
     if (news.type !== 'taken') {
       if (news.type === 'deposed') this.#arriving.delete(news.partition)
       this.#custodian?.heard(news)

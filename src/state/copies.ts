@@ -22,7 +22,7 @@ import type { RecordLog } from './record-log.ts'
 import type { FenceReply, FenceRow, FetchAsk, FetchReply, ShipReply, ShipRow } from './replica-messages.ts'
 
 export interface CopiesLimits {
-  /** Bytes of copies of other nodes' partitions; beyond, owners are told that there is no room, and look elsewhere. */
+  /** Bytes of copies of other nodes' partitions; beyond, owners are told that there is no room, and try again. */
   readonly copyBytesMax: number
   /** Bytes of records in one batch, about. */
   readonly batchBytesMax: number

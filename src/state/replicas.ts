@@ -172,10 +172,20 @@ export class Replicas {
     }
   }
 
-  /** Its list follows the table; false: it did already. */
+  /** Its next owner has not taken it, as far as this node knows: what is done now must not be behind that one's back. */
+  resume(partition: number): void {
+    const tenure = this.#tenures.get(partition)
+    if (!tenure?.isGranted) return
+    tenure.isGranted = false
+    const seats = this.#ports.seats(partition)
+    tenure.reconfigure(seats, this.#ports.acks(seats.length))
+    this.#touch(tenure)
+  }
+
+  /** Its list follows the table; false: it did already, or must not. */
   #follow(tenure: Tenure): boolean {
     const seats = this.#ports.seats(tenure.partition)
-    if (sameSeats(seats, tenure.config.seats)) return false
+    if (tenure.isGranted || sameSeats(seats, tenure.config.seats)) return false
     tenure.reconfigure(seats, this.#ports.acks(seats.length))
     return true
   }

@@ -67,6 +67,8 @@ export class Tenure {
   hasLed = false
   /** All have all, and whoever is not in the list has dropped its copy or is gone. */
   isSettled = false
+  /** Its configuration was told to a next owner, who follows that one and none that comes after it. */
+  isGranted = false
   /** All who live are to be asked before anything counts; those who do not answer, until patience is over. */
   asksAll = false
   isPatienceOver = false

@@ -364,6 +364,16 @@ export class ModelNode {
 
   #news(news: CopiesNews): void {
     const { world } = this
+    if (news.type === 'blank') {
+      news.partitions.forEach((partition, index) => {
+        this.#news({ type: 'taken', partition, epoch: news.epochs[index]!, lost: false })
+      })
+      return
+    }
+    if (news.type === 'doubted') {
+      for (const partition of news.partitions) this.#news({ type: 'deposed', partition, counter: 0, by: '' })
+      return
+    }
     const { partition } = news
     const held = this.held[partition]!
     world.saw(news.type === 'taken' && news.lost ? 'lost' : news.type)
@@ -502,6 +512,7 @@ export class ModelNode {
           this.#review(partition)
         } else if (isTaken === false || !this.view.some((one) => sameSeat(one, seat))) {
           world.saw('thaw')
+          this.replication.thawed(partition)
           held.phase = 'active'
         } else {
           // It may have it: frozen until it says so, or is gone.
@@ -527,6 +538,7 @@ export class ModelNode {
           this.#review(partition)
         } else if (isGone || isTaken === false) {
           world.saw('thaw')
+          this.replication.thawed(partition)
           held.phase = 'active'
           held.token++
         } else world.after(100, () => this.in(() => this.#await(partition, token, taker)))

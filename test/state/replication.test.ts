@@ -107,11 +107,19 @@ function seat(name: string): Seat {
   return { name, boot: `boot-${name}` }
 }
 
+/** What the commit of a planned move carries. */
+function given(stand: Stand, name: string): [list: readonly string[], chunk: Uint8Array] {
+  const collection = stand.of(name).collect(0)
+  const chunk = collection.next(1e6) as Uint8Array
+  collection.close()
+  return [stand.of(name).listOf(0), chunk]
+}
+
 test('an update is done once it is on enough nodes, and lives on when its owner dies', () => {
   const stand = new Stand('abc')
   stand.take('a')
   stand.ship('a', 'k', 'one')
-  assert.deepEqual([stand.news, stand.told], [['a taken'], [undefined]])
+  assert.deepEqual([stand.news, stand.told], [['a blank'], [undefined]])
   assert.deepEqual(stand.texts('b'), ['k=one'])
   stand.die('a')
   stand.take('b')
@@ -257,6 +265,37 @@ test('a list that a takeover asked for and gave up is not taken for the one that
   stand.now += 1_000
   stand.run()
   assert.deepEqual([stand.told, stand.texts('b')], [[undefined, undefined], ['k=two']])
+})
+
+test('the list of copies stays as its next owner was told, though a member comes or goes meanwhile', () => {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  const [list, chunk] = given(stand, 'a')
+  // Another one would be told to the copies, and they refused the next owner, who never heard of it.
+  stand.die('b')
+  stand.of('c').accept(0, chunk)
+  stand.of('c').lead(0, { counter: 2, boot: 'boot-c' }, list, stand.now)
+  stand.of('a').yield(0)
+  stand.run()
+  stand.ship('c', 'k', 'two')
+  assert.deepEqual([stand.news, stand.told], [['a blank'], [undefined, undefined]])
+})
+
+test('whoever goes on with what it had given begins a list that the next owner does not follow', () => {
+  const stand = new Stand('abcd', { copies: 3, acks: 2 })
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  const [list, chunk] = given(stand, 'a')
+  stand.of('a').thawed(0)
+  stand.ship('a', 'k', 'two')
+  assert.deepEqual(stand.told, [undefined, undefined])
+  // It was believed dead, and takes what it was given before: its copies must not follow it behind what was acknowledged.
+  stand.of('d').accept(0, chunk)
+  stand.of('d').lead(0, { counter: 2, boot: 'boot-d' }, list, stand.now)
+  stand.ship('d', 'j', 'lost')
+  assert.deepEqual(stand.news, ['a blank', 'd deposed'])
+  assert.deepEqual([stand.told.at(-1), stand.texts('b')], ['ERR_SHOAL_NOT_OWNER', ['k=two']])
 })
 
 test('of a copy that has lost some records only those travel', () => {
