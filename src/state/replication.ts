@@ -57,6 +57,8 @@ export class Replication implements CopiesPort {
   /** What comes by planned handoff and does not lead yet. */
   readonly #arrived = new Map<number, RecordLog>()
   readonly #senders = new Senders()
+  /** Of the last configuration that this node asked anybody to follow. */
+  #revision = 0
   #now: Millis = 0
 
   constructor(options: ReplicationOptions) {
@@ -86,6 +88,7 @@ export class Replication implements CopiesPort {
     const ports = {
       ...shared,
       random: () => options.random(),
+      revision: () => ++this.#revision,
       partitions: options.partitions,
       mayLead: (since: Millis, now: Millis) => this.#lease.mayLead(since, now),
       blank: (partitions: readonly number[], epochs: readonly Epoch[]) => this.#blank(partitions, epochs),
@@ -219,7 +222,8 @@ export class Replication implements CopiesPort {
     log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? 0)
     this.yield(partition)
     chain.sort(compareConfigs)
-    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), chain.at(-1), log)
+    const config = this.#configAt(partition, epoch, ++this.#revision)
+    const copy = this.#copies.lead(partition, config, chain.at(-1), log)
     const equal = own === undefined ? (grant?.equal ?? []) : []
     if (copy === undefined) this.#late(partition)
     else this.#replicas.begin(partition, copy, chain.slice(-chainMax), { fenced: [], equal }, now)
@@ -375,13 +379,13 @@ export class Replication implements CopiesPort {
   /** Under which configuration this node leads a partition. */
   #leads(partition: number): Config | undefined {
     const epoch = this.#empty.get(partition)
-    if (epoch !== undefined) return this.#configAt(partition, epoch)
+    if (epoch !== undefined) return this.#configAt(partition, epoch, this.#revision)
     return this.#replicas.tenures.get(partition)?.config
   }
 
-  #configAt(partition: number, epoch: Epoch): Config {
+  #configAt(partition: number, epoch: Epoch, revision: number): Config {
     const seats = this.seats(partition)
-    return { epoch, revision: 0, seats, acks: Math.min(this.#options.acks, seats.length) }
+    return { epoch, revision, seats, acks: Math.min(this.#options.acks, seats.length) }
   }
 
   #led(partition: number): Tenure | undefined {
@@ -389,7 +393,7 @@ export class Replication implements CopiesPort {
     const epoch = this.#empty.get(partition)
     if (tenure !== undefined || epoch === undefined) return tenure
     this.#empty.delete(partition)
-    const config = this.#configAt(partition, epoch)
+    const config = this.#configAt(partition, epoch, ++this.#revision)
     const copy = this.#copies.lead(partition, config, undefined, new RecordLog())
     if (copy !== undefined) return this.#replicas.begin(partition, copy, [], undefined, this.#now)
     this.#late(partition)

@@ -237,7 +237,8 @@ export class Takings {
     const above = Math.max(counter, this.#copies.get(partition)?.promised.epoch.counter ?? 0) + 1
     const seats = this.#ports.seats(partition)
     const { boot } = this.#exchange.self
-    return { epoch: { counter: above, boot }, revision: 0, seats, acks: this.#ports.acks(seats.length) }
+    const acks = this.#ports.acks(seats.length)
+    return { epoch: { counter: above, boot }, revision: this.#ports.revision(), seats, acks }
   }
 
   #fence(taking: Taking, now: Millis): void {
