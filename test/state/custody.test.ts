@@ -212,6 +212,17 @@ test('a batch is answered once all of it is read, whoever asks again meanwhile',
   )
 })
 
+test('what is live here is not taken over while its calls run, though nothing comes with it', () => {
+  const alice = seeking()
+  alice.feed({ type: 'asked', id: 1, from: 'bob', ask: give(1, [{ partition: 2 }]) })
+  alice.outputs.length = 0
+  alice.feed({ type: 'asked', id: 2, from: 'bob', ask: give(2, [{ partition: 2 }]) })
+  const [accept] = alice.of('accept')
+  assert.deepEqual([accept?.partition, alice.of('activate').length], [2, 0])
+  alice.feed({ type: 'accepted', id: accept?.id ?? 0, partition: 2, reason: undefined })
+  assert.deepEqual([alice.of('activate').length, alice.replies().length], [1, 1])
+})
+
 test('what cannot be read is discarded and refused, and what is read too late too', () => {
   const alice = seeking()
   const chunks = [new Uint8Array(3)]
@@ -275,7 +286,7 @@ test(`no more than ${batchesMax} batches of a giver that are not settled are tak
   }
   assert.deepEqual(alice.outputs, [])
   alice.feed({ type: 'asked', id: 99, from: 'bob', ask: give(batchesMax + 1, [{ partition: 1 }], 'a1', 2) })
-  assert.equal(alice.replies().length, 1)
+  assert.equal(alice.of('accept').length, 1)
 })
 
 test('a partition whose calls do not end is served again, and given later', () => {
