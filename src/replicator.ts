@@ -161,6 +161,10 @@ export class Replicator implements CopiesPort, Effects {
     return this.replication.listOf(partition)
   }
 
+  promised(partition: number): number {
+    return this.replication.promised(partition)
+  }
+
   thawed(partition: number): void {
     this.replication.thawed(partition)
     this.#flushSoon()
@@ -242,6 +246,13 @@ export class Replicator implements CopiesPort, Effects {
   }
 
   #news(news: CopiesNews): void {
+    if (news.type === 'blank') {
+      this.#custodian?.heard(news)
+      // Custody may have given some up meanwhile; what it has yet to hear of it leads then.
+      for (const partition of news.partitions)
+        if (this.#custodian?.custody.epochOf(partition) === undefined) this.replication.yield(partition)
+      return
+    }
     if (news.type !== 'taken') {
       if (news.type === 'deposed') this.#arriving.delete(news.partition)
       this.#custodian?.heard(news)

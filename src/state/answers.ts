@@ -39,7 +39,8 @@ export function highest(answers: readonly CopyAnswer[], boot: string): number {
   let counter = 0
   for (const { before, base, top } of answers) {
     for (const config of [before, base, top])
-      if (config !== undefined && config.epoch.boot !== boot) counter = Math.max(counter, config.epoch.counter)
+      if (config !== undefined && config.epoch.boot !== boot)
+        counter = Math.max(counter, config.epoch.counter)
   }
   return counter
 }

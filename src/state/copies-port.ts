@@ -4,12 +4,13 @@
  * them, and brings them together.
  *
  *   custody is about to open a partition (nobody alive holds it)   take    →  news: taken | held
+ *                                                                         or of many at once: blank
  *   it is sought no more (the view changed, somebody gives it)      abandon
  *   it is given away: the `give` carries                            listOf
  *   it was not taken, and is served here again                      thawed
  *   it was given to us and is active now, at this epoch             lead
  *   it was given away, the taker has said so                        yield
- *   another one leads it: stop at once, seek it anew                       ←  news: deposed
+ *   another one leads it: stop at once, seek it anew                       ←  news: deposed, or of many at once: doubted
  */
 import type { Millis } from '../env.ts'
 import type { Epoch } from './epoch.ts'
@@ -29,6 +30,8 @@ export interface CopiesPort {
   listOf(partition: number): readonly string[]
   /** The partition is served here again. */
   thawed(partition: number): void
+  /** Counter of the epoch that this node's copy has promised, 0 if none: it follows no owner below it, not this node either. */
+  promised(partition: number): number
   /** This node is the owner now, at this epoch; `list` is what `listOf` said at the giver. */
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void
   /** It was given away. Its records stay as a copy until the new owner says what becomes of it. */
@@ -42,6 +45,8 @@ export type CopiesNews =
    * this epoch. `lost`: not all of the copies could be heard, updates may be gone.
    */
   | { readonly type: 'taken'; readonly partition: number; readonly epoch: Epoch; readonly lost: boolean }
+  /** The same of those of which nobody has anything: there are no records. */
+  | { readonly type: 'blank'; readonly partitions: readonly number[]; readonly epochs: readonly Epoch[] }
   /** Another member holds it as its owner: claim it there. */
   | { readonly type: 'held'; readonly partition: number; readonly by: string }
   /**
@@ -49,3 +54,5 @@ export type CopiesNews =
    * is released (replication has its records), and it is sought anew if it is still ours by the table.
    */
   | { readonly type: 'deposed'; readonly partition: number; readonly counter: number; readonly by: string }
+  /** Others may lead these, of which nobody was told that this node does: as if it had been deposed from each. */
+  | { readonly type: 'doubted'; readonly partitions: readonly number[] }

@@ -115,6 +115,8 @@ export type ReplicaAsk =
     }
   | { readonly type: 'fence'; readonly boot: string; readonly to: string; readonly rows: readonly FenceRow[] }
   | { readonly type: 'fetch'; readonly boot: string; readonly to: string; readonly ask: FetchAsk }
+  /** Of which of these is anything known? (survey.ts) A set as messages.ts packs it. */
+  | { readonly type: 'survey'; readonly boot: string; readonly to: string; readonly partitions: Uint8Array }
   /** Am I seen? (quorum.ts) */
   | { readonly type: 'beat'; readonly boot: string; readonly to: string }
 
@@ -122,6 +124,8 @@ export type ReplicaReply =
   | { readonly type: 'shipped'; readonly rows: readonly ShipReply[] }
   | { readonly type: 'fenced'; readonly rows: readonly FenceReply[] }
   | { readonly type: 'fetched'; readonly reply: FetchReply }
+  /** Of these something is known: a copy, a promise, or that the node that answers leads. */
+  | { readonly type: 'surveyed'; readonly known: Uint8Array }
   | { readonly type: 'beaten'; readonly recent: readonly string[] | undefined }
   /** Not meant for this life, or out of order, or malformed: nothing was done. */
   | { readonly type: 'stranger' }
@@ -147,6 +151,10 @@ export function readAsk(value: unknown, partitions: number): ReplicaAsk | undefi
     return rows && { type, boot, to, rows }
   }
   if (type === 'beat') return { type, boot, to }
+  if (type === 'survey') {
+    const { partitions: packed } = ask
+    return packed instanceof Uint8Array ? { type, boot, to, partitions: packed } : undefined
+  }
   if (type === 'fetch') {
     const step = readFetch(ask['ask'], partitions)
     return step && { type, boot, to, ask: step }
@@ -166,6 +174,10 @@ export function readReply(value: unknown): ReplicaReply | undefined {
   if (reply?.['type'] === 'shipped') {
     const rows = readRows(reply['rows'], readShipReply)
     return rows && { type: 'shipped', rows }
+  }
+  if (reply?.['type'] === 'surveyed') {
+    const { known } = reply
+    return known instanceof Uint8Array ? { type: 'surveyed', known } : undefined
   }
   if (reply?.['type'] === 'fenced') {
     const rows = readRows(reply['rows'], readFenceReply)

@@ -24,6 +24,7 @@ import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
 import { readGrant, writeGrant } from './grant.ts'
 import { Lease } from './lease.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
+import { packPartitions, unpackPartitions } from './messages.ts'
 import { RecordLog } from './record-log.ts'
 import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
 import { Replicas, type ReplicasCounters } from './replicas.ts'
@@ -85,7 +86,9 @@ export class Replication implements CopiesPort {
     const ports = {
       ...shared,
       random: () => options.random(),
+      partitions: options.partitions,
       mayLead: (since: Millis, now: Millis) => this.#lease.mayLead(since, now),
+      blank: (partitions: readonly number[], epochs: readonly Epoch[]) => this.#blank(partitions, epochs),
       taken: (taken: Taken, now: Millis) => this.#taken(taken, now),
       held: (partition: number, by: string) =>
         this.#exchange.out({ type: 'news', news: { type: 'held', partition, by } }),
@@ -190,12 +193,18 @@ export class Replication implements CopiesPort {
     return [writeGrant(tenure)]
   }
 
+  promised(partition: number): number {
+    return this.#copies.get(partition)?.promised.epoch.counter ?? 0
+  }
+
   thawed(partition: number): void {
     this.#replicas.resume(partition)
   }
 
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {
     this.#takings.abandon(partition)
+    const resting = this.#empty.get(partition)
+    if (resting !== undefined && compareEpochs(resting, epoch) === 0) return
     const log = this.#arrived.get(partition) ?? new RecordLog()
     this.#arrived.delete(partition)
     const leads = this.#leads(partition)
@@ -264,10 +273,10 @@ export class Replication implements CopiesPort {
    */
   doubt(now: Millis): void {
     this.#now = now
-    for (const [partition, { counter }] of [...this.#empty]) {
-      this.#empty.delete(partition)
-      this.#exchange.out({ type: 'news', news: { type: 'deposed', partition, counter, by: '' } })
-    }
+    if (this.#empty.size === 0) return
+    const partitions = [...this.#empty.keys()]
+    this.#empty.clear()
+    this.#exchange.out({ type: 'news', news: { type: 'doubted', partitions } })
   }
 
   tick(now: Millis): void {
@@ -303,6 +312,17 @@ export class Replication implements CopiesPort {
           return { type: 'stranger' }
         }
         return { type: 'shipped', rows: ask.rows.map((row) => this.#copies.ship(row, seat)) }
+      case 'survey': {
+        const asked = unpackPartitions(ask.partitions, this.#options.partitions)
+        if (asked === undefined) {
+          this.#counters.refusedMessages++
+          return { type: 'stranger' }
+        }
+        return {
+          type: 'surveyed',
+          known: packPartitions(asked.filter((partition) => this.#knows(partition))),
+        }
+      }
       case 'fence':
         return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)) }
       case 'beat':
@@ -342,6 +362,18 @@ export class Replication implements CopiesPort {
     else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, now)
     const { epoch } = config
     this.#exchange.out({ type: 'news', news: { type: 'taken', partition, epoch, lost: !isSound } })
+  }
+
+  /** Nobody has anything of these: they are led without a configuration until something happens in them. */
+  #blank(partitions: readonly number[], epochs: readonly Epoch[]): void {
+    for (let at = 0; at < partitions.length; at++)
+      this.#empty.set(partitions[at] as number, epochs[at] as Epoch)
+    this.#exchange.out({ type: 'news', news: { type: 'blank', partitions, epochs } })
+  }
+
+  /** Whether a fence would be answered with more than `nothing`. */
+  #knows(partition: number): boolean {
+    return this.#empty.has(partition) || this.#copies.get(partition) !== undefined
   }
 
   /** Under which configuration this node leads a partition. */

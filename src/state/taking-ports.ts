@@ -1,6 +1,7 @@
 /** What takeovers ask of their node, and what comes of one. */
 import type { Millis } from '../env.ts'
 import type { Config, Seat } from './config.ts'
+import type { Epoch } from './epoch.ts'
 
 export interface TakingLimits {
   /** How long a takeover waits for members that are alive, do not answer, and have no known part in the partition. */
@@ -9,6 +10,8 @@ export interface TakingLimits {
 
 export interface TakingPorts {
   readonly limits: TakingLimits
+  /** Of the ring. */
+  readonly partitions: number
   /** Who is to hold a partition that this node leads, this node first. */
   seats(partition: number): readonly Seat[]
   /** How many of so many must have an update. */
@@ -22,6 +25,8 @@ export interface TakingPorts {
   /** 0 to 1. */
   random(): number
   taken(taken: Taken, now: Millis): void
+  /** Nobody has anything of these; to be led at these epochs. */
+  blank(partitions: readonly number[], epochs: readonly Epoch[]): void
   held(partition: number, by: string): void
 }
 

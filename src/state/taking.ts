@@ -2,6 +2,8 @@
  * Takes partitions over from their copies after their owner is gone: fences, collects, and says so. One round trip to all
  * members when the copies agree, and some more where they do not.
  *
+ * Those of which this node has nothing are first asked for all at once (survey.ts).
+ *
  *   a taking is        on                                         then
  *   fencing            each answer, a peer gone, patience over    decide (takeover.ts): wait | fence more | collect
  *                      refused: a newer one was promised          again above it, after a pause
@@ -14,9 +16,11 @@ import type { Millis } from '../env.ts'
 import { highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
+import type { Epoch } from './epoch.ts'
 import type { Exchange } from './exchange.ts'
 import { Merge } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
+import { Surveys } from './survey.ts'
 import { type CopyAnswer, type Decision, decideTakeover } from './takeover.ts'
 import type { TakingPorts } from './taking-ports.ts'
 
@@ -61,6 +65,7 @@ export class Takings {
   readonly #copies: Copies
   readonly #exchange: Exchange
   readonly #takings = new Map<number, Taking>()
+  readonly #surveys: Surveys
   readonly #lines = new Map<string, Line>()
   /** Rounds of fences, in the order of their beginning. */
   readonly #rounds: { readonly taking: Taking; readonly config: Config; readonly until: Millis }[] = []
@@ -72,14 +77,26 @@ export class Takings {
     this.#ports = ports
     this.#copies = copies
     this.#exchange = exchange
+    const { limits, partitions } = ports
+    this.#surveys = new Surveys(
+      {
+        partitions,
+        patienceMs: limits.takeoverWaitMs,
+        peers: () => ports.peers(),
+        mayLead: (since, now) => ports.mayLead(since, now),
+        known: (partition, counter, now) => this.#begin(partition, counter, now),
+        blank: (found, now) => this.#blank(found, now),
+      },
+      exchange,
+    )
   }
 
   get size(): number {
-    return this.#takings.size
+    return this.#takings.size + this.#surveys.size
   }
 
   get deadline(): Millis {
-    let due = this.#rounds[0]?.until ?? Infinity
+    let due = Math.min(this.#rounds[0]?.until ?? Infinity, this.#surveys.deadline)
     for (const { pausedUntil } of this.#held) due = Math.min(due, pausedUntil)
     for (const { pausedUntil } of this.#paused) due = Math.min(due, pausedUntil)
     for (const { rows, isAsking, notBefore } of this.#lines.values())
@@ -89,7 +106,12 @@ export class Takings {
 
   /** `counter`: of the highest epoch heard of. */
   take(partition: number, counter: number, now: Millis): void {
-    if (this.#takings.has(partition)) return
+    if (this.#takings.has(partition) || this.#surveys.has(partition)) return
+    if (this.#copies.get(partition) === undefined) this.#surveys.add(partition, counter)
+    else this.#begin(partition, counter, now)
+  }
+
+  #begin(partition: number, counter: number, now: Millis): void {
     const taking: Taking = {
       partition,
       since: now,
@@ -106,17 +128,42 @@ export class Takings {
     this.#fence(taking, now)
   }
 
+  /** Nobody else has anything of these; this node may have promised something meanwhile. */
+  #blank(found: ReadonlyMap<number, number>, now: Millis): void {
+    const { boot } = this.#exchange.self
+    const partitions: number[] = []
+    const epochs: Epoch[] = []
+    let epoch: Epoch | undefined
+    for (const [partition, counter] of found) {
+      if (this.#copies.get(partition) !== undefined) {
+        this.#begin(partition, counter, now)
+        continue
+      }
+      if (epoch?.counter !== counter + 1) epoch = { counter: counter + 1, boot }
+      partitions.push(partition)
+      epochs.push(epoch)
+    }
+    if (partitions.length > 0) this.#ports.blank(partitions, epochs)
+  }
+
   abandon(partition: number): void {
     const taking = this.#takings.get(partition)
     if (taking !== undefined) this.#forget(taking)
+    else this.#surveys.abandon(partition)
   }
 
   /** Members came or went. */
   peersChanged(now: Millis): void {
+    this.#surveys.peersChanged(now)
     const peers = this.#ports.peers()
+    let isGone = false
     for (const [name, line] of this.#lines) {
-      if (!peers.some((peer) => sameSeat(peer, line.seat))) this.#lines.delete(name)
+      if (peers.some((peer) => sameSeat(peer, line.seat))) continue
+      this.#lines.delete(name)
+      isGone = true
     }
+    // Whoever was promised more may be the one that is gone.
+    if (isGone) for (const taking of this.#paused) taking.pausedUntil = now
     for (const taking of [...this.#takings.values()]) {
       for (const [name, seat] of taking.silent) {
         if (!peers.some((peer) => sameSeat(peer, seat))) taking.silent.delete(name)
@@ -139,6 +186,7 @@ export class Takings {
   }
 
   tick(now: Millis): void {
+    this.#surveys.tick(now)
     // Taken off at once: a member that goes leaves tens of thousands of rounds, and each shift would move all that follow.
     const due = this.#rounds.findIndex(({ until }) => until > now)
     for (const { taking, config } of this.#rounds.splice(0, due < 0 ? this.#rounds.length : due)) {
@@ -161,6 +209,7 @@ export class Takings {
 
   /** Sends what has gathered since. */
   flush(now: Millis): void {
+    this.#surveys.flush(now)
     for (const line of this.#lines.values()) {
       if (line.rows.size === 0 || line.isAsking || line.notBefore > now) continue
       const rows = [...line.rows.values()].slice(0, rowsMax)

@@ -364,6 +364,16 @@ export class ModelNode {
 
   #news(news: CopiesNews): void {
     const { world } = this
+    if (news.type === 'blank') {
+      news.partitions.forEach((partition, index) => {
+        this.#news({ type: 'taken', partition, epoch: news.epochs[index]!, lost: false })
+      })
+      return
+    }
+    if (news.type === 'doubted') {
+      for (const partition of news.partitions) this.#news({ type: 'deposed', partition, counter: 0, by: '' })
+      return
+    }
     const { partition } = news
     const held = this.held[partition]!
     world.saw(news.type === 'taken' && news.lost ? 'lost' : news.type)
