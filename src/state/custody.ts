@@ -374,9 +374,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   #take(entry: GiveEntry, from: Peer, bytes: number, now: Millis): void {
     const { partition } = entry
     const ground = this.#ground
-    const { boot } = ground.options
+    const { boot, copies } = ground.options
     const seek = this.#seeker.seeks.get(partition)
-    const counter = Math.max(entry.epoch.counter, ground.epochOf(partition).counter, seek?.counter ?? 0) + 1
+    const known = Math.max(ground.epochOf(partition).counter, copies?.promised(partition) ?? 0)
+    const counter = Math.max(entry.epoch.counter, known, seek?.counter ?? 0) + 1
     this.#seeker.drop(partition)
     this.#activate(partition, { counter, boot }, entry.list)
     const ms = seek === undefined ? 0 : now - seek.since

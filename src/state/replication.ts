@@ -196,6 +196,10 @@ export class Replication implements CopiesPort {
     return [writeGrant(tenure)]
   }
 
+  promised(partition: number): number {
+    return this.#copies.get(partition)?.promised.epoch.counter ?? 0
+  }
+
   thawed(partition: number): void {
     this.#replicas.resume(partition)
   }
