@@ -53,8 +53,17 @@ export class Calls {
     open?: { settled(): void },
   ): Promise<Reply> {
     if (!callsAreWatched()) return this.#request(options, undefined, open)
-    const watched = this.#watched(options)
-    return watchCall(watched, () => this.#request(options, watched, open))
+    let isMade = false
+    try {
+      const watched = this.#watched(options)
+      return watchCall(watched, () => {
+        isMade = true
+        return this.#request(options, watched, open)
+      })
+    } finally {
+      // Whoever watches calls may throw before the call is made.
+      if (!isMade) open?.settled()
+    }
   }
 
   /** Throws when the options are wrong. */

@@ -205,6 +205,7 @@ export class Custodian {
       case 'thaw':
         for (const partition of output.partitions) {
           this.#freezes.delete(partition)
+          this.#ports.copies?.thawed(partition)
           this.#holdings.thaw(partition)
         }
         break
@@ -317,39 +318,32 @@ export class Custodian {
 
   /** What runs on state that is live has ended before other state is merged into it: its effect would be lost. */
   #acceptAll(id: number, partition: number, chunks: readonly Uint8Array[]): void {
-    if (this.custody.where(partition) !== this.#ports.self) {
-      this.#acceptNow(id, partition, chunks)
-      return
-    }
-    this.#merging.add(partition)
-    this.#holdings.freeze(partition, () => this.#acceptNow(id, partition, chunks))
+    const accept = (): void => this.#acceptNow(id, partition, chunks)
+    if (this.custody.where(partition) === this.#ports.self) {
+      this.#merging.add(partition)
+      this.#holdings.freeze(partition, accept)
+    } else accept()
   }
 
   #acceptNow(id: number, partition: number, chunks: readonly Uint8Array[]): void {
     const done = (reason: string | undefined): void => {
       this.#driver.feed({ type: 'accepted', id, partition, reason })
-      if (!this.#merging.delete(partition) || this.custody.where(partition) !== this.#ports.self) return
-      // It was not taken.
-      this.#holdings.thaw(partition)
+      const isLeft = this.#merging.delete(partition)
+      if (isLeft && this.custody.where(partition) === this.#ports.self) this.#holdings.thaw(partition)
     }
+    const failed = (error: unknown): void => done(messageOf(error))
     const from = (first: number): void | Promise<void> => {
       for (let at = first; at < chunks.length; at += 1) {
-        const chunk = chunks[at]
-        if (chunk === undefined) continue
-        const kept = this.#accept(partition, chunk)
+        const kept = this.#accept(partition, chunks[at] as Uint8Array)
         if (kept !== undefined) return kept.then(() => from(at + 1))
       }
     }
     try {
       const kept = from(0)
       if (kept === undefined) done(undefined)
-      else
-        kept.then(
-          () => done(undefined),
-          (error: unknown) => done(messageOf(error)),
-        )
+      else kept.then(() => done(undefined), failed)
     } catch (error) {
-      done(messageOf(error))
+      failed(error)
     }
   }
 

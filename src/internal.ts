@@ -13,12 +13,11 @@ import {
 } from './copying.ts'
 import type { Clock, Millis } from './env.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from './rpc/call.ts'
+import { internalPrefix } from './rpc/reserve.ts'
 import type { Cancellable } from './shard/context.ts'
 import { failure } from './shard/methods.ts'
 import { type Body, bodyCodec } from './wire/body.ts'
 
-/** Methods that begin so are shoal's own. */
-export const internalPrefix = 'shoal:'
 const askMethod = 'shoal:ask'
 
 /** How long an answer is waited for before it counts as lost. */

@@ -161,6 +161,11 @@ export class Replicator implements CopiesPort, Effects {
     return this.replication.listOf(partition)
   }
 
+  thawed(partition: number): void {
+    this.replication.thawed(partition)
+    this.#flushSoon()
+  }
+
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {
     this.#arriving.delete(partition)
     this.replication.lead(partition, epoch, list, now)

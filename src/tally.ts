@@ -11,7 +11,8 @@ export interface Handoff {
   readonly store: string
   /**
    * `given`: the other node took it. `received`: from the other node. `refused`: it stays here, is served here and tried
-   * again; `reason` says why. `lost`: the other node had it, is gone, and nobody else has it: its keys are opened anew here.
+   * again; `reason` says why. `lost`: the other node had it, is gone, and nobody else has it: its keys are opened anew here, or
+   * served as they were before they were given to it; `reason` says which.
    */
   readonly type: 'given' | 'received' | 'refused' | 'lost'
   readonly peer: string
@@ -120,7 +121,7 @@ function noticeOf({ store, type, peer, partitions, reason }: Sum): Notice {
   const count = partitions.length === 1 ? '1 partition' : `${partitions.length} partitions`
   const detail = { store, peer, partitions: partitions.length, reason }
   if (type === 'lost') {
-    const message = `${count} of "${store}" that "${peer}" held are opened anew, for nobody else has them: ${reason}`
+    const message = `${count} of "${store}" that "${peer}" held may have lost their state: ${reason}`
     return { level: 'warn', code: 'stateLost', message, detail }
   }
   const message = `"${peer}" did not take ${count} of "${store}", which stay here and are tried again: ${reason}`

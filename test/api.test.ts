@@ -205,9 +205,6 @@ test('docs/errors.md lists every code of a notice, every end of a connection, ev
     ...unionAt('src/gate.ts', 'code:'),
     ...unionAt('src/shard/admission.ts', 'code:'),
     ...unionAt('src/state/conflict.ts', 'readonly code:'),
-    ...['src/tally.ts', 'src/hosting.ts'].flatMap((path) =>
-      [...source(path).matchAll(/code: '(\w+)'/g)].map(([, code = '']) => code),
-    ),
     ...[...source('src/cluster.ts').matchAll(/notice\('\w+', '(\w+)'/g)].map(([, code = '']) => code),
     ...['src/hosting.ts', 'src/tally.ts'].flatMap((file) =>
       [...source(file).matchAll(/level: '\w+', code: '(\w+)'/g)].map(([, code = '']) => code),

@@ -8,6 +8,7 @@ import type { Sides } from './caller.ts'
 import type { RpcLimits } from './config.ts'
 import { callFailure, disconnected, errorCodes, overloaded } from './failure.ts'
 import { Incoming } from './incoming.ts'
+import { isReserved } from './reserve.ts'
 import type { StreamWriter } from './stream-writer.ts'
 import { callOver, type StreamSide } from './streams.ts'
 import { CallTable } from './table.ts'
@@ -45,8 +46,10 @@ export class Callee implements StreamSide {
     const { limits, counters, backlog, outputs, streams, ends } = this.#sides
     counters.callsReceived += 1
     const input = (reader.flags & flag.input) !== 0
-    if (this.running >= limits.callsRunningMax) this.#refuse(reader, this.#full('callsRunningMax'))
-    else if (backlog.shedding) this.#refuse(reader, this.#full('pauseBytes'))
+    const max = limits.callsRunningMax
+    if (this.running >= max && !isReserved(method, this.running, max)) {
+      this.#refuse(reader, this.#full('callsRunningMax'))
+    } else if (backlog.shedding) this.#refuse(reader, this.#full('pauseBytes'))
     else if (leaving) this.#refuse(reader, disconnected(`"${ends.self}" is leaving`, false))
     else if (input && streams.isFull(false)) this.#refuse(reader, this.#full('streamsMax'))
     else {

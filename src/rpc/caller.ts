@@ -11,6 +11,7 @@ import { readBody } from './incoming.ts'
 import type { MuxOutput } from './mux-io.ts'
 import type { OutgoingCall } from './outgoing.ts'
 import type { Queue } from './queue.ts'
+import { isReserved } from './reserve.ts'
 import type { RpcCounters } from './stats.ts'
 import { callOver, type StreamSide, type Streams } from './streams.ts'
 import { CallTable } from './table.ts'
@@ -64,8 +65,12 @@ export class Caller implements StreamSide {
     const bodyBytes = request.body.end - request.body.start
     if (noCalls !== undefined) call.failure = lost(call, ends.peer, noCalls)
     else if (request.deadline <= now) call.failure = timedOut(call, ends.peer)
-    else if (this.#calls.size >= limits.callsInFlightMax) call.failure = this.#over('callsInFlightMax')
-    else if (request.input && this.#sides.streams.isFull(true)) call.failure = this.#over('streamsMax')
+    else if (
+      this.#calls.size >= limits.callsInFlightMax &&
+      !isReserved(request.method, this.#calls.size, limits.callsInFlightMax)
+    ) {
+      call.failure = this.#over('callsInFlightMax')
+    } else if (request.input && this.#sides.streams.isFull(true)) call.failure = this.#over('streamsMax')
     else if (backlog.bytes + outbox.pendingBytes + bodyBytes > limits.queuedBytesMax) {
       call.failure = this.#over('queuedBytesMax')
     } else if (!outbox.request(this.#next >>> 0, remaining(request.deadline, now), request)) {

@@ -4,6 +4,7 @@
  *   failure                                      did it run   repeated                                     paid by
  *   NO_OWNER, NOT_OWNER, HANDOFF                 no           until the deadline, sooner in a new view     nobody
  *   DISCONNECTED: not reached, leaving, breaker  no           until the deadline, sooner in a new view     nobody
+ *   NOT_OWNER: its state went elsewhere          maybe        the same, if idempotent                       nobody
  *   OVERLOADED: a limit or a rate refused it     no           3 times, no earlier than retryAfterMs        the peer's budget
  *   DISCONNECTED: the connection broke           maybe        if idempotent                                the peer's budget
  *   TIMEOUT                                      either       never: the deadline is over
@@ -27,7 +28,10 @@ export type Repeat = 'never' | 'free' | 'refused' | 'ran'
 
 export function repeatOf(error: CallFailure, idempotent: boolean): Repeat {
   if (!error.retryable || error.code === 'ERR_SHOAL_TIMEOUT') return 'never'
-  if (error.mayHaveRun) return idempotent ? 'ran' : 'never'
+  if (error.mayHaveRun) {
+    if (!idempotent) return 'never'
+    return error.code === 'ERR_SHOAL_NOT_OWNER' ? 'free' : 'ran'
+  }
   return error.code === 'ERR_SHOAL_OVERLOADED' ? 'refused' : 'free'
 }
 

@@ -33,3 +33,14 @@ export function isSame(own: Copy, { base, top, digest }: CopyAnswer, wanted: Con
     own.log.equals(digest)
   )
 }
+
+/** The highest counter of other nodes' configurations that was heard of. */
+export function highest(answers: readonly CopyAnswer[], boot: string): number {
+  let counter = 0
+  for (const { before, base, top } of answers) {
+    for (const config of [before, base, top])
+      if (config !== undefined && config.epoch.boot !== boot)
+        counter = Math.max(counter, config.epoch.counter)
+  }
+  return counter
+}

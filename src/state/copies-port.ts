@@ -7,6 +7,7 @@
  *                                                                         or of many at once: blank
  *   it is sought no more (the view changed, somebody gives it)      abandon
  *   it is given away: the `give` carries                            listOf
+ *   it was not taken, and is served here again                      thawed
  *   it was given to us and is active now, at this epoch             lead
  *   it was given away, the taker has said so                        yield
  *   another one leads it: stop at once, seek it anew                       ←  news: deposed, or of many at once: doubted
@@ -22,8 +23,13 @@ export interface CopiesPort {
   take(partition: number, counter: number, now: Millis): void
   /** A `take` that is not needed any more. */
   abandon(partition: number): void
-  /** What the commit of a planned handoff carries for the next owner's replication; of no meaning to custody. */
+  /**
+   * What the commit of a planned handoff carries for the next owner's replication; of no meaning to custody. From then on its list
+   * of copies stays as it is, until `yield` or `thawed`.
+   */
   listOf(partition: number): readonly string[]
+  /** The partition is served here again. */
+  thawed(partition: number): void
   /** This node is the owner now, at this epoch; `list` is what `listOf` said at the giver. */
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void
   /** It was given away. Its records stay as a copy until the new owner says what becomes of it. */

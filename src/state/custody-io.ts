@@ -68,21 +68,34 @@ export type Ask =
       readonly entries: readonly GiveEntry[]
     }
 
+/** Where partitions went that the answering node had, or where it has heard that they are. */
 export interface Elsewhere {
+  /** Empty, with the boot id: it does not know. */
   readonly name: string
   readonly boot: string
+  /** Of their epoch when they went there; `unknownCounter`: it has only heard of that. */
+  readonly counter: number
   readonly partitions: readonly number[]
 }
+
+/** Partitions of a member that is gone without having left. */
+export interface Orphans {
+  readonly name: string
+  readonly partitions: readonly number[]
+}
+export const unknownCounter: number = 2 ** 48
 
 export type Reply =
   | {
       readonly type: 'claimed'
       readonly boot: string
-      /** The answering node has these, and its calls may be sent there. What is in no list it knows nothing of. */
+      /** The answering node has these, and its calls may be sent there. What is in no list it never had. */
       readonly held: readonly number[]
       readonly elsewhere: readonly Elsewhere[]
       /** It is about to open these itself, and comes first. */
       readonly contested: readonly number[]
+      /** As it saw it, a member should have had these when it was killed; if nobody has them now, they are lost. */
+      readonly orphaned: readonly Orphans[]
       /** The highest counter of an epoch that it knows of these. */
       readonly counter: number
       /** What it holds of these, about. */
@@ -95,6 +108,8 @@ export type Reply =
     }
   /** Not whom you mean: another life of that name, or nobody who hosts this store. Nothing was done. */
   | { readonly type: 'stranger' }
+  /** Not now: the same question again, a little later. */
+  | { readonly type: 'later' }
 
 /** What became of a copy that was sent. */
 export type CopyOutcome = 'whole' | Pick<Refusal, 'code' | 'reason'>

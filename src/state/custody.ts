@@ -8,7 +8,8 @@
  *   partition   event                              then
  *   none        the table gives it to us           seeking: who has it? (seeker.ts)
  *   seeking     its holder gives it                active at the holder's epoch + 1 (taker.ts)
- *               nobody has it                      active at an epoch above all known; `lost` if its last holder is gone
+ *               nobody has it                      active at an epoch above all known; `lost` if its last holder is gone,
+ *                                                  as we know or are told (a killed process that is back is told by others)
  *               the table gives it to another      none; what was copied is dropped
  *               another node claims it             see seeker.ts: the first by name goes on
  *   active      the table gives it to another      active and astray: waits for the owner's claim, or offers it (giver.ts)
@@ -28,10 +29,18 @@
  */
 import type { Millis } from '../env.ts'
 import type { Machine } from '../machine.ts'
-import type { Ask, CustodyInput, CustodyOutput, Elsewhere, GiveEntry, Owners } from './custody-io.ts'
+import {
+  type Ask,
+  type CustodyInput,
+  type CustodyOutput,
+  type GiveEntry,
+  type Owners,
+  unknownCounter,
+} from './custody-io.ts'
 import { type Epoch, noEpoch } from './epoch.ts'
 import { Giver } from './giver.ts'
 import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
+import { Places } from './places.ts'
 import { type Progress, sumOf } from './progress.ts'
 import { listIn, Seeker } from './seeker.ts'
 import { Taker } from './taker.ts'
@@ -83,8 +92,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
 
   /** The epoch at which this node holds a partition; undefined if it does not. */
   epochOf(partition: number): Epoch | undefined {
-    const held = this.#ground.phases[partition]
-    return held === phase.active || held === phase.frozen ? this.#ground.epochs[partition] : undefined
+    return this.#ground.isHeld(partition) ? this.#ground.epochs[partition] : undefined
   }
 
   /** Partitions held here. */
@@ -278,11 +286,14 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const contested: number[] = []
     const due: number[] = []
     const yielded: number[] = []
-    const elsewhere = new Map<Peer, number[]>()
+    const elsewhere = new Places()
+    const orphans = new Map<string, number[]>()
     let counter = 0
     let bytes = 0
     for (const partition of partitions) {
       counter = Math.max(counter, ground.epochOf(partition).counter)
+      const orphanOf = ground.isHeld(partition) ? undefined : ground.orphanOf(partition, peer)
+      if (orphanOf !== undefined) listIn(orphans, orphanOf).push(partition)
       switch (ground.phases[partition]) {
         case phase.active:
           held.push(partition)
@@ -297,35 +308,49 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
           break
         case phase.seeking: {
           const holder = this.#seeker.seeks.get(partition)?.holder
-          if (holder !== undefined && holder !== peer) listIn(elsewhere, holder).push(partition)
+          if (holder !== undefined && holder !== peer) elsewhere.add(holder, unknownCounter, partition)
           else if (this.#taker.isArriving(partition)) contested.push(partition)
-          else if (holder === undefined && this.#seeker.yieldsTo(peer)) yielded.push(partition)
-          else if (holder === undefined) contested.push(partition)
+          else if (holder === undefined && this.#seeker.yieldsTo(peer)) {
+            yielded.push(partition)
+            this.#remembered(partition, elsewhere)
+          } else if (holder === undefined) contested.push(partition)
           peer.hasClaimed = true
           break
         }
-        default: {
-          const hint = ground.hints.get(partition)
-          if (hint !== undefined && hint !== peer) listIn(elsewhere, hint).push(partition)
-        }
+        default:
+          this.#remembered(partition, elsewhere)
       }
     }
-    const places: Elsewhere[] = []
-    for (const [{ name, boot: life }, group] of elsewhere)
-      places.push({ name, boot: life, partitions: group })
+    const orphaned = Array.from(orphans, ([name, group]) => ({ name, partitions: group }))
     ground.out({
       type: 'answer',
       id,
-      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, counter, bytes },
+      reply: {
+        type: 'claimed',
+        boot: ownBoot,
+        held,
+        elsewhere: elsewhere.all,
+        contested,
+        orphaned,
+        counter,
+        bytes,
+      },
     })
     this.#seeker.putBack(yielded, now)
     if (due.length > 0) this.#giver.claimed(due, peer, now)
   }
 
+  /** Where it went, if it ever was here. */
+  #remembered(partition: number, places: Places): void {
+    const { counter } = this.#ground.epochOf(partition)
+    if (counter > 0) places.add(this.#ground.hints.get(partition), counter, partition)
+  }
+
   #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {
+    const had = lost?.name ?? this.#ground.orphans.get(partition)
     this.#taker.forget(partition)
     this.#activate(partition, epoch, [])
-    if (lost !== undefined) this.#tellLost(partition, lost.name, 'its holder is gone, and nobody else has it')
+    if (had !== undefined) this.#tellLost(partition, had, 'its holder is gone, and nobody else has it')
   }
 
   /** The copies of a partition that nobody held were brought together here. */
@@ -379,6 +404,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.phases[partition] = phase.active
     ground.epochs[partition] = epoch
     ground.hints.delete(partition)
+    ground.orphans.delete(partition)
     ground.activated(partition, list)
     ground.served(partition)
   }

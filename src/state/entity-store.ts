@@ -121,12 +121,16 @@ export class EntityStore implements Holdings {
     }
     const { clock, limits } = this.#ports
     const timer = runOutside(() =>
-      clock.setTimer(limits.freezeWaitMs, () => this.#executor.cutOff(partition)),
+      clock.setTimer(limits.freezeWaitMs, () => {
+        // Since then it may have been thawed, and frozen anew: those who run now have their own time.
+        if (partition.frozen === frozen) this.#executor.cutOff(partition)
+      }),
     )
-    partition.frozen = () => {
+    const frozen = (): void => {
       timer.cancel()
       done()
     }
+    partition.frozen = frozen
   }
 
   thaw(number: number): void {

@@ -49,6 +49,7 @@ export class Executor implements TurnPorts {
       left: (turn) => this.left(turn),
       waitedLongEnough: (turn) => this.waitedLongEnough(turn),
       calm: (instance) => this.#life.calm(instance),
+      ended: (entry) => this.window.ended(entry),
     })
     this.#life = new Life(kind, {
       ...ports,

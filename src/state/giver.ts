@@ -84,7 +84,9 @@ export class Giver {
     for (const [partition, move] of this.#moves) {
       const { peer } = move.giving
       const isRight = peer.isThere && this.#ground.owners.ownerOf(partition) === peer.name
-      if (!isRight && (move.step !== 'asked' || !peer.isThere)) this.#cancel(partition, move, thawed)
+      if (isRight || (move.step === 'asked' && peer.isThere)) continue
+      if (move.step === 'asked') this.#tellLost(partition, peer)
+      this.#cancel(partition, move, thawed)
     }
     for (const [peer, giving] of this.#givings) {
       if (peer.isThere) continue
@@ -286,6 +288,8 @@ export class Giver {
         this.#taken(partition, move, now)
         gone.push(partition)
       } else {
+        // Its former life may have answered, and that got lost.
+        if (reply.type === 'stranger' && batch.tries > 0) this.#tellLost(partition, giving.peer)
         const ms = this.#refuse(partition, move, refused.get(partition) ?? strange, thawed, now)
         listIn(later, ms).push(partition)
       }
@@ -344,6 +348,13 @@ export class Giver {
     const ms = this.#refuse(partition, move, refusal, thawed, now)
     this.#thawed(thawed)
     this.offerLater([partition], ms, now)
+  }
+
+  /** What it was given it may have served before it was gone; what we have is older then. Copies have it all. */
+  #tellLost(partition: number, peer: Peer): void {
+    const { options } = this.#ground
+    if (options.copies !== undefined) return
+    this.#ground.told('lost', peer.name, partition, 0, 0, 'it was being given to it, and it is gone')
   }
 
   /** It does not move, for now. */

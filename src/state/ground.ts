@@ -58,7 +58,10 @@ export interface CustodyLimits {
   readonly holderWaitMs: Millis
   /** After so long a partition that nobody has claimed is offered to its owner. */
   readonly offerAfterMs: Millis
-  /** A partition whose running calls, or whose store, take longer is served here again, and given later. */
+  /**
+   * A partition whose running calls, or whose store, take longer is served here again, and given later. Should be more than
+   * `limits.freezeWaitMs`: else a handler of an entity that does not end is not cut off, and its partition stays.
+   */
   readonly freezeMs: Millis
   /** How long a node may take to read what it was given. */
   readonly acceptMs: Millis
@@ -72,7 +75,7 @@ export const custodyLimits: CustodyLimits = Object.freeze({
   claimWaitMs: 30_000,
   holderWaitMs: 30_000,
   offerAfterMs: 200,
-  freezeMs: 5_000,
+  freezeMs: 15_000,
   acceptMs: 10_000,
 })
 
@@ -107,10 +110,16 @@ export class Ground {
   readonly peers: Map<string, Peer> = new Map()
   /** Not in the view, but heard from. */
   readonly strangers: Map<string, Peer> = new Map()
-  /** Whom a partition was given to last, if that life is there. */
+  /** Whom a partition was given to last, also where that life is gone: then whatever it had went with it. */
   readonly hints: Map<number, Peer> = new Map()
   /** Lives that have gone since the table changed last. */
   readonly former: Map<string, Peer> = new Map()
+  /**
+   * Who should have had a partition when it was killed, as we saw it or were told. Needed where nobody's table changes: the
+   * process is back under its name too soon, and is told by its peers what it must have had. What is out of date here does no
+   * harm: it counts only for a partition that nobody has, and whoever had it since then has been killed too.
+   */
+  readonly orphans: Map<number, string> = new Map()
   /** Held, and another node's by the table. */
   readonly strays: Set<number> = new Set()
   /** Partitions that are active or frozen. */
@@ -142,6 +151,11 @@ export class Ground {
 
   isOurs(partition: number): boolean {
     return this.#owners.ownerOf(partition) === this.options.self
+  }
+
+  isHeld(partition: number): boolean {
+    const held = this.phases[partition]
+    return held === phase.active || held === phase.frozen
   }
 
   epochOf(partition: number): Epoch {
@@ -254,10 +268,28 @@ export class Ground {
       came.push(peer)
       this.strangers.delete(name)
     }
-    if (gone.length > 0) {
-      for (const [partition, peer] of this.hints) if (!peer.isThere) this.hints.delete(partition)
-    }
+    if (gone.length > 0) this.#orphan(gone)
     return { gone, came }
+  }
+
+  /** Remembers what they should have had; who was leaving has given it, or its heirs know that they seek it there. */
+  #orphan(gone: readonly Peer[]): void {
+    const killed = new Set<string | undefined>()
+    for (const { name, isLeaving } of gone) if (!isLeaving) killed.add(name)
+    if (killed.size === 0) return
+    const { partitions } = this.options
+    for (let partition = 0; partition < partitions; partition++) {
+      const owner = this.#owners.ownerOf(partition)
+      if (owner !== undefined && killed.has(owner)) this.orphans.set(partition, owner)
+    }
+  }
+
+  /** Whose a partition was that may be lost. `peer` asks for it: our table may still mean its former life. */
+  orphanOf(partition: number, peer: Peer): string | undefined {
+    const known = this.peers.get(peer.name)
+    const isReborn = known !== undefined && known !== peer
+    if (isReborn && this.#owners.ownerOf(partition) === peer.name) return peer.name
+    return this.orphans.get(partition)
   }
 
   /** Whoever speaks, in the view or not. */
@@ -278,6 +310,20 @@ export class Ground {
     }
     this.strangers.set(peer.name, peer)
     return peer
+  }
+
+  /** The same; if it is not in the view, as one that is gone. */
+  lifeOrGhost(name: string, boot: string): Peer {
+    return (
+      this.life(name, boot) ?? {
+        name,
+        boot,
+        isThere: false,
+        isLeaving: false,
+        hasClaimed: false,
+        bytesEach: 0,
+      }
+    )
   }
 
   /** That life of that node, if it is in the view. */

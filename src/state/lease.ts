@@ -62,6 +62,8 @@ export class Lease {
     for (const peer of this.#peers()) {
       this.#exchange.ask(peer, { type: 'beat', boot: self.boot, to: peer.boot }, (reply, at) => {
         if (reply?.type !== 'beaten') return
+        // First: a lapse between two beats is a lapse, though this answer ends it.
+        this.#heed(at)
         quorum.heard(peer, now, reply.recent)
         this.#heed(at)
       })

@@ -3,7 +3,7 @@
  * ascending, each as its distance to the one before in LEB128, so that a third of all partitions takes a byte each. What
  * comes in is checked field by field; whatever is wrong makes the whole message nothing.
  */
-import type { Ask, Elsewhere, GiveEntry, Refusal, RefusalCode, Reply } from './custody-io.ts'
+import type { Ask, Elsewhere, GiveEntry, Orphans, Refusal, RefusalCode, Reply } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
 
 /** Text of a message from elsewhere that is kept, in characters. */
@@ -105,8 +105,11 @@ export function readAsk(value: unknown, count: number): Ask | undefined {
     const epoch = readEpoch(group[0], group[1])
     const partitions = unpackPartitions(group[2], count)
     if (epoch === undefined || partitions === undefined) return undefined
+    // Before they are unpacked once more: a few bytes may name all of them.
+    if (entries.length + partitions.length > count) return undefined
     for (const partition of partitions) entries.push({ partition, epoch, copy: 0, chunks: [], list: [] })
   }
+  if (entries.length + full.length > count) return undefined
   for (const one of full) {
     const entry = readEntry(one, count)
     if (entry === undefined) return undefined
@@ -131,7 +134,7 @@ function readEntry(value: unknown, count: number): GiveEntry | undefined {
 // ---- answers
 
 export function writeReply(reply: Reply): unknown {
-  if (reply.type === 'stranger') return ['stranger']
+  if (reply.type === 'stranger' || reply.type === 'later') return [reply.type]
   if (reply.type === 'given') {
     const refused = reply.refused.map(({ partition, code, reason }) => [partition, code, reason])
     return ['given', packPartitions(reply.taken), refused]
@@ -140,20 +143,26 @@ export function writeReply(reply: Reply): unknown {
     'claimed',
     reply.boot,
     packPartitions(reply.held),
-    reply.elsewhere.map(({ name, boot, partitions }) => [name, boot, packPartitions(partitions)]),
+    reply.elsewhere.map(({ name, boot, counter, partitions }) => [
+      name,
+      boot,
+      packPartitions(partitions),
+      counter,
+    ]),
     packPartitions(reply.contested),
     reply.counter,
     reply.bytes,
+    reply.orphaned.map(({ name, partitions }) => [name, packPartitions(partitions)]),
   ]
 }
 
 export function readReply(value: unknown, count: number): Reply | undefined {
   if (!Array.isArray(value)) return undefined
   const [type] = value as unknown[]
-  if (type === 'stranger') return { type }
+  if (type === 'stranger' || type === 'later') return { type }
   if (type === 'given') return readGiven(value, count)
   if (type !== 'claimed') return undefined
-  const [, boot, heldBytes, places, contestedBytes, counter, bytes] = value as unknown[]
+  const [, boot, heldBytes, places, contestedBytes, counter, bytes, orphans] = value as unknown[]
   const held = unpackPartitions(heldBytes, count)
   const contested = unpackPartitions(contestedBytes, count)
   if (!isText(boot, bootLengthMax) || held === undefined || contested === undefined) return undefined
@@ -161,14 +170,29 @@ export function readReply(value: unknown, count: number): Reply | undefined {
   const elsewhere: Elsewhere[] = []
   for (const place of places) {
     if (!Array.isArray(place)) return undefined
-    const [name, life, bytes] = place as unknown[]
+    const [name, life, bytes, counter] = place as unknown[]
     const partitions = unpackPartitions(bytes, count)
     if (!isText(name, nameLengthMax) || !isText(life, bootLengthMax) || partitions === undefined) {
       return undefined
     }
-    elsewhere.push({ name, boot: life, partitions })
+    if (!isCount(counter) || counter > counterMax) return undefined
+    elsewhere.push({ name, boot: life, counter, partitions })
   }
-  return { type, boot, held, elsewhere, contested, counter, bytes }
+  const orphaned = readOrphans(orphans, count)
+  return orphaned && { type, boot, held, elsewhere, contested, orphaned, counter, bytes }
+}
+
+function readOrphans(value: unknown, count: number): Orphans[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  const orphaned: Orphans[] = []
+  for (const one of value) {
+    if (!Array.isArray(one)) return undefined
+    const [name, bytes] = one as unknown[]
+    const partitions = unpackPartitions(bytes, count)
+    if (!isText(name, nameLengthMax) || partitions === undefined) return undefined
+    orphaned.push({ name, partitions })
+  }
+  return orphaned
 }
 
 function readGiven(value: readonly unknown[], count: number): Reply | undefined {

@@ -125,6 +125,8 @@ export class Replicas {
     const tenure = new Tenure(partition, this.#exchange.self, copy, config, chain, told)
     this.#tenures.set(partition, tenure)
     if (this.#repairAt === Infinity) this.#repairAt = now + this.#ports.limits.repairMs
+    // Members may have come or gone while it was taken.
+    this.#follow(tenure)
     this.#touch(tenure)
     return tenure
   }
@@ -177,13 +179,27 @@ export class Replicas {
   /** Lists follow the table; who is gone is not waited for. */
   peersChanged(): void {
     for (const tenure of this.#tenures.values()) {
-      const seats = this.#ports.seats(tenure.partition)
-      if (sameSeats(seats, tenure.config.seats)) this.#moved.add(tenure)
-      else {
-        tenure.reconfigure(seats, this.#ports.acks(seats.length))
-        this.#touch(tenure)
-      }
+      if (this.#follow(tenure)) this.#touch(tenure)
+      else this.#moved.add(tenure)
     }
+  }
+
+  /** Its next owner has not taken it, as far as this node knows: what is done now must not be behind that one's back. */
+  resume(partition: number): void {
+    const tenure = this.#tenures.get(partition)
+    if (!tenure?.isGranted) return
+    tenure.isGranted = false
+    const seats = this.#ports.seats(partition)
+    tenure.reconfigure(seats, this.#ports.acks(seats.length))
+    this.#touch(tenure)
+  }
+
+  /** Its list follows the table; false: it did already, or must not. */
+  #follow(tenure: Tenure): boolean {
+    const seats = this.#ports.seats(tenure.partition)
+    if (tenure.isGranted || sameSeats(seats, tenure.config.seats)) return false
+    tenure.reconfigure(seats, this.#ports.acks(seats.length))
+    return true
   }
 
   tick(now: Millis): void {

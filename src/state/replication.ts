@@ -179,7 +179,13 @@ export class Replication implements CopiesPort {
 
   listOf(partition: number): readonly string[] {
     const tenure = this.#replicas.tenures.get(partition)
-    return tenure === undefined ? [] : [writeGrant(tenure)]
+    if (tenure === undefined) return []
+    tenure.isGranted = true
+    return [writeGrant(tenure)]
+  }
+
+  thawed(partition: number): void {
+    this.#replicas.resume(partition)
   }
 
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {

@@ -43,6 +43,8 @@ export interface RunnerPorts {
 export interface RunnerLinks extends TurnPorts {
   /** No handler of the key runs any more. */
   calm(instance: Instance): void
+  /** A call has ended that did not end at once. */
+  ended(entry: Entry): void
 }
 
 /** Handlers that run one after the other before others have their turn. */
@@ -219,7 +221,10 @@ export class Runner {
   #end(entry: Entry, call: CallKind, outcome: Body | CallFailure, turn: Turn | undefined = entry.turn): void {
     const { instance } = entry
     const { partition } = instance
-    if (turn !== undefined) unlink(partition, turn)
+    if (turn !== undefined) {
+      unlink(partition, turn)
+      this.#links.ended(entry)
+    }
     if (!call.interleaves) instance.taken = false
     instance.running -= 1
     // Of a call that was cut off, or whose key went elsewhere, nobody hears.

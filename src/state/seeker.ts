@@ -12,9 +12,13 @@
  *                                                                     all, or if these were all: open
  *   waiting for its holder   it gives; 1 s passed; it is gone         activate; a round with it; a round with all
  *   none (taken, not ours)
+ *
+ * A hint says who took a partition and at which counter of its epoch. The newest one of a round counts. Whoever is named by
+ * it, and answers that it had the partition at that counter or a later one, has it no more; one that has not had it yet is
+ * asked again, with all. A hint that leads to a life that is gone is the end: whatever that one had went with it.
  */
 import type { Millis } from '../env.ts'
-import type { Reply } from './custody-io.ts'
+import { type Elsewhere, type Reply, unknownCounter } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
 import type { Ground, Peer } from './ground.ts'
 import type { Entry } from './timetable.ts'
@@ -43,12 +47,17 @@ interface Round {
   readonly asked: Set<Peer>
   readonly waiting: Set<Peer>
   readonly answered: Set<Peer>
-  /** Who is said to have it. */
-  readonly hints: Map<number, Peer>
+  /** Who is said to have it, as the newest word is. */
+  readonly hints: Map<number, Hint>
   /** Somebody may open it, or have it again: it must not be opened here. */
   readonly contested: Set<number>
   counter: number
   isOver: boolean
+}
+
+interface Hint {
+  readonly peer: Peer | undefined
+  readonly counter: number
 }
 
 export interface SeekerPorts {
@@ -136,11 +145,18 @@ export class Seeker {
     const orphans: number[] = []
     const rounds = new Set<Round>()
     for (const [partition, seek] of this.seeks) {
+      // Another one may come to open it.
+      if (seek.prior?.isThere === false) this.#ground.orphans.set(partition, seek.prior.name)
       if (seek.holder !== undefined && !seek.holder.isThere) {
         seek.holder = undefined
         seek.isSealed = false
         orphans.push(partition)
       } else if (isRound(seek.token)) rounds.add(seek.token)
+      else if (seek.holder === undefined && seek.token !== undefined) {
+        // What stood in the way may be gone.
+        seek.tries = 0
+        orphans.push(partition)
+      }
     }
     for (const round of rounds) {
       for (const peer of gone) round.waiting.delete(peer)
@@ -247,16 +263,35 @@ export class Seeker {
     const held: number[] = []
     for (const partition of reply.held) if (this.#isIn(round, partition)) held.push(partition)
     this.#found(held, speaker, now)
-    for (const { name, boot, partitions } of reply.elsewhere) {
-      for (const partition of partitions) {
-        if (!this.#isIn(round, partition)) continue
-        const { options, hints } = this.#ground
-        const target = name === options.self ? hints.get(partition) : this.#ground.life(name, boot)
-        if (target !== undefined && target !== speaker) round.hints.set(partition, target)
-      }
-    }
+    this.#readHints(round, speaker, reply.elsewhere)
     for (const partition of reply.contested) {
       if (this.#isIn(round, partition)) round.contested.add(partition)
+    }
+    for (const { name, partitions } of reply.orphaned) {
+      for (const partition of partitions) {
+        if (this.#isIn(round, partition)) this.#ground.orphans.set(partition, name)
+      }
+    }
+  }
+
+  #readHints(round: Round, speaker: Peer, places: readonly Elsewhere[]): void {
+    const { options, hints } = this.#ground
+    for (const { name, boot, counter, partitions } of places) {
+      const life = name === '' ? undefined : this.#ground.lifeOrGhost(name, boot)
+      for (const partition of partitions) {
+        if (!this.#isIn(round, partition)) continue
+        // It waits for one that is gone, as it will hear; or has it by now.
+        if (counter === unknownCounter && life?.isThere === false && name !== options.self) {
+          round.contested.add(partition)
+          continue
+        }
+        const before = round.hints.get(partition)
+        // Its own word is later than what others have heard of it.
+        const isNewer = before === undefined || counter > before.counter
+        if (!isNewer && !(before.peer === speaker && counter === before.counter)) continue
+        const peer = name === options.self ? hints.get(partition) : life
+        round.hints.set(partition, { peer: peer === speaker ? undefined : peer, counter })
+      }
     }
   }
 
@@ -318,11 +353,11 @@ export class Seeker {
       seek.counter = Math.max(seek.counter, round.counter)
       seek.holder = undefined
       if (seek.prior !== undefined && round.answered.has(seek.prior)) seek.prior = undefined
-      const hint = round.hints.get(partition)
+      const hint = round.hints.get(partition)?.peer
       const isContested = round.contested.has(partition)
       // A hint that leads nowhere is followed for a while: what is on its way has arrived by then.
       const isDenied = hint !== undefined && round.answered.has(hint)
-      if (isDenied && seek.tries > pausesMax) seek.prior ??= hint
+      if (isDenied ? seek.tries > pausesMax : hint?.isThere === false) seek.prior ??= hint
       if (hint?.isThere && !isDenied) listIn(hinted, hint).push(partition)
       else if (isContested || (isDenied && seek.tries <= pausesMax)) {
         listIn(later, this.#pause(seek)).push(partition)

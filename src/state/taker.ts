@@ -55,7 +55,7 @@ export interface TakerPorts {
   heldBy(partition: number, holder: Peer, now: Millis): void
 }
 
-/** Batches of one giver whose answers it has not heard; more are not taken. */
+/** Batches of one giver whose answers it may not have heard; for more it is told to ask again. */
 export const batchesMax = 16
 
 /** Givers whose last batches are remembered; of more the oldest is forgotten. */
@@ -155,14 +155,20 @@ export class Taker {
       for (const batch of giver.batches.keys()) if (batch < ask.below) giver.batches.delete(batch)
     }
     // What is older than all that wait was answered, and the answer heard.
-    if (ask.batch < giver.below) return
+    if (ask.batch < giver.below) {
+      out({ type: 'answer', id, reply: { type: 'given', taken: [], refused: [] } })
+      return
+    }
     const known = giver.batches.get(ask.batch)
     if (known !== undefined) {
       known.asked.push(id)
       this.#answerIfDone(known)
       return
     }
-    if (giver.batches.size >= batchesMax) return
+    if (giver.batches.size >= batchesMax) {
+      out({ type: 'answer', id, reply: { type: 'later' } })
+      return
+    }
     if (ask.along !== undefined) out({ type: 'along', chunk: ask.along })
     this.#begin(id, from, giver, ask, now)
   }

@@ -13,7 +13,7 @@
  *                      its member is gone                         fencing, without it
  */
 import type { Millis } from '../env.ts'
-import { isAt, isSame, nothing } from './answers.ts'
+import { highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
@@ -99,9 +99,14 @@ export class Takings {
   peersChanged(now: Millis): void {
     this.#surveys.peersChanged(now)
     const peers = this.#ports.peers()
+    let isGone = false
     for (const [name, line] of this.#lines) {
-      if (!peers.some((peer) => sameSeat(peer, line.seat))) this.#lines.delete(name)
+      if (peers.some((peer) => sameSeat(peer, line.seat))) continue
+      this.#lines.delete(name)
+      isGone = true
     }
+    // Whoever was promised more may be the one that is gone.
+    if (isGone) for (const taking of this.#paused) taking.pausedUntil = now
     for (const taking of [...this.#takings.values()]) {
       for (const [name, seat] of taking.silent) {
         if (!peers.some((peer) => sameSeat(peer, seat))) taking.silent.delete(name)
@@ -302,6 +307,13 @@ export class Takings {
         }
       }
       if (decision.seats.some((seat) => sameSeat(seat, self))) this.#decide(taking, now)
+      return
+    }
+    const counter = highest(answers, this.#exchange.self.boot)
+    if (counter >= taking.config.epoch.counter) {
+      // Only by its boot id is ours above that one; epochs are to grow by their counters.
+      taking.config = this.#configAbove(taking.partition, counter)
+      this.#fence(taking, now)
       return
     }
     if (this.#ports.mayLead(taking.since, now)) this.#collect(taking, decision, now)

@@ -67,6 +67,8 @@ export class Tenure {
   hasLed = false
   /** All have all, and whoever is not in the list has dropped its copy or is gone. */
   isSettled = false
+  /** Its configuration was told to a next owner, who follows that one and none that comes after it. */
+  isGranted = false
   /** All who live are to be asked before anything counts; those who do not answer, until patience is over. */
   asksAll = false
   isPatienceOver = false
@@ -367,10 +369,10 @@ export class Tenure {
   }
 }
 
-/** Why the calls of a partition that is led elsewhere are routed anew. */
+/** Why the calls of a partition that is led elsewhere are routed anew. They ran here, and what they did may be on some copy. */
 export function ledElsewhere(partition: number, self: string, by: Config | undefined): CallFailure {
   const owner = by?.seats[0]?.name
   const belief = owner === undefined ? 'another node' : `"${owner}"`
   const message = `"${self}" does not lead partition ${partition} any more; ${belief} does`
-  return { ...failure('ERR_SHOAL_NOT_OWNER', message, false), owner }
+  return { ...failure('ERR_SHOAL_NOT_OWNER', message, true), owner }
 }

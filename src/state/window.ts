@@ -30,7 +30,7 @@ export class Entry {
   turn: Turn | undefined
   /** Undefined once it is over: it may run again (it changes nothing). */
   outcome: Body | CallFailure | undefined
-  /** When it came, in quarters of `windowMs`. */
+  /** When it came or, if it did not end at once, when it was last seen to run; in quarters of `windowMs`. */
   age: number
   /** Others of the key. */
   before: Entry | undefined
@@ -165,9 +165,39 @@ export class Window {
     this.#age += 1
     const old = this.#age - 4
     for (const caller of this.#callers.values()) {
-      while (caller.oldest !== undefined && caller.oldest.age < old) this.#shift(caller)
+      while (caller.oldest !== undefined && caller.oldest.age < old) {
+        if (caller.oldest.turn === undefined) this.#shift(caller)
+        else this.#defer(caller, caller.oldest)
+      }
     }
-    while (this.#oldestNamed !== undefined && this.#oldestNamed.age < old) this.#shiftNamed()
+    while (this.#oldestNamed !== undefined && this.#oldestNamed.age < old) {
+      if (this.#oldestNamed.turn === undefined) this.#shiftNamed()
+      else this.#deferNamed(this.#oldestNamed)
+    }
+  }
+
+  /** A call that did not end at once has ended: from now on its outcome is remembered. */
+  ended(entry: Entry): void {
+    entry.age = this.#age
+  }
+
+  /** It goes on: whatever its age, its second copy must not run. */
+  #defer(caller: Caller, entry: Entry): void {
+    entry.age = this.#age
+    if (entry.next === undefined) return
+    caller.oldest = entry.next
+    entry.next = undefined
+    if (caller.newest !== undefined) caller.newest.next = entry
+    caller.newest = entry
+  }
+
+  #deferNamed(entry: Entry): void {
+    entry.age = this.#age
+    if (entry.nextNamed === undefined) return
+    this.#oldestNamed = entry.nextNamed
+    entry.nextNamed = undefined
+    if (this.#newestNamed !== undefined) this.#newestNamed.nextNamed = entry
+    this.#newestNamed = entry
   }
 
   #newCaller(origin: string): Caller {

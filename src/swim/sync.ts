@@ -147,13 +147,18 @@ export class Sync {
     for (const node of theirs.table?.suspects ?? theirs.nodes) {
       if (node instanceof NodeRecord && node.state !== state.suspect) continue
       const { name, addr, port, meta, incarnation, vsn } = node
-      if (node.state === state.alive) {
+      // memberlist learns nothing of a member that its seed suspects. But that one lives, and may own a third of the keys:
+      // whoever joins without knowing it would take nobody to own them.
+      const isNewSuspect = node.state === state.suspect && this.#core.members.find(name) < 0
+      if (node.state === state.alive || isNewSuspect) {
         this.#facts.alive(
           { type: 'alive', incarnation, node: name, addr, port, meta, vsn },
           undefined,
           undefined,
         )
-      } else if (node.state === state.left) {
+      }
+      if (node.state === state.alive) continue
+      if (node.state === state.left) {
         this.#facts.dead({ type: 'dead', incarnation, node: name, from: name }, undefined, undefined)
       } else if (node.state === state.suspect || node.state === state.dead) {
         this.#facts.suspect({ type: 'suspect', incarnation, node: name, from }, undefined, undefined)

@@ -15,6 +15,7 @@ import { simFaults } from './faults/sim.ts'
 import { speedFaults } from './faults/speed.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
+import { stateRunFaults } from './faults/state-runs.ts'
 import { streamFaults } from './faults/streams.ts'
 import { tornFaults } from './faults/torn.ts'
 import { traceFaults } from './faults/trace.ts'
@@ -35,6 +36,7 @@ export const catalogue: readonly Mutant[] = [
   ...overloadFaults,
   ...stallFaults,
   ...streamFaults,
+  ...stateRunFaults,
   ...simFaults,
   ...tornFaults,
   ...traceFaults,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { internalPrefix, reservedCallsMax } from '../../src/rpc/reserve.ts'
 import { currentScope, runInScope, type Scope } from '../../src/scope.ts'
 import { parseTrace } from '../../src/wire/trace.ts'
 import { introduce, type NodeOptions, TestCall, TestNode, World } from './world.ts'
@@ -359,6 +360,27 @@ test('calls in flight are bounded on both sides', () => {
   assert.ok(calls.every((request) => request.failures.every((failure) => !failure.mayHaveRun)))
   assert.equal(bob.peers.stats.callsRunning, 5)
   assert.equal(bob.ran, 5)
+})
+
+test("calls of users that fill a connection leave room for shoal's own, which they may be waiting for", () => {
+  const { world, ann, bob } = pair({ limits: { callsInFlightMax: 6 } }, { limits: { callsRunningMax: 5 } })
+  bob.hold = true
+  const calls = Array.from({ length: 7 }, () => call(world, ann, 'bob'))
+  world.run()
+  // One is over the limit of the caller, one over that of whoever is called.
+  for (const _ of [1, 2]) call(world, ann, 'bob')
+  world.run()
+  const before = bob.ran
+  assert.ok(before >= 5 && calls.length > before)
+  const own = Array.from({ length: reservedCallsMax + 10 }, () =>
+    call(world, ann, 'bob', 'hi', { key: undefined, method: `${internalPrefix}ask` }),
+  )
+  world.run()
+  assert.equal(bob.ran, before + reservedCallsMax)
+  assert.equal(own.filter(({ code }) => code === 'OVERLOADED').length, 10)
+  assert.equal(call(world, ann, 'bob').code, undefined)
+  world.run()
+  assert.equal(bob.ran, before + reservedCallsMax)
 })
 
 test('a peer that reads nothing fills no more than queuedBytesMax here', () => {

@@ -20,10 +20,14 @@ function play(options: WorldOptions, { kills = false, changes = 8 } = {}): World
     world.at(random.fraction() * 1_500, () => {
       const name = random.pick(names)
       const member = world.members.find((other) => other.name === name)
-      if (member === undefined) world.start(name, random.chance(0.5) ? 'ready' : 'joining')
-      else if (member.status === 'joining') world.become(name, 'ready')
-      else if (kills && random.chance(0.5)) world.kill(name)
-      else if (member.status === 'ready') world.become(name, 'draining')
+      if (member === undefined) {
+        // Who is killed while another one joins is known to that one, as it would be from its first exchange of views.
+        world.start(name, !kills && random.chance(0.5) ? 'ready' : 'joining')
+      } else if (member.status === 'joining') world.become(name, 'ready')
+      else if (kills && random.chance(0.5)) {
+        if (random.chance(0.5) && world.members.length > 1) world.restart(name)
+        else world.kill(name)
+      } else if (member.status === 'ready') world.become(name, 'draining')
       else if (world.nodes.get(name)?.custody.held === 0) world.kill(name)
       else world.become(name, 'ready')
     })
@@ -75,4 +79,5 @@ each('whoever dies takes with it only what it held, and that is told', (seed) =>
   const world = play({ partitions: 8, seed, loss: 0.05, slow: 0.1 }, { kills: true })
   world.settled()
   assert.deepEqual(world.missing(), [])
+  if (!world.wasOwnerless) assert.deepEqual(world.untold(), [])
 })

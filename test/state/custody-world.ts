@@ -91,7 +91,6 @@ export class Node {
   readonly copies: Map<number, Copying> = new Map()
   readonly incoming: Map<number, (answer: 'admit' | { code: RefusalCode; reason: string }) => void> =
     new Map()
-  readonly lost: number[] = []
   readonly events: Extract<CustodyOutput, { type: 'told' }>[] = []
   readonly freezes: Map<number, number> = new Map()
   members: readonly Membership[] = []
@@ -128,9 +127,13 @@ export class World {
   readonly acked: Map<number, Set<number>> = new Map()
   /** Marks that were on nodes when they died: only these may be lost. */
   readonly gone: Map<number, Set<number>> = new Map()
+  /** Marks that were nowhere when somebody said that their partition is lost. */
+  readonly lost: Map<number, Set<number>> = new Map()
   /** At most one may be active; off where views lie or nodes die. */
   isStrict = true
   members: Membership[] = []
+  /** All were leaving or joining at some time: nobody can say whose a partition was. */
+  wasOwnerless = false
   readonly cuts: Set<string> = new Set()
   messages = 0
   /** From now on nothing gets lost and all can be read. */
@@ -235,9 +238,17 @@ export class World {
     this.change(this.members.filter((member) => member.name !== name))
   }
 
+  /** Killed, and back at once under its name. */
+  restart(name: string): void {
+    const status = this.members.find((member) => member.name === name)?.status
+    this.kill(name)
+    this.start(name, status)
+  }
+
   /** All hear of it, each when it does; `first` at once. */
   change(members: Membership[], first?: string): void {
     this.members = members
+    if (!members.some(({ status }) => status === 'ready')) this.wasOwnerless = true
     for (const node of this.nodes.values()) {
       const late = node.name === first ? 0 : this.random.fraction() * (this.options.viewMs ?? 50)
       this.at(late, () => {
@@ -407,7 +418,10 @@ export class World {
         break
       case 'told':
         node.events.push(output)
-        if (output.what === 'lost') node.lost.push(...output.partitions)
+        if (output.what === 'lost') {
+          for (const partition of output.partitions)
+            for (const mark of this.#absent(partition)) setIn(this.lost, partition).add(mark)
+        }
         break
       default:
         output satisfies never
@@ -582,17 +596,26 @@ export class World {
     }
   }
 
-  /** What was acknowledged and is nowhere. */
+  /** What was acknowledged and is nowhere, though nobody died with it. */
   missing(): number[] {
-    const partitions: number[] = []
-    for (const [partition, marks] of this.acked) {
-      const found = new Set<number>()
-      for (const node of this.nodes.values())
-        for (const mark of node.live.get(partition) ?? []) found.add(mark)
-      const excused = this.gone.get(partition)
-      if ([...marks].some((mark) => !found.has(mark) && !excused?.has(mark))) partitions.push(partition)
-    }
-    return partitions
+    return this.#missingBut(this.gone)
+  }
+
+  /** What was acknowledged and is nowhere, and nobody has said so. */
+  untold(): number[] {
+    return this.#missingBut(this.lost)
+  }
+
+  #missingBut(excused: ReadonlyMap<number, ReadonlySet<number>>): number[] {
+    return [...this.acked.keys()].filter((partition) =>
+      this.#absent(partition).some((mark) => !excused.get(partition)?.has(mark)),
+    )
+  }
+
+  #absent(partition: number): number[] {
+    const found = new Set<number>()
+    for (const node of this.nodes.values()) for (const mark of node.live.get(partition) ?? []) found.add(mark)
+    return [...(this.acked.get(partition) ?? [])].filter((mark) => !found.has(mark))
   }
 }
 

@@ -6,10 +6,12 @@ import type {
   Ask,
   CustodyInput,
   CustodyOutput,
+  Elsewhere,
   GiveEntry,
   Reply,
   ViewPeer,
 } from '../../src/state/custody-io.ts'
+import { unknownCounter } from '../../src/state/custody-io.ts'
 import {
   packPartitions,
   readAsk,
@@ -24,6 +26,18 @@ import { World } from './custody-world.ts'
 
 const bob: ViewPeer = { name: 'bob', boot: 'b1', isLeaving: false }
 const carl: ViewPeer = { name: 'carl', boot: 'c1', isLeaving: false }
+
+/** What bob says who knows nothing. */
+const nothing: Extract<Reply, { type: 'claimed' }> = {
+  type: 'claimed',
+  boot: 'b1',
+  held: [],
+  elsewhere: [],
+  contested: [],
+  orphaned: [],
+  counter: 0,
+  bytes: 0,
+}
 
 /** Alice, of sixteen partitions. */
 class Alone {
@@ -129,7 +143,7 @@ function seeking(): Alone {
   alice.feed({
     type: 'answered',
     id: claim.id,
-    reply: { type: 'claimed', boot: 'b1', held, elsewhere: [], contested: [], counter: 3, bytes: 1_600 },
+    reply: { ...nothing, held, counter: 3, bytes: 1_600 },
   })
   return alice
 }
@@ -273,9 +287,26 @@ test(`no more than ${batchesMax} batches of a giver that are not settled are tak
   for (let batch = 1; batch <= batchesMax + 1; batch++) {
     alice.feed({ type: 'asked', id: batch, from: 'bob', ask: give(batch, [{ partition: batch % 16 }]) })
   }
-  assert.deepEqual(alice.outputs, [])
+  assert.deepEqual(alice.replies().at(-1), { type: 'later' })
   alice.feed({ type: 'asked', id: 99, from: 'bob', ask: give(batchesMax + 1, [{ partition: 1 }], 'a1', 2) })
   assert.equal(alice.replies().length, 1)
+  // One that is settled is answered too, or whoever waits for it would wait here for ever.
+  alice.feed({ type: 'asked', id: 100, from: 'bob', ask: give(1, [{ partition: 1 }], 'a1', 2) })
+  assert.deepEqual(alice.replies(), [{ type: 'given', taken: [], refused: [] }])
+})
+
+test('a giver that is told so asks the same batch again a little later', () => {
+  const alice = giving()
+  const [{ partitions = [] } = {}] = alice.of('freeze')
+  alice.feed({ type: 'frozen', partitions })
+  const chunks = [new Uint8Array(3)]
+  for (const partition of partitions) alice.feed({ type: 'collected', partition, chunks, complete: true })
+  const [first] = alice.asks('give')
+  assert.ok(first !== undefined)
+  alice.feed({ type: 'answered', id: first.id, reply: { type: 'later' } })
+  assert.deepEqual(alice.of('thaw'), [])
+  alice.pass(20)
+  assert.equal(alice.asks('give')[0]?.ask.batch, first.ask.batch)
 })
 
 test('a partition whose calls do not end is served again, and given later', () => {
@@ -326,6 +357,47 @@ test('a batch without an answer is asked again until it has one, and thawed only
   assert.equal(alice.custody.where(3), 'alice')
 })
 
+test('what is frozen is held, whatever the table says meanwhile, until its taker has said that it took it', () => {
+  const alice = giving()
+  const partitions = alice.of('freeze')[0]?.partitions ?? []
+  alice.feed({ type: 'frozen', partitions })
+  for (const partition of partitions) alice.feed({ type: 'collected', partition, chunks: [], complete: true })
+  alice.feed({ type: 'unanswered', id: alice.asks('give')[0]?.id ?? 0 })
+  alice.view('carl', [bob, carl])
+  const ask: Ask = { type: 'claim', boot: 'c1', partitions: [3, 4] }
+  alice.feed({ type: 'asked', id: 7, from: 'carl', ask })
+  const [reply] = alice.replies()
+  assert.deepEqual(reply?.type === 'claimed' && [reply.held, reply.elsewhere], [[3, 4], []])
+})
+
+test('a new owner does not open what its giver cannot get across to the one before', () => {
+  const world = new World({ partitions: 32, seed: 5, viewMs: 5 })
+  const a = world.start('a')
+  world.run(100)
+  for (let partition = 0; partition < 32; partition++) world.mark(partition)
+  // Nothing arrives at b, which nobody notices.
+  world.cuts.add('a b')
+  world.cuts.add('c b')
+  world.start('b')
+  world.run(3_000)
+  const frozen = Array.from({ length: 32 }, (_, partition) => partition).filter(
+    (partition) => a.custody.epochOf(partition) !== undefined && !a.active.has(partition),
+  )
+  assert.ok(frozen.length > 5, `${frozen.length}`)
+  const c = world.start('c')
+  world.run(90_000)
+  const both = frozen.filter((partition) => c.table.ownerOf(partition) === 'c')
+  assert.ok(both.length > 0)
+  assert.deepEqual(
+    both.map((partition) => [c.custody.where(partition), c.custody.epochOf(partition)]),
+    both.map(() => ['a', undefined]),
+  )
+  world.cuts.clear()
+  world.run(95_000)
+  world.settled()
+  assert.deepEqual([world.missing(), world.untold()], [[], []])
+})
+
 test('many small partitions go before few large ones, which are copied while they are served', () => {
   const alice = new Alone()
   alice.view('alice', [])
@@ -360,6 +432,64 @@ test('an owner that claims before our table agrees has its partitions as soon as
   assert.equal(alice.of('freeze').length, 1)
 })
 
+/** Alice becomes the owner after dan, who is gone; what bob and carl say of partition 0. */
+function hinted(bobs: Elsewhere[], carls: Elsewhere[]): Alone {
+  const alice = new Alone()
+  alice.view('dan', [bob, carl, { name: 'dan', boot: 'd1', isLeaving: false }])
+  alice.view('alice', [bob, carl])
+  const said = new Map([
+    ['bob', { boot: 'b1', elsewhere: bobs }],
+    ['carl', { boot: 'c1', elsewhere: carls }],
+  ])
+  for (const { id, to } of alice.asks('claim')) {
+    const reply: Reply = {
+      type: 'claimed',
+      held: [],
+      contested: [],
+      orphaned: [],
+      counter: 9,
+      bytes: 0,
+      ...said.get(to)!,
+    }
+    alice.feed({ type: 'answered', id, reply })
+  }
+  return alice
+}
+
+test('a hint is worth nothing once whoever it names had it and gave it to one that is gone', () => {
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
+  const toDan = { name: 'dan', boot: 'd1', counter: 3, partitions: [0] }
+  for (const [bobs, carls] of [
+    [[toCarl], [toDan]],
+    [[toCarl], [{ ...toDan, name: '', boot: '', counter: 2 }]],
+    [[toDan], []],
+  ] as const) {
+    const alice = hinted([...bobs], [...carls])
+    assert.ok(alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    assert.ok(alice.of('told').some(({ what, peer }) => what === 'lost' && peer === 'dan'))
+  }
+})
+
+test('whoever is named and has not had it yet is asked again, as is one that waits for a node that is gone', () => {
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
+  for (const [bobs, carls] of [
+    [[toCarl], []],
+    [[toCarl], [{ name: 'dan', boot: 'd1', counter: 1, partitions: [0] }]],
+    [[{ name: 'dan', boot: 'd1', counter: unknownCounter, partitions: [0] }], []],
+  ] as const) {
+    const alice = hinted([...bobs], [...carls])
+    assert.ok(!alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    alice.pass(5)
+    assert.deepEqual(
+      alice.asks('claim').map(({ to, ask }) => [to, ask.partitions]),
+      [
+        ['bob', [0]],
+        ['carl', [0]],
+      ],
+    )
+  }
+})
+
 test('messages arrive as they were sent, and what is malformed is nothing', () => {
   for (const partitions of [[], [0], [5, 3, 65_535], Array.from({ length: 1_000 }, (_, i) => i * 65)]) {
     const sorted = [...partitions].sort((a, b) => a - b)
@@ -374,8 +504,9 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     type: 'claimed',
     boot: 'b1',
     held: [1],
-    elsewhere: [{ name: 'carl', boot: 'c1', partitions: [2, 3] }],
+    elsewhere: [{ name: 'carl', boot: 'c1', counter: 7, partitions: [2, 3] }],
     contested: [4],
+    orphaned: [{ name: 'dora', partitions: [5, 6] }],
     counter: 9,
     bytes: 77,
   }

@@ -31,6 +31,7 @@ const Counter = entity('counter', {
       return state.n
     },
     read: ({ n }) => n,
+    stuck: () => new Promise<never>(() => {}),
     fail: () => {
       throw Object.assign(new Error('no such thing'), { code: 'E_NOTHING' })
     },
@@ -101,4 +102,18 @@ test('what a handler throws reaches the caller with its message', async () => {
       message: 'the handler of counter/fail threw: no such thing',
     })
   }
+})
+
+test('a handler that never ends does not keep its partition on a node that leaves', async () => {
+  await using sim = new Simulation({ seed: 7 })
+  const [first, second, observer] = await cluster(sim, 2)
+  assert.ok(first !== undefined && second !== undefined && observer !== undefined)
+  const key = ['a', 'b', 'c', 'd', 'e'].find((name) => second.node.owns(name)) ?? ''
+  await sim.settle(observer.counters.get(key).add(1), 5_000)
+  const stuck = observer.counters.get(key).stuck(undefined, { timeoutMs: 60_000 })
+  const heard = stuck.catch((error: { code: string }) => error.code)
+  const report = await sim.settle(second.node.leave({ timeoutMs: 25_000 }), 30_000)
+  assert.deepEqual(report.leftBehind, [])
+  assert.equal(await sim.settle(heard, 1_000), 'ERR_SHOAL_TIMEOUT')
+  assert.equal(await sim.settle(observer.counters.get(key).add(1), 5_000), '2 on n1')
 })

@@ -3,8 +3,10 @@ import {
   createNode,
   type Entity,
   entity,
+  type Handoff,
   type LeaveReport,
   type NodeOptions,
+  type Notice,
   type PartitionStore,
   type ShoalNode,
 } from '../../src/index.ts'
@@ -125,6 +127,8 @@ export class Fleet implements AsyncDisposable {
   /** By key, how often it was told that it was counted. */
   readonly acked: Map<string, number> = new Map()
   readonly failures: string[] = []
+  readonly told: (Handoff & { readonly by: string })[] = []
+  readonly notices: (Notice & { readonly by: string })[] = []
   /** Longest and all waits of calls. */
   readonly waits: number[] = []
   calls = 0
@@ -148,11 +152,18 @@ export class Fleet implements AsyncDisposable {
         ...options,
       })
       const counters = keep(node, this.keeping)
+      this.watch(node)
       await node.start()
       return { node, counters }
     })
     this.hosts.set(name, host)
     return host
+  }
+
+  /** Keeps what it tells, from its start on. */
+  watch(node: ShoalNode): void {
+    node.on('handoff', (event) => this.told.push({ ...event, by: node.name }))
+    node.on('notice', (notice) => this.notices.push({ ...notice, by: node.name }))
   }
 
   async start(count: number): Promise<void> {

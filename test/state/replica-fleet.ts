@@ -43,6 +43,7 @@ export class CopiedFleet extends Fleet {
       const join = ['n1:7946', 'n2:7946', 'n3:7946']
       const node = createNode({ name, host: address, env, join, ...this.options, ...options })
       const counters = node.host(this.#counter)
+      this.watch(node)
       await node.start()
       return {
         node,

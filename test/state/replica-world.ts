@@ -512,6 +512,7 @@ export class ModelNode {
           this.#review(partition)
         } else if (isTaken === false || !this.view.some((one) => sameSeat(one, seat))) {
           world.saw('thaw')
+          this.replication.thawed(partition)
           held.phase = 'active'
         } else {
           // It may have it: frozen until it says so, or is gone.
@@ -537,6 +538,7 @@ export class ModelNode {
           this.#review(partition)
         } else if (isGone || isTaken === false) {
           world.saw('thaw')
+          this.replication.thawed(partition)
           held.phase = 'active'
           held.token++
         } else world.after(100, () => this.in(() => this.#await(partition, token, taker)))

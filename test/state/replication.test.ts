@@ -107,6 +107,14 @@ function seat(name: string): Seat {
   return { name, boot: `boot-${name}` }
 }
 
+/** What the commit of a planned move carries. */
+function given(stand: Stand, name: string): [list: readonly string[], chunk: Uint8Array] {
+  const collection = stand.of(name).collect(0)
+  const chunk = collection.next(1e6) as Uint8Array
+  collection.close()
+  return [stand.of(name).listOf(0), chunk]
+}
+
 test('an update is done once it is on enough nodes, and lives on when its owner dies', () => {
   const stand = new Stand('abc')
   stand.take('a')
@@ -178,6 +186,86 @@ test('what a reader sees after a takeover is on enough copies before it hears', 
   stand.onNews = () => stand.of('b').confirm(0, 'k', () => held.push(stand.texts('c')))
   stand.take('b')
   assert.deepEqual(held, [['k=one']])
+})
+
+test('whoever dies while a partition is taken over is not in the list of its next owner', () => {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.die('a')
+  stand.isHeld = true
+  const before = stand.sent.length
+  stand.take('b')
+  const held = stand.sent.slice(before)
+  stand.isHeld = false
+  stand.die('c')
+  for (const { from, ask } of held) {
+    const peer = stand.alive.has(ask.to.name) ? stand.of(ask.to.name) : undefined
+    stand.of(from).answered(ask.id, peer?.answer(from, ask.ask, stand.now), stand.now)
+  }
+  stand.run()
+  stand.ship('b', 'k', 'two')
+  stand.now += 100
+  stand.run()
+  assert.deepEqual([stand.news.at(-1), stand.told], ['b taken', [undefined, undefined]])
+  assert.deepEqual([stand.texts('d'), stand.of('b').stats.underReplicated], [['k=two'], 0])
+})
+
+test('the epoch of a next owner counts above all that it has heard of, also without a copy of its own', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.die('a')
+  stand.take('c')
+  const [leads] = [...stand.of('c').leading()]
+  assert.equal(leads?.[1].epoch.counter, 2)
+  assert.deepEqual([stand.news.at(-1), stand.texts('c')], ['c taken', ['k=one']])
+})
+
+test('what was shipped anywhere may have run, though its owner was deposed before enough had it', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.isHeld = true
+  const failures: (boolean | undefined)[] = []
+  stand.of('a').ship(0, 'k', bytes('two'), (failure) => failures.push(failure?.mayHaveRun))
+  stand.run()
+  stand.of('a').yield(0)
+  stand.run()
+  stand.of('a').ship(0, 'k', bytes('three'), (failure) => failures.push(failure?.mayHaveRun))
+  stand.run()
+  assert.deepEqual(failures, [true, true])
+})
+
+test('the list of copies stays as its next owner was told, though a member comes or goes meanwhile', () => {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  const [list, chunk] = given(stand, 'a')
+  // Another one would be told to the copies, and they refused the next owner, who never heard of it.
+  stand.die('b')
+  stand.of('c').accept(0, chunk)
+  stand.of('c').lead(0, { counter: 2, boot: 'boot-c' }, list, stand.now)
+  stand.of('a').yield(0)
+  stand.run()
+  stand.ship('c', 'k', 'two')
+  assert.deepEqual([stand.news, stand.told], [['a taken'], [undefined, undefined]])
+})
+
+test('whoever goes on with what it had given begins a list that the next owner does not follow', () => {
+  const stand = new Stand('abcd', { copies: 3, acks: 2 })
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  const [list, chunk] = given(stand, 'a')
+  stand.of('a').thawed(0)
+  stand.ship('a', 'k', 'two')
+  assert.deepEqual(stand.told, [undefined, undefined])
+  // It was believed dead, and takes what it was given before: its copies must not follow it behind what was acknowledged.
+  stand.of('d').accept(0, chunk)
+  stand.of('d').lead(0, { counter: 2, boot: 'boot-d' }, list, stand.now)
+  stand.ship('d', 'j', 'lost')
+  assert.deepEqual(stand.news, ['a taken', 'd deposed'])
+  assert.deepEqual([stand.told.at(-1), stand.texts('b')], ['ERR_SHOAL_NOT_OWNER', ['k=two']])
 })
 
 test('of a copy that has lost some records only those travel', () => {

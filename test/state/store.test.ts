@@ -106,6 +106,26 @@ test('a handler that does not end is cut off after freezeWaitMs: its caller is t
   assert.deepEqual([...stand.store.partitions()], [])
 })
 
+test('a partition that is thawed while it waits for a handler cuts nobody off, nor does its next freeze before its time', async () => {
+  const { defined, gates } = list()
+  const stand = new Stand(defined, { freezeWaitMs: 1_000 }).activate(0)
+  const slow = stand.call('k', 'wait', 'a', { timeoutMs: 60_000 })
+  stand.store.freeze(0, () => assert.fail('it was thawed'))
+  await stand.pass(500)
+  stand.store.thaw(0)
+  let frozen = 0
+  await stand.pass(300)
+  stand.store.freeze(0, () => {
+    frozen += 1
+  })
+  await stand.pass(300)
+  assert.deepEqual([frozen, slow.outcome], [0, 'open'])
+  gates[0]!.open()
+  await stand.settle()
+  assert.deepEqual([frozen, slow.isOpen, slow.failure], [1, false, undefined])
+  assert.equal(stand.clock.timers, 1)
+})
+
 test('a partition that moves takes its keys, what their calls came to, and what callers have settled', async () => {
   const { defined } = list()
   const [from, to] = [new Stand(defined).activate(0), new Stand(defined)]

@@ -15,6 +15,15 @@ test('whom another holds suspect or dead is suspected here and may refute; who l
   assert.equal(lone.holds('d'), 'alive 6')
 })
 
+test('who joins learns of those too whom its seed suspects: they live, and own keys, as long as nobody proves otherwise', () => {
+  const lone = new Lone()
+  lone.exchange([lone.record('s', 1, 5, 1), lone.record('d', 2, 5, 2), lone.record('l', 3, 5, 3)])
+  assert.deepEqual(
+    ['s', 'd', 'l'].map((name) => lone.holds(name)),
+    ['suspect 5', 'unknown', 'unknown'],
+  )
+})
+
 test('an exchange that others ask for teaches us their members, and answers with ours', () => {
   const lone = new Lone()
   lone.exchange([lone.record('x', 1, 5, 0)])

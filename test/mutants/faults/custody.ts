@@ -51,6 +51,14 @@ export const custodyFaults: readonly Mutant[] = [
     tests: ['state/custody-random'],
   },
   {
+    id: 'custody/a-loss-is-not-told',
+    file: custody,
+    find: 'const had = lost?.name ?? this.#ground.orphans.get(partition);',
+    replace: 'const had = lost?.name;',
+    why: 'what a killed process held is told as lost, also where it is back before any table has changed',
+    tests: ['state/restart', 'state/custody-random'],
+  },
+  {
     id: 'custody/an-early-claim-is-forgotten',
     file: custody,
     find: 'else peer.hasClaimed = true;',

@@ -1,0 +1,55 @@
+/** What random runs of state stand on: the search for an order of calls, and what they found. */
+import type { Mutant } from '../mutant.ts'
+
+const linearizable = 'src/sim/checkers/linearizable.ts'
+
+export const stateRunFaults: readonly Mutant[] = [
+  {
+    id: 'state-runs/effect-before-its-call',
+    file: linearizable,
+    find: 'ends[mark.op] !== undefined || mark.at <= firstEnd(settled)',
+    replace: 'true',
+    why: 'a call without an end takes effect after it began, or never',
+    tests: ['sim/checkers/linearizable'],
+  },
+  {
+    id: 'state-runs/touching-calls-ordered',
+    file: linearizable,
+    find: 'Number(b.isStart) - Number(a.isStart)',
+    replace: 'Number(a.isStart) - Number(b.isStart)',
+    why: 'what ends in the moment in which another begins may have come after it',
+    tests: ['sim/checkers/linearizable'],
+  },
+  {
+    id: 'state-runs/lost-choice-not-taken-back',
+    file: linearizable,
+    find: 'state = last.state;',
+    replace: '',
+    why: 'a search that went wrong goes on from the state before',
+    tests: ['sim/checkers/linearizable'],
+  },
+  {
+    id: 'state-runs/known-set-forgets-open-calls',
+    file: linearizable,
+    find: 'if (this.#unsettled.size === 0)',
+    replace: 'if (true)',
+    why: 'two sets of calls that differ in one without an end are not the same',
+    tests: ['sim/checkers/linearizable'],
+  },
+  {
+    id: 'state-runs/copy-not-noted',
+    file: 'src/state/executor.ts',
+    find: 'this.#noteCopy(entry, said);',
+    replace: ';',
+    why: 'whoever follows a copy of a call does not wait for it',
+    tests: ['state/calls'],
+  },
+  {
+    id: 'state-runs/name-forgotten-with-its-number',
+    file: 'src/state/executor.ts',
+    find: 'this.window.unname(entry);',
+    replace: 'this.window.forget(entry);',
+    why: 'a call that ran once more under its name is still known by its first number',
+    tests: ['state/calls'],
+  },
+]
