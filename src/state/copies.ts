@@ -16,6 +16,7 @@
 import { type Config, compareConfigs, holds, newerConfig, type Seat, sameSeat } from './config.ts'
 import { Copy } from './copy.ts'
 import { compareEpochs } from './epoch.ts'
+import { packPartitions, unpackPartitions } from './messages.ts'
 import { type PackedRecord, Packer, unpack } from './packed.ts'
 import { bucketsFor, hashSet, isKnown, listedMax, listHashes, sumBuckets } from './reconcile.ts'
 import type { RecordLog } from './record-log.ts'
@@ -171,6 +172,15 @@ export class Copies {
     promised.fence(config)
     const { base, chain, isCut, top, log } = promised
     return { type: 'promised', before, base, chain, isCut, top, digest: log.digest, version: log.version }
+  }
+
+  /** Of which of these a fence would be answered with more than `nothing`; packed. Undefined: malformed, or beyond the ring. */
+  survey(packed: Uint8Array, count: number): Uint8Array | undefined {
+    const asked = unpackPartitions(packed, count)
+    if (asked === undefined) return undefined
+    const isKnown = (partition: number): boolean =>
+      this.#copies.has(partition) || this.#ports.leads(partition) !== undefined
+    return packPartitions(asked.filter(isKnown))
   }
 
   fetch(ask: FetchAsk): FetchReply {
