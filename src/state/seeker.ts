@@ -283,7 +283,7 @@ export class Seeker {
     this.#wait(partitions, entry)
   }
 
-  #wait(partitions: readonly number[], token: Round | Entry): void {
+  #wait(partitions: readonly number[], token: Exclude<Seek['token'], undefined>): void {
     for (const partition of partitions) {
       const seek = this.seeks.get(partition)
       if (seek !== undefined) seek.token = token
