@@ -8,8 +8,25 @@ const giver = 'src/state/giver.ts'
 const batches = 'src/state/batches.ts'
 const giving = 'src/state/giving.ts'
 const messages = 'src/state/messages.ts'
+const hints = 'src/state/hints.ts'
 
 export const custodyFaults: readonly Mutant[] = [
+  {
+    id: 'custody/the-last-hint-counts-not-the-newest',
+    file: hints,
+    find: 'if (before !== undefined && counter <= before.counter && !isAnswer)',
+    replace: 'if (false)',
+    why: 'of what is said of a partition the word with the newest epoch counts',
+    tests: ['state/custody'],
+  },
+  {
+    id: 'custody/a-denial-at-the-same-epoch-is-no-answer',
+    file: hints,
+    find: 'before?.peer === speaker && counter === before.counter',
+    replace: 'false',
+    why: 'whoever is named and had it at that epoch has it no more',
+    tests: ['state/custody'],
+  },
   {
     id: 'custody/both-who-seek-go-on',
     file: seeker,
