@@ -161,6 +161,10 @@ export class Replicator implements CopiesPort, Effects {
     return this.replication.listOf(partition)
   }
 
+  promised(partition: number): number {
+    return this.replication.promised(partition)
+  }
+
   thawed(partition: number): void {
     this.replication.thawed(partition)
     this.#flushSoon()

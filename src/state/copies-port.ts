@@ -30,6 +30,8 @@ export interface CopiesPort {
   listOf(partition: number): readonly string[]
   /** The partition is served here again. */
   thawed(partition: number): void
+  /** Counter of the epoch that this node's copy has promised, 0 if none: it follows no owner below it, not this node either. */
+  promised(partition: number): number
   /** This node is the owner now, at this epoch; `list` is what `listOf` said at the giver. */
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void
   /** It was given away. Its records stay as a copy until the new owner says what becomes of it. */

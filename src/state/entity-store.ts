@@ -90,6 +90,7 @@ export class EntityStore implements Holdings {
 
   activate(number: number, epoch: Epoch): void {
     const partition = this.#partitions.get(number)
+    this.#stilled.delete(number)
     if (partition === undefined) {
       this.#resting[number] = epoch
       return
@@ -135,10 +136,16 @@ export class EntityStore implements Holdings {
 
   thaw(number: number): void {
     const partition = this.#partitions.get(number)
+    const stilled = this.#stilled.get(number)
+    this.#stilled.delete(number)
     if (partition === undefined) {
-      this.#resting[number] = this.#stilled.get(number)
-      this.#stilled.delete(number)
+      this.#resting[number] = stilled
       return
+    }
+    if (stilled !== undefined) {
+      // Something came meanwhile that is not taken, and is discarded yet.
+      partition.epoch = stilled
+      partition.epochText = epochText(stilled)
     }
     partition.frozen = undefined
     partition.phase = 'active'

@@ -9,7 +9,7 @@
  *                           not ours                 reject notOwner
  *   received                staged                   whole, or discarded
  *   give, an entry          ours, seeking            accept its chunks, then active at the giver's epoch + 1
- *                           ours, active             the same: merged with what is live (both had it, in a split)
+ *                           ours, active             the same, behind what runs: merged with what is live (both had it, in a split)
  *                           frozen, or not ours      refused
  *                           its copy is not staged   refused: copy
  *   accepted                ours by now              active; another one's by now: discarded and refused
@@ -199,7 +199,8 @@ export class Taker {
       const stage = this.#stages.get(partition)
       if (stage !== undefined && copy === 0) this.#drop(partition)
       this.#stages.set(partition, { from, copy, incoming: 0, state: 'arriving' })
-      if (chunks.length === 0) {
+      // What runs on a state that is live here ends first, whatever comes.
+      if (chunks.length === 0 && this.#ground.phases[partition] !== phase.active) {
         arrival.taken.push(partition)
         this.#stages.delete(partition)
         this.#ports.take(entry, from, 0, now)

@@ -1,6 +1,7 @@
 /** Custody of one node, told what peers and its store do: what each oddity comes to. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CopiesPort } from '../../src/state/copies-port.ts'
 import { Custody, custodyLimits } from '../../src/state/custody.ts'
 import type {
   Ask,
@@ -47,8 +48,9 @@ class Alone {
   now = 0
   #owners: string[] = []
 
-  constructor() {
+  constructor(copies: Partial<CopiesPort> | undefined = undefined) {
     this.custody = new Custody({
+      copies: copies as CopiesPort | undefined,
       partitions: 16,
       self: 'alice',
       boot: 'a1',
@@ -133,8 +135,7 @@ function give(batch: number, entries: readonly Partial<GiveEntry>[], toBoot = 'a
 }
 
 /** Bob has all, and alice owns it. */
-function seeking(): Alone {
-  const alice = new Alone()
+function seeking(alice: Alone = new Alone()): Alone {
   alice.view('bob', [bob])
   alice.view('alice', [bob])
   const [claim] = alice.asks('claim')
@@ -202,6 +203,14 @@ test('a batch that comes again is answered alike and does nothing twice', () => 
   assert.deepEqual(alice.replies(), first)
 })
 
+test('what is given is led at an epoch above all that its own copy has promised', () => {
+  const promised = (partition: number): number => (partition === 2 ? 9 : 0)
+  const alice = seeking(new Alone({ promised }))
+  alice.feed({ type: 'asked', id: 1, from: 'bob', ask: give(1, [{ partition: 2 }, { partition: 3 }]) })
+  const counters = alice.of('activate').flatMap(({ epochs }) => epochs.map(({ counter }) => counter))
+  assert.deepEqual(counters, [10, 4])
+})
+
 test('a batch is answered once all of it is read, whoever asks again meanwhile', () => {
   const alice = seeking()
   alice.feed({
@@ -224,6 +233,17 @@ test('a batch is answered once all of it is read, whoever asks again meanwhile',
     alice.of('answer').map(({ id }) => id),
     [1, 2],
   )
+})
+
+test('what is live here is not taken over while its calls run, though nothing comes with it', () => {
+  const alice = seeking()
+  alice.feed({ type: 'asked', id: 1, from: 'bob', ask: give(1, [{ partition: 2 }]) })
+  alice.outputs.length = 0
+  alice.feed({ type: 'asked', id: 2, from: 'bob', ask: give(2, [{ partition: 2 }]) })
+  const [accept] = alice.of('accept')
+  assert.deepEqual([accept?.partition, alice.of('activate').length], [2, 0])
+  alice.feed({ type: 'accepted', id: accept?.id ?? 0, partition: 2, reason: undefined })
+  assert.deepEqual([alice.of('activate').length, alice.replies().length], [1, 1])
 })
 
 test('what cannot be read is discarded and refused, and what is read too late too', () => {
@@ -289,7 +309,7 @@ test(`no more than ${batchesMax} batches of a giver that are not settled are tak
   }
   assert.deepEqual(alice.replies().at(-1), { type: 'later' })
   alice.feed({ type: 'asked', id: 99, from: 'bob', ask: give(batchesMax + 1, [{ partition: 1 }], 'a1', 2) })
-  assert.equal(alice.replies().length, 1)
+  assert.equal(alice.of('accept').length, 1)
   // One that is settled is answered too, or whoever waits for it would wait here for ever.
   alice.feed({ type: 'asked', id: 100, from: 'bob', ask: give(1, [{ partition: 1 }], 'a1', 2) })
   assert.deepEqual(alice.replies(), [{ type: 'given', taken: [], refused: [] }])

@@ -344,6 +344,31 @@ test('a key is merged when no call of it runs', async () => {
   assert.deepEqual(ours.call('k', 'all').reply, ['ours', 'late', 'theirs'])
 })
 
+test('what came to a partition that rested while it was frozen for that moves on with it', async () => {
+  const { defined } = list()
+  const from = new Stand(defined).activate(0)
+  from.call('k', 'add', 'a')
+  const stand = new Stand(defined).activate(0)
+  stand.store.freeze(0, () => {})
+  await stand.accept(0, from.collect(0))
+  stand.store.activate(0, { counter: 2, boot: 'b2' })
+  assert.deepEqual(stand.call('k', 'all', undefined, { origin: 'ben' }).reply, ['a'])
+  stand.store.freeze(0, () => {})
+  assert.equal(stand.collect(0).length, 1)
+})
+
+test('a partition that rested serves at its own epoch when what came to it is not taken', async () => {
+  const epochs = entity('list', { open: () => [], calls: { epoch: (_, __, ctx) => ctx.epoch } })
+  const from = new Stand(epochs).activate(0)
+  from.call('k', 'epoch')
+  const stand = new Stand(epochs).activate(0)
+  stand.store.freeze(0, () => {})
+  await stand.accept(0, from.collect(0))
+  stand.store.thaw(0)
+  stand.store.discard(0)
+  assert.equal(stand.call('k', 'epoch', undefined, { origin: 'ben' }).reply, '1@b1')
+})
+
 test('the very same state on its way back is no conflict', async () => {
   const { defined } = list()
   const stand = new Stand(defined).activate(0)

@@ -21,8 +21,8 @@ export const custodyFaults: readonly Mutant[] = [
   {
     id: 'custody/thawed-though-the-taker-may-have-it',
     file: giver,
-    find: "if (isRight || (move.step === 'asked' && peer.isThere))",
-    replace: 'if (isRight)',
+    find: "if (isRight || (move.step === 'asked' && peer.isThere)) continue;",
+    replace: 'if (isRight) continue;',
     why: 'a partition that a living node was asked to take is thawed by its answer alone',
     tests: ['state/custody', 'state/custody-random'],
   },
