@@ -18,10 +18,18 @@ export const replicationFaults: readonly Mutant[] = [
   {
     id: 'replication/a-higher-epoch-is-enough',
     file: copies,
-    find: 'if (promised !== undefined && !descends(config, row, promised)) {',
+    find: 'if (promised !== undefined && !descends(config, row, promised, copy?.unheard)) {',
     replace: 'if (false) {',
     why: 'an owner that has not heard of what a copy has promised does not bury it',
     tests: ['state/replication', 'state/replica-model'],
+  },
+  {
+    id: 'replication/a-list-that-was-only-asked-for-leads',
+    file: copies,
+    find: '|| (copy.isFence && order === 0)',
+    replace: '',
+    why: 'a copy that is not in the list it was asked to follow must not answer ok for the one that leads, and keep nothing',
+    tests: ['state/replication'],
   },
   {
     id: 'replication/anybody-speaks-for-a-tenure',
