@@ -37,10 +37,10 @@ function handlersOf(service: Service): Handlers {
   const { node } = service
   const client = new Client(service)
   return {
-    view: () => ({
+    view: async () => ({
       digest: node.ring.digest,
       members: node.ring.members,
-      settled: node.rebalance.length === 0,
+      settled: node.rebalance.length === 0 && (await isCopied(service)),
     }),
     rpc: () => node.addresses.rpc,
     cut: (beyond) => network.cut(beyond) as undefined,
@@ -50,6 +50,14 @@ function handlersOf(service: Service): Handlers {
     books: () => client.books(),
     read: (read) => client.read(read),
   }
+}
+
+/** All copies are made again: the next disturbance is one more than the promise is for otherwise. */
+async function isCopied({ node }: Service): Promise<boolean> {
+  const { level, copies = 2 } = member.setting
+  if (level !== 'replicated' || node.ring.members.length < copies) return true
+  const { state } = await node.stats()
+  return state.replication.underReplicated + state.replication.taking === 0
 }
 
 /** What a node says of state that is gone. */

@@ -24,6 +24,14 @@ export const replicationFaults: readonly Mutant[] = [
     tests: ['state/replication', 'state/replica-model'],
   },
   {
+    id: 'replication/a-list-that-was-only-asked-for-leads',
+    file: copies,
+    find: '|| (copy.isFence && order === 0)',
+    replace: '',
+    why: 'a copy that is not in the list it was asked to follow must not answer ok for the one that leads, and keep nothing',
+    tests: ['state/replication'],
+  },
+  {
     id: 'replication/anybody-speaks-for-a-tenure',
     file: copies,
     find: 'const isOwners = config.seats[0] !== undefined && sameSeat(config.seats[0], from);',
