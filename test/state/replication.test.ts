@@ -249,7 +249,7 @@ test('the list of copies stays as its next owner was told, though a member comes
   stand.of('a').yield(0)
   stand.run()
   stand.ship('c', 'k', 'two')
-  assert.deepEqual([stand.news, stand.told], [['a taken'], [undefined, undefined]])
+  assert.deepEqual([stand.news, stand.told], [['a blank'], [undefined, undefined]])
 })
 
 test('whoever goes on with what it had given begins a list that the next owner does not follow', () => {
@@ -264,7 +264,7 @@ test('whoever goes on with what it had given begins a list that the next owner d
   stand.of('d').accept(0, chunk)
   stand.of('d').lead(0, { counter: 2, boot: 'boot-d' }, list, stand.now)
   stand.ship('d', 'j', 'lost')
-  assert.deepEqual(stand.news, ['a taken', 'd deposed'])
+  assert.deepEqual(stand.news, ['a blank', 'd deposed'])
   assert.deepEqual([stand.told.at(-1), stand.texts('b')], ['ERR_SHOAL_NOT_OWNER', ['k=two']])
 })
 
