@@ -177,7 +177,10 @@ export class Copies {
   /** Of which of these a fence would be answered with more than `nothing`; packed. Undefined: malformed, or beyond the ring. */
   survey(packed: Uint8Array, count: number): Uint8Array | undefined {
     const asked = unpackPartitions(packed, count)
-    if (asked === undefined) return undefined
+    if (asked === undefined) {
+      this.#ports.counters.refusedMessages++
+      return undefined
+    }
     const isKnown = (partition: number): boolean =>
       this.#copies.has(partition) || this.#ports.leads(partition) !== undefined
     return packPartitions(asked.filter(isKnown))

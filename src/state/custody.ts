@@ -34,7 +34,7 @@ import { type Epoch, noEpoch } from './epoch.ts'
 import { Giver } from './giver.ts'
 import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
 import { Places } from './places.ts'
-import { type Progress, sumOf } from './progress.ts'
+import { type Progress, progressOf } from './progress.ts'
 import { listIn, Seeker } from './seeker.ts'
 import { Taker } from './taker.ts'
 
@@ -104,22 +104,8 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   }
 
   /** What has to move before all is where the table says, as far as this node has to do with it; by peer. */
-  *progress(): Generator<Progress> {
-    const { strays, owners, options } = this.#ground
-    const give = new Map<string, { partitions: number; bytes: number }>()
-    for (const partition of strays) {
-      const sum = sumOf(give, owners.ownerOf(partition) ?? '')
-      sum.partitions += 1
-      sum.bytes += options.size(partition).bytes
-    }
-    const take = new Map<string, { partitions: number; bytes: number }>()
-    for (const { holder } of this.#seeker.seeks.values()) {
-      const sum = sumOf(take, holder?.name ?? '')
-      sum.partitions += 1
-      sum.bytes += holder?.bytesEach ?? 0
-    }
-    for (const [peer, sum] of give) yield { direction: 'give', peer, ...sum }
-    for (const [peer, sum] of take) yield { direction: 'take', peer, ...sum, bytes: Math.round(sum.bytes) }
+  progress(): Generator<Progress> {
+    return progressOf(this.#ground, this.#seeker.seeks.values())
   }
 
   /** Whether somebody may come to own what is held here. */

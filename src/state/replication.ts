@@ -197,10 +197,10 @@ export class Replication implements CopiesPort {
 
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {
     this.#takings.abandon(partition)
-    const led = this.#empty.get(partition) ?? this.#replicas.tenures.get(partition)?.config.epoch
-    if (led !== undefined && compareEpochs(led, epoch) === 0) return
     const arrived = this.#arrived.get(partition)
     this.#arrived.delete(partition)
+    const led = this.#empty.get(partition) ?? this.#replicas.tenures.get(partition)?.config.epoch
+    if (led !== undefined && compareEpochs(led, epoch) === 0) return
     const grant = readGrant(list[0])
     const own = this.#replicas.tenures.get(partition)
     const chain = [...(grant?.chain ?? []), ...(own === undefined ? [] : [...own.chain, own.config])]
@@ -308,9 +308,7 @@ export class Replication implements CopiesPort {
         return { type: 'shipped', rows: ask.rows.map((row) => this.#copies.ship(row, seat)) }
       case 'survey': {
         const known = this.#copies.survey(ask.partitions, this.#options.partitions)
-        if (known !== undefined) return { type: 'surveyed', known }
-        this.#counters.refusedMessages++
-        return { type: 'stranger' }
+        return known === undefined ? { type: 'stranger' } : { type: 'surveyed', known }
       }
       case 'fence':
         return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)) }
@@ -404,11 +402,7 @@ export class Replication implements CopiesPort {
   }
 
   #refuse(partition: number, done: Shipped): void {
-    const promised = this.#copies.get(partition)?.promised
-    this.#exchange.out({
-      type: 'settle',
-      done,
-      failure: ledElsewhere(partition, this.#options.self.name, promised),
-    })
+    const why = ledElsewhere(partition, this.#options.self.name, this.#copies.get(partition)?.promised)
+    this.#exchange.out({ type: 'settle', done, failure: why })
   }
 }
