@@ -2,13 +2,13 @@
  * Drives the custody machine of one store on this node: carries its questions to peers, does to the store what it says, and
  * tells it what came of that. What a store does may take its time; one thing at a time is done to a partition.
  */
-
 import type { CopyTarget } from './copying.ts'
 import { Driver } from './driver.ts'
 import type { Clock, Millis } from './env.ts'
 import type { InternalCalls } from './internal.ts'
 import { Outgoing } from './outgoing.ts'
 import { Patient } from './patient.ts'
+import { messageOf } from './shard/methods.ts'
 import type { CopiesNews, CopiesPort } from './state/copies-port.ts'
 import { Custody, type CustodyLimits } from './state/custody.ts'
 import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } from './state/custody-io.ts'
@@ -212,7 +212,9 @@ export class Custodian {
       case 'release':
         for (const partition of output.partitions) {
           this.#ports.copies?.yield(partition)
-          this.#release(partition)
+          this.#freezes.delete(partition)
+          this.#outgoing.stop(partition)
+          this.#inTurn(partition, () => this.#holdings.release(partition))
         }
         break
       case 'admit':
@@ -306,12 +308,6 @@ export class Custodian {
     atOnce = undefined
   }
 
-  #release(partition: number): void {
-    this.#freezes.delete(partition)
-    this.#outgoing.stop(partition)
-    this.#inTurn(partition, () => this.#holdings.release(partition))
-  }
-
   // ---- taking
 
   #accept(partition: number, chunk: Uint8Array): void | Promise<void> {
@@ -393,8 +389,4 @@ export class Custodian {
       if (this.#busy.get(partition) === settled) this.#busy.delete(partition)
     })
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

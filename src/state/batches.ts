@@ -37,6 +37,23 @@ export class Batches {
     move.step = 'sealed'
     giving.sealed.push(partition)
     giving.sealedBytes += move.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    this.#flushSoon(giving, now)
+  }
+
+  /** Those with nothing in them leave together. */
+  sealEmpty(partitions: readonly number[], now: Millis): void {
+    const givings = new Set<Giving>()
+    for (const partition of partitions) {
+      const move = this.#moves.get(partition)
+      if (move === undefined) continue
+      move.step = 'sealed'
+      move.giving.sealed.push(partition)
+      givings.add(move.giving)
+    }
+    for (const giving of givings) this.#flushSoon(giving, now)
+  }
+
+  #flushSoon(giving: Giving, now: Millis): void {
     this.flush(giving)
     if (giving.sealed.length === 0 || giving.isFlushPlanned) return
     giving.isFlushPlanned = true

@@ -16,13 +16,14 @@
 import { type Config, compareConfigs, holds, newerConfig, type Seat, sameSeat } from './config.ts'
 import { Copy } from './copy.ts'
 import { compareEpochs } from './epoch.ts'
+import { packPartitions, unpackPartitions } from './messages.ts'
 import { type PackedRecord, Packer, unpack } from './packed.ts'
 import { bucketsFor, hashSet, isKnown, listedMax, listHashes, sumBuckets } from './reconcile.ts'
 import type { RecordLog } from './record-log.ts'
 import type { FenceReply, FenceRow, FetchAsk, FetchReply, ShipReply, ShipRow } from './replica-messages.ts'
 
 export interface CopiesLimits {
-  /** Bytes of copies of other nodes' partitions; beyond, owners are told that there is no room, and look elsewhere. */
+  /** Bytes of copies of other nodes' partitions; beyond, owners are told that there is no room, and try again. */
   readonly copyBytesMax: number
   /** Bytes of records in one batch, about. */
   readonly batchBytesMax: number
@@ -123,7 +124,7 @@ export class Copies {
       counters.refusedMessages++
       return { type: 'unknown' }
     }
-    if (copy === undefined || order > 0) {
+    if (copy === undefined || order > 0 || (copy.isFence && order === 0)) {
       const { config } = row
       if (config === undefined) return { type: 'unknown' }
       // Only an owner speaks for its tenure.
@@ -132,13 +133,15 @@ export class Copies {
         counters.refusedMessages++
         return { type: 'unknown' }
       }
-      if (promised !== undefined && !descends(config, row, promised)) {
+      if (promised !== undefined && !descends(config, row, promised, copy?.unheard)) {
         counters.refusedByFence++
         return { type: 'refused', promised }
       }
       copy = this.#promise(row.partition, config, row.chain ?? [])
     }
     if (!holds(copy.promised, self)) {
+      // Not a list of ours, says the owner: it has another one in mind.
+      if (row.records.length > 0 || row.digest !== undefined) return { type: 'unknown' }
       if (row.drop) this.resize(copy, () => copy.drop())
       return { type: 'ok' }
     }
@@ -169,6 +172,15 @@ export class Copies {
     promised.fence(config)
     const { base, chain, isCut, top, log } = promised
     return { type: 'promised', before, base, chain, isCut, top, digest: log.digest, version: log.version }
+  }
+
+  /** Of which of these a fence would be answered with more than `nothing`; packed. Undefined: malformed, or beyond the ring. */
+  survey(packed: Uint8Array, count: number): Uint8Array | undefined {
+    const asked = unpackPartitions(packed, count)
+    if (asked === undefined) return undefined
+    const isKnown = (partition: number): boolean =>
+      this.#copies.has(partition) || this.#ports.leads(partition) !== undefined
+    return packPartitions(asked.filter(isKnown))
   }
 
   fetch(ask: FetchAsk): FetchReply {
@@ -238,7 +250,14 @@ export class Copies {
  * A newer one must have come from what was promised: an owner that took over without having heard of it would bury what
  * counted under it. Such an owner is refused, and looks for copies anew, this one among them.
  */
-function descends({ epoch }: Config, { anew, chain }: ShipRow, promised: Config): boolean {
-  if (compareEpochs(epoch, promised.epoch) === 0) return true
-  return anew !== true && chain?.some((before) => compareConfigs(before, promised) >= 0) === true
+function descends(
+  { epoch }: Config,
+  { anew, chain }: ShipRow,
+  promised: Config,
+  unheard: Config | undefined,
+): boolean {
+  const isSame = compareEpochs(epoch, promised.epoch) === 0
+  const needed = isSame ? unheard : promised
+  if (needed === undefined) return true
+  return anew !== true && chain?.some((before) => compareConfigs(before, needed) >= 0) === true
 }

@@ -41,6 +41,19 @@ export class Copy {
     this.#isFence = isFence
   }
 
+  /**
+   * What whoever is to lead here must have heard of, if it leads at the epoch that is promised. A takeover that asked for the
+   * promise may have been given up, and its node lead at that epoch by other means: then it has not heard what this copy said.
+   */
+  get unheard(): Config | undefined {
+    return this.#isFence ? (this.chain.at(-1) ?? this.base) : undefined
+  }
+
+  /** What is promised was asked for, and nobody has led under it as far as this copy knows. */
+  get isFence(): boolean {
+    return this.#isFence
+  }
+
   /** The newest configuration that vouches for a record here. */
   get top(): Config | undefined {
     let top = this.base

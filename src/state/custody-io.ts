@@ -78,12 +78,13 @@ export interface Elsewhere {
   readonly partitions: readonly number[]
 }
 
+export const unknownCounter: number = 2 ** 48
+
 /** Partitions of a member that is gone without having left. */
 export interface Orphans {
   readonly name: string
   readonly partitions: readonly number[]
 }
-export const unknownCounter: number = 2 ** 48
 
 export type Reply =
   | {

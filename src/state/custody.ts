@@ -29,14 +29,7 @@
  */
 import type { Millis } from '../env.ts'
 import type { Machine } from '../machine.ts'
-import {
-  type Ask,
-  type CustodyInput,
-  type CustodyOutput,
-  type GiveEntry,
-  type Owners,
-  unknownCounter,
-} from './custody-io.ts'
+import type { Ask, CustodyInput, CustodyOutput, GiveEntry, Owners } from './custody-io.ts'
 import { type Epoch, noEpoch } from './epoch.ts'
 import { Giver } from './giver.ts'
 import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
@@ -308,7 +301,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
           break
         case phase.seeking: {
           const holder = this.#seeker.seeks.get(partition)?.holder
-          if (holder !== undefined && holder !== peer) elsewhere.add(holder, unknownCounter, partition)
+          if (holder !== undefined && holder !== peer) elsewhere.heard(holder, partition)
           else if (this.#taker.isArriving(partition)) contested.push(partition)
           else if (holder === undefined && this.#seeker.yieldsTo(peer)) {
             yielded.push(partition)
@@ -322,19 +315,11 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       }
     }
     const orphaned = Array.from(orphans, ([name, group]) => ({ name, partitions: group }))
+    const places = elsewhere.all
     ground.out({
       type: 'answer',
       id,
-      reply: {
-        type: 'claimed',
-        boot: ownBoot,
-        held,
-        elsewhere: elsewhere.all,
-        contested,
-        orphaned,
-        counter,
-        bytes,
-      },
+      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, orphaned, counter, bytes },
     })
     this.#seeker.putBack(yielded, now)
     if (due.length > 0) this.#giver.claimed(due, peer, now)

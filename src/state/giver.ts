@@ -109,17 +109,19 @@ export class Giver {
 
   frozen(partitions: readonly number[], now: Millis): void {
     const { limits, options } = this.#ground
+    const empty: number[] = []
     for (const partition of partitions) {
       const move = this.#moves.get(partition)
       if (move?.step !== 'freezing') continue
       if (move.bytes === 0 && options.copiesLive && options.size(partition).keys === 0) {
-        this.#batches.seal(partition, move, now)
+        empty.push(partition)
         continue
       }
       move.step = 'collecting'
       move.giving.collecting += 1
       this.#ground.out({ type: 'collect', partition, bytesMax: limits.inlineBytesMax })
     }
+    this.#batches.sealEmpty(empty, now)
   }
 
   collected(partition: number, chunks: readonly Uint8Array[], isComplete: boolean, now: Millis): void {

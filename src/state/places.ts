@@ -1,5 +1,5 @@
 /** Where partitions are that a claim asks for, grouped for its answer. */
-import type { Elsewhere } from './custody-io.ts'
+import { type Elsewhere, unknownCounter } from './custody-io.ts'
 
 interface Life {
   readonly name: string
@@ -16,7 +16,12 @@ export class Places {
   readonly all: Group[] = []
   readonly #groups = new Map<Life, Map<number, Group>>()
 
-  /** `life` undefined: nobody knows. */
+  /** This node has heard that it is there. */
+  heard(life: Life, partition: number): void {
+    this.add(life, unknownCounter, partition)
+  }
+
+  /** `life` took it from here; undefined: nobody knows who. */
   add(life: Life | undefined, counter: number, partition: number): void {
     const to = life ?? nowhere
     let groups = this.#groups.get(to)

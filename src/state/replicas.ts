@@ -30,6 +30,18 @@ export interface ReplicasCounters extends CopiesCounters {
   deposed: number
 }
 
+export function noneCounted(): ReplicasCounters {
+  return {
+    refusedByFence: 0,
+    refusedMessages: 0,
+    repairedKeys: 0,
+    shippedRecords: 0,
+    shippedBytes: 0,
+    batches: 0,
+    deposed: 0,
+  }
+}
+
 export interface ReplicasPorts {
   readonly limits: CopiesLimits & { readonly repairMs: Millis; readonly takeoverWaitMs: Millis }
   readonly counters: ReplicasCounters

@@ -24,10 +24,9 @@ import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
 import { readGrant, writeGrant } from './grant.ts'
 import { Lease } from './lease.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
-import { packPartitions, unpackPartitions } from './messages.ts'
 import { RecordLog } from './record-log.ts'
 import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
-import { Replicas, type ReplicasCounters } from './replicas.ts'
+import { noneCounted, Replicas, type ReplicasCounters } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
 import type { ReplicationStats } from './replication-stats.ts'
 import { Senders } from './senders.ts'
@@ -43,20 +42,14 @@ export class Replication implements CopiesPort {
   readonly #replicas: Replicas
   readonly #takings: Takings
   readonly #lease: Lease
-  readonly #counters: ReplicasCounters = {
-    refusedByFence: 0,
-    refusedMessages: 0,
-    repairedKeys: 0,
-    shippedRecords: 0,
-    shippedBytes: 0,
-    batches: 0,
-    deposed: 0,
-  }
+  readonly #counters: ReplicasCounters = noneCounted()
   /** Epochs at which this node leads partitions of which it holds nothing yet. */
   readonly #empty = new Map<number, Epoch>()
   /** What comes by planned handoff and does not lead yet. */
   readonly #arrived = new Map<number, RecordLog>()
   readonly #senders = new Senders()
+  /** Of the last configuration that this node asked anybody to follow. */
+  #revision = 0
   #now: Millis = 0
 
   constructor(options: ReplicationOptions) {
@@ -86,6 +79,7 @@ export class Replication implements CopiesPort {
     const ports = {
       ...shared,
       random: () => options.random(),
+      revision: () => ++this.#revision,
       partitions: options.partitions,
       mayLead: (since: Millis, now: Millis) => this.#lease.mayLead(since, now),
       blank: (partitions: readonly number[], epochs: readonly Epoch[]) => this.#blank(partitions, epochs),
@@ -203,12 +197,10 @@ export class Replication implements CopiesPort {
 
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {
     this.#takings.abandon(partition)
-    const resting = this.#empty.get(partition)
-    if (resting !== undefined && compareEpochs(resting, epoch) === 0) return
-    const log = this.#arrived.get(partition) ?? new RecordLog()
+    const led = this.#empty.get(partition) ?? this.#replicas.tenures.get(partition)?.config.epoch
+    if (led !== undefined && compareEpochs(led, epoch) === 0) return
+    const arrived = this.#arrived.get(partition)
     this.#arrived.delete(partition)
-    const leads = this.#leads(partition)
-    if (leads !== undefined && compareEpochs(leads.epoch, epoch) === 0) return
     const grant = readGrant(list[0])
     const own = this.#replicas.tenures.get(partition)
     const chain = [...(grant?.chain ?? []), ...(own === undefined ? [] : [...own.chain, own.config])]
@@ -216,6 +208,7 @@ export class Replication implements CopiesPort {
       this.#empty.set(partition, epoch)
       return
     }
+    const log = arrived ?? new RecordLog()
     // Two nodes had it at once: keys of both stay, and those that both have are merged by whoever knows what is in them.
     const mine = own === undefined ? [] : own.copy.log.entries()
     for (const { key, record, version } of mine)
@@ -223,7 +216,8 @@ export class Replication implements CopiesPort {
     log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? 0)
     this.yield(partition)
     chain.sort(compareConfigs)
-    const copy = this.#copies.lead(partition, this.#configAt(partition, epoch), chain.at(-1), log)
+    const config = this.#configAt(partition, epoch, ++this.#revision)
+    const copy = this.#copies.lead(partition, config, chain.at(-1), log)
     const equal = own === undefined ? (grant?.equal ?? []) : []
     if (copy === undefined) this.#late(partition)
     else this.#replicas.begin(partition, copy, chain.slice(-chainMax), { fenced: [], equal }, now)
@@ -313,15 +307,10 @@ export class Replication implements CopiesPort {
         }
         return { type: 'shipped', rows: ask.rows.map((row) => this.#copies.ship(row, seat)) }
       case 'survey': {
-        const asked = unpackPartitions(ask.partitions, this.#options.partitions)
-        if (asked === undefined) {
-          this.#counters.refusedMessages++
-          return { type: 'stranger' }
-        }
-        return {
-          type: 'surveyed',
-          known: packPartitions(asked.filter((partition) => this.#knows(partition))),
-        }
+        const known = this.#copies.survey(ask.partitions, this.#options.partitions)
+        if (known !== undefined) return { type: 'surveyed', known }
+        this.#counters.refusedMessages++
+        return { type: 'stranger' }
       }
       case 'fence':
         return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)) }
@@ -366,26 +355,20 @@ export class Replication implements CopiesPort {
 
   /** Nobody has anything of these: they are led without a configuration until something happens in them. */
   #blank(partitions: readonly number[], epochs: readonly Epoch[]): void {
-    for (let at = 0; at < partitions.length; at++)
-      this.#empty.set(partitions[at] as number, epochs[at] as Epoch)
+    for (const [index, partition] of partitions.entries()) this.#empty.set(partition, epochs[index] as Epoch)
     this.#exchange.out({ type: 'news', news: { type: 'blank', partitions, epochs } })
-  }
-
-  /** Whether a fence would be answered with more than `nothing`. */
-  #knows(partition: number): boolean {
-    return this.#empty.has(partition) || this.#copies.get(partition) !== undefined
   }
 
   /** Under which configuration this node leads a partition. */
   #leads(partition: number): Config | undefined {
     const epoch = this.#empty.get(partition)
-    if (epoch !== undefined) return this.#configAt(partition, epoch)
+    if (epoch !== undefined) return this.#configAt(partition, epoch, this.#revision)
     return this.#replicas.tenures.get(partition)?.config
   }
 
-  #configAt(partition: number, epoch: Epoch): Config {
+  #configAt(partition: number, epoch: Epoch, revision: number): Config {
     const seats = this.seats(partition)
-    return { epoch, revision: 0, seats, acks: Math.min(this.#options.acks, seats.length) }
+    return { epoch, revision, seats, acks: Math.min(this.#options.acks, seats.length) }
   }
 
   #led(partition: number): Tenure | undefined {
@@ -393,7 +376,7 @@ export class Replication implements CopiesPort {
     const epoch = this.#empty.get(partition)
     if (tenure !== undefined || epoch === undefined) return tenure
     this.#empty.delete(partition)
-    const config = this.#configAt(partition, epoch)
+    const config = this.#configAt(partition, epoch, ++this.#revision)
     const copy = this.#copies.lead(partition, config, undefined, new RecordLog())
     if (copy !== undefined) return this.#replicas.begin(partition, copy, [], undefined, this.#now)
     this.#late(partition)

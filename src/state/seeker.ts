@@ -12,53 +12,13 @@
  *                                                                     all, or if these were all: open
  *   waiting for its holder   it gives; 1 s passed; it is gone         activate; a round with it; a round with all
  *   none (taken, not ours)
- *
- * A hint says who took a partition and at which counter of its epoch. The newest one of a round counts. Whoever is named by
- * it, and answers that it had the partition at that counter or a later one, has it no more; one that has not had it yet is
- * asked again, with all. A hint that leads to a life that is gone is the end: whatever that one had went with it.
  */
 import type { Millis } from '../env.ts'
 import { type Elsewhere, type Reply, unknownCounter } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
 import type { Ground, Peer } from './ground.ts'
-import type { Entry } from './timetable.ts'
-
-/** What is sought. */
-export interface Seek {
-  /** The round or the entry of the timetable that has it; what another one says of it is out of date. */
-  token: Round | Entry | undefined
-  /** Whoever has it, as was said last: calls go there. */
-  holder: Peer | undefined
-  /** It is frozen there: calls wait. */
-  isSealed: boolean
-  /** Whoever had it by the last table or by its own word, and has not said that it has it no more. */
-  prior: Peer | undefined
-  counter: number
-  readonly since: Millis
-  tries: number
-  /** Nobody has it: its copies are being brought together here. */
-  isTaking: boolean
-}
-
-interface Round {
-  readonly isEveryone: boolean
-  until: Millis
-  readonly partitions: Set<number>
-  readonly asked: Set<Peer>
-  readonly waiting: Set<Peer>
-  readonly answered: Set<Peer>
-  /** Who is said to have it, as the newest word is. */
-  readonly hints: Map<number, Hint>
-  /** Somebody may open it, or have it again: it must not be opened here. */
-  readonly contested: Set<number>
-  counter: number
-  isOver: boolean
-}
-
-interface Hint {
-  readonly peer: Peer | undefined
-  readonly counter: number
-}
+import { Hints } from './hints.ts'
+import { isRound, type Round, type Seek } from './seek.ts'
 
 export interface SeekerPorts {
   /** Something of it is being accepted, and may become live any moment. */
@@ -213,15 +173,12 @@ export class Seeker {
       asked: new Set(peers),
       waiting: new Set(peers),
       answered: new Set(),
-      hints: new Map(),
+      hints: new Hints(),
       contested: new Set(),
       counter: 0,
       isOver: false,
     }
-    for (const partition of partitions) {
-      const seek = this.seeks.get(partition)
-      if (seek !== undefined) seek.token = round
-    }
+    this.#wait(partitions, round)
     if (peers.length === 0) {
       this.#conclude(round, now)
       return
@@ -285,12 +242,7 @@ export class Seeker {
           round.contested.add(partition)
           continue
         }
-        const before = round.hints.get(partition)
-        // Its own word is later than what others have heard of it.
-        const isNewer = before === undefined || counter > before.counter
-        if (!isNewer && !(before.peer === speaker && counter === before.counter)) continue
-        const peer = name === options.self ? hints.get(partition) : life
-        round.hints.set(partition, { peer: peer === speaker ? undefined : peer, counter })
+        round.hints.hear(partition, speaker, name === options.self ? hints.get(partition) : life, counter)
       }
     }
   }
@@ -318,10 +270,7 @@ export class Seeker {
       const left = partitions.filter((partition) => this.seeks.get(partition)?.token === entry)
       if (left.length > 0) this.#ask([holder], left, false, at)
     })
-    for (const partition of partitions) {
-      const seek = this.seeks.get(partition)
-      if (seek !== undefined) seek.token = entry
-    }
+    this.#wait(partitions, entry)
   }
 
   /** All are asked a little later. */
@@ -331,9 +280,13 @@ export class Seeker {
       const left = partitions.filter((partition) => this.seeks.get(partition)?.token === entry)
       this.#askEveryone(left, at)
     })
+    this.#wait(partitions, entry)
+  }
+
+  #wait(partitions: readonly number[], token: Exclude<Seek['token'], undefined>): void {
     for (const partition of partitions) {
       const seek = this.seeks.get(partition)
-      if (seek !== undefined) seek.token = entry
+      if (seek !== undefined) seek.token = token
     }
   }
 
@@ -353,7 +306,7 @@ export class Seeker {
       seek.counter = Math.max(seek.counter, round.counter)
       seek.holder = undefined
       if (seek.prior !== undefined && round.answered.has(seek.prior)) seek.prior = undefined
-      const hint = round.hints.get(partition)?.peer
+      const hint = round.hints.of(partition)
       const isContested = round.contested.has(partition)
       // A hint that leads nowhere is followed for a while: what is on its way has arrived by then.
       const isDenied = hint !== undefined && round.answered.has(hint)
@@ -398,10 +351,6 @@ export class Seeker {
     this.seeks.delete(partition)
     this.#ports.open(partition, { counter, boot }, seek.prior, now)
   }
-}
-
-function isRound(token: Seek['token']): token is Round {
-  return token !== undefined && 'partitions' in token
 }
 
 /** The list under this key, made at need. */

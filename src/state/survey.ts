@@ -16,24 +16,14 @@
  */
 import type { Millis } from '../env.ts'
 import { type Seat, sameSeat } from './config.ts'
+import type { Copies } from './copies.ts'
+import type { Epoch } from './epoch.ts'
 import type { Exchange } from './exchange.ts'
 import { packPartitions, unpackPartitions } from './messages.ts'
-
-export interface SurveyPorts {
-  /** Of the ring. */
-  readonly partitions: number
-  readonly patienceMs: Millis
-  /** Alive members that may hold copies, without this one. */
-  peers(): readonly Seat[]
-  /** Whether nobody can lead any more whom this node does not see, by what it has heard since then. */
-  mayLead(since: Millis, now: Millis): boolean
-  /** Somebody has something of it. `counter`: of the highest epoch heard of. */
-  known(partition: number, counter: number, now: Millis): void
-  /** Nobody has anything of these; by partition, the counter of the highest epoch heard of. */
-  blank(partitions: ReadonlyMap<number, number>, now: Millis): void
-}
+import type { TakingPorts } from './taking-ports.ts'
 
 interface Round {
+  /** With the counter of the highest epoch heard of. */
   readonly partitions: Map<number, number>
   readonly since: Millis
   /** By name; asked and not answered, or not asked again yet. */
@@ -47,17 +37,27 @@ const repeatMs: Millis = 50
 const heldMs: Millis = 50
 
 export class Surveys {
-  readonly #ports: SurveyPorts
+  readonly #ports: TakingPorts
+  readonly #copies: Copies
   readonly #exchange: Exchange
+  /** Somebody has something of it. `counter`: of the highest epoch heard of. */
+  readonly #known: (partition: number, counter: number, now: Millis) => void
   /** Not asked for yet. */
   #waiting = new Map<number, number>()
   readonly #rounds = new Set<Round>()
   /** Who is to be asked again, and when. */
   readonly #repeats = new Set<{ readonly round: Round; readonly seat: Seat; readonly at: Millis }>()
 
-  constructor(ports: SurveyPorts, exchange: Exchange) {
+  constructor(
+    ports: TakingPorts,
+    copies: Copies,
+    exchange: Exchange,
+    known: (partition: number, counter: number, now: Millis) => void,
+  ) {
     this.#ports = ports
+    this.#copies = copies
     this.#exchange = exchange
+    this.#known = known
   }
 
   get size(): number {
@@ -69,7 +69,7 @@ export class Surveys {
   get deadline(): Millis {
     let due = Infinity
     for (const { since, heldUntil } of this.#rounds)
-      due = Math.min(due, heldUntil === 0 ? since + this.#ports.patienceMs : heldUntil)
+      due = Math.min(due, heldUntil === 0 ? since + this.#ports.limits.takeoverWaitMs : heldUntil)
     for (const { at } of this.#repeats) due = Math.min(due, at)
     return due
   }
@@ -158,7 +158,7 @@ export class Surveys {
         const counter = round.partitions.get(partition)
         if (counter === undefined) continue
         round.partitions.delete(partition)
-        this.#ports.known(partition, counter, now)
+        this.#known(partition, counter, now)
       }
       this.#conclude(round, now)
     })
@@ -166,14 +166,32 @@ export class Surveys {
 
   #conclude(round: Round, now: Millis): void {
     if (!this.#rounds.has(round)) return
-    const { patienceMs } = this.#ports
+    const { takeoverWaitMs } = this.#ports.limits
     if (round.partitions.size === 0) this.#end(round)
-    else if (round.silent.size > 0 && now < round.since + patienceMs) round.heldUntil = 0
+    else if (round.silent.size > 0 && now < round.since + takeoverWaitMs) round.heldUntil = 0
     else if (!this.#ports.mayLead(round.since, now)) round.heldUntil = now + heldMs
     else {
       this.#end(round)
-      this.#ports.blank(round.partitions, now)
+      this.#blank(round.partitions, now)
     }
+  }
+
+  /** Nobody else has anything of these; this node may have promised something meanwhile. */
+  #blank(found: ReadonlyMap<number, number>, now: Millis): void {
+    const { boot } = this.#exchange.self
+    const partitions: number[] = []
+    const epochs: Epoch[] = []
+    let epoch: Epoch | undefined
+    for (const [partition, counter] of found) {
+      if (this.#copies.get(partition) !== undefined) {
+        this.#known(partition, counter, now)
+        continue
+      }
+      if (epoch?.counter !== counter + 1) epoch = { counter: counter + 1, boot }
+      partitions.push(partition)
+      epochs.push(epoch)
+    }
+    if (partitions.length > 0) this.#ports.blank(partitions, epochs)
   }
 
   #end(round: Round): void {

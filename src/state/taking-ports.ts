@@ -22,6 +22,8 @@ export interface TakingPorts {
   isGone(seat: Seat): boolean
   /** Whether nobody can lead any more whom this node does not see, by what it has heard since then. */
   mayLead(since: Millis, now: Millis): boolean
+  /** Of a new configuration: no two of this node are alike, whatever their epochs. */
+  revision(): number
   /** 0 to 1. */
   random(): number
   taken(taken: Taken, now: Millis): void

@@ -16,43 +16,13 @@ import type { Millis } from '../env.ts'
 import { highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
-import type { Epoch } from './epoch.ts'
 import type { Exchange } from './exchange.ts'
 import { Merge } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
 import { Surveys } from './survey.ts'
-import { type CopyAnswer, type Decision, decideTakeover } from './takeover.ts'
+import { type Decision, decideTakeover } from './takeover.ts'
+import type { Collecting, Line, Taking } from './taking-books.ts'
 import type { TakingPorts } from './taking-ports.ts'
-
-interface Taking {
-  readonly partition: number
-  readonly since: Millis
-  config: Config
-  /** An owner below it was deposed. */
-  seen: Config | undefined
-  answers: Map<string, CopyAnswer>
-  silent: Map<string, Seat>
-  isPatienceOver: boolean
-  /** Collecting: what is decided. */
-  collecting: Collecting | undefined
-  tries: number
-  /** Fences again at this time. */
-  pausedUntil: Millis
-}
-
-interface Collecting {
-  readonly decision: Extract<Decision, { type: 'take' }>
-  readonly merge: Merge
-  readonly left: CopyAnswer[]
-}
-
-/** Rows for one peer; one message to it is under way. */
-interface Line {
-  readonly seat: Seat
-  rows: Map<number, FenceRow>
-  isAsking: boolean
-  notBefore: Millis
-}
 
 const repeatMs: Millis = 50
 /** How soon it is looked again whether others may still lead. */
@@ -77,17 +47,8 @@ export class Takings {
     this.#ports = ports
     this.#copies = copies
     this.#exchange = exchange
-    const { limits, partitions } = ports
-    this.#surveys = new Surveys(
-      {
-        partitions,
-        patienceMs: limits.takeoverWaitMs,
-        peers: () => ports.peers(),
-        mayLead: (since, now) => ports.mayLead(since, now),
-        known: (partition, counter, now) => this.#begin(partition, counter, now),
-        blank: (found, now) => this.#blank(found, now),
-      },
-      exchange,
+    this.#surveys = new Surveys(ports, copies, exchange, (partition, counter, now) =>
+      this.#begin(partition, counter, now),
     )
   }
 
@@ -126,24 +87,6 @@ export class Takings {
     }
     this.#takings.set(partition, taking)
     this.#fence(taking, now)
-  }
-
-  /** Nobody else has anything of these; this node may have promised something meanwhile. */
-  #blank(found: ReadonlyMap<number, number>, now: Millis): void {
-    const { boot } = this.#exchange.self
-    const partitions: number[] = []
-    const epochs: Epoch[] = []
-    let epoch: Epoch | undefined
-    for (const [partition, counter] of found) {
-      if (this.#copies.get(partition) !== undefined) {
-        this.#begin(partition, counter, now)
-        continue
-      }
-      if (epoch?.counter !== counter + 1) epoch = { counter: counter + 1, boot }
-      partitions.push(partition)
-      epochs.push(epoch)
-    }
-    if (partitions.length > 0) this.#ports.blank(partitions, epochs)
   }
 
   abandon(partition: number): void {
@@ -237,7 +180,8 @@ export class Takings {
     const above = Math.max(counter, this.#copies.get(partition)?.promised.epoch.counter ?? 0) + 1
     const seats = this.#ports.seats(partition)
     const { boot } = this.#exchange.self
-    return { epoch: { counter: above, boot }, revision: 0, seats, acks: this.#ports.acks(seats.length) }
+    const acks = this.#ports.acks(seats.length)
+    return { epoch: { counter: above, boot }, revision: this.#ports.revision(), seats, acks }
   }
 
   #fence(taking: Taking, now: Millis): void {

@@ -237,6 +237,36 @@ test('what was shipped anywhere may have run, though its owner was deposed befor
   assert.deepEqual(failures, [true, true])
 })
 
+test('a list that a takeover asked for and gave up is not taken for the one that leads at the same epoch', () => {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  // "d" does not see "a", and asks "b" to follow a list in which "b" has no place.
+  for (const name of 'ab') stand.alive.delete(name)
+  stand.alive.add('b')
+  stand.isHeld = true
+  const before = stand.sent.length
+  stand.of('d').take(0, 1, 0)
+  stand.run()
+  for (const { from, ask } of stand.sent.slice(before))
+    if (ask.to.name === 'b') stand.of('b').answer(from, ask.ask, 0)
+  // "a" is back, and gives it to "d" as planned.
+  stand.isHeld = false
+  stand.of('d').abandon(0)
+  for (const name of 'cda') {
+    stand.alive.delete(name)
+    stand.alive.add(name)
+  }
+  const collection = stand.of('a').collect(0)
+  stand.of('d').accept(0, collection.next(1_000) as Uint8Array)
+  stand.of('d').lead(0, { counter: 2, boot: 'boot-d' }, stand.of('a').listOf(0), 0)
+  stand.of('a').yield(0)
+  stand.ship('d', 'k', 'two')
+  stand.now += 1_000
+  stand.run()
+  assert.deepEqual([stand.told, stand.texts('b')], [[undefined, undefined], ['k=two']])
+})
+
 test('the list of copies stays as its next owner was told, though a member comes or goes meanwhile', () => {
   const stand = new Stand('abcd')
   stand.take('a')

@@ -21,8 +21,8 @@ export const custodyFaults: readonly Mutant[] = [
   {
     id: 'custody/thawed-though-the-taker-may-have-it',
     file: giver,
-    find: "if (!isRight && (move.step !== 'asked' || !peer.isThere))",
-    replace: 'if (!isRight)',
+    find: "if (isRight || (move.step === 'asked' && peer.isThere)) continue;",
+    replace: 'if (isRight) continue;',
     why: 'a partition that a living node was asked to take is thawed by its answer alone',
     tests: ['state/custody', 'state/custody-random'],
   },
@@ -37,8 +37,9 @@ export const custodyFaults: readonly Mutant[] = [
   {
     id: 'custody/a-lost-answer-counts-as-no',
     file: batches,
-    find: "if (reply === undefined || reply.type === 'claimed') {",
-    replace: "if (reply === undefined) reply = { type: 'stranger' }; if (reply.type === 'claimed') {",
+    find: "if (reply === undefined || reply.type === 'claimed' || reply.type === 'later') {",
+    replace:
+      "if (reply === undefined) reply = { type: 'stranger' }; if (reply.type === 'claimed' || reply.type === 'later') {",
     why: 'a batch that is not answered is asked again',
     tests: ['state/custody', 'state/custody-random'],
   },

@@ -8,6 +8,22 @@ const collection = 'src/state/collection.ts'
 
 export const entityFaults: readonly Mutant[] = [
   {
+    id: 'entity/thawed-handlers-are-cut-off',
+    file: 'src/state/entity-store.ts',
+    find: 'if (partition.frozen === frozen)',
+    replace: '',
+    why: 'who runs in a partition that was thawed is not cut off for an earlier freeze',
+    tests: ['state/store'],
+  },
+  {
+    id: 'entity/running-call-is-forgotten',
+    file: window,
+    find: 'if (caller.oldest.turn === undefined)',
+    replace: 'if (true)',
+    why: 'a call that runs for longer than windowMs runs once',
+    tests: ['state/calls'],
+  },
+  {
     id: 'entity/two-calls-of-a-key-at-once',
     file: runner,
     find: 'if (!call.interleaves) instance.taken = true;',

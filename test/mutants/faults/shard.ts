@@ -33,8 +33,8 @@ export const shardFaults: readonly Mutant[] = [
   {
     id: 'shard/call-that-may-have-run-repeated',
     file: 'src/shard/policy.ts',
-    find: "idempotent ? 'ran' : 'never'",
-    replace: "'ran'",
+    find: 'if (!idempotent)',
+    replace: 'if (false)',
     why: 'a call that may have run is repeated only if it was declared idempotent',
     tests: ['shard/router'],
   },

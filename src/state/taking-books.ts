@@ -1,0 +1,36 @@
+/** What is being taken, and what is on its way for it: the books of taking.ts. */
+import type { Millis } from '../env.ts'
+import type { Config, Seat } from './config.ts'
+import type { Merge } from './merge.ts'
+import type { FenceRow } from './replica-messages.ts'
+import type { CopyAnswer, Decision } from './takeover.ts'
+
+export interface Taking {
+  readonly partition: number
+  readonly since: Millis
+  config: Config
+  /** An owner below it was deposed. */
+  seen: Config | undefined
+  answers: Map<string, CopyAnswer>
+  silent: Map<string, Seat>
+  isPatienceOver: boolean
+  /** Collecting: what is decided. */
+  collecting: Collecting | undefined
+  tries: number
+  /** Fences again at this time. */
+  pausedUntil: Millis
+}
+
+export interface Collecting {
+  readonly decision: Extract<Decision, { type: 'take' }>
+  readonly merge: Merge
+  readonly left: CopyAnswer[]
+}
+
+/** Rows for one peer; one message to it is under way. */
+export interface Line {
+  readonly seat: Seat
+  rows: Map<number, FenceRow>
+  isAsking: boolean
+  notBefore: Millis
+}
