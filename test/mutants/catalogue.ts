@@ -15,6 +15,7 @@ import { simFaults } from './faults/sim.ts'
 import { speedFaults } from './faults/speed.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
+import { stateMoveFaults } from './faults/state-moves.ts'
 import { stateRunFaults } from './faults/state-runs.ts'
 import { streamFaults } from './faults/streams.ts'
 import { tornFaults } from './faults/torn.ts'
@@ -36,6 +37,7 @@ export const catalogue: readonly Mutant[] = [
   ...overloadFaults,
   ...stallFaults,
   ...streamFaults,
+  ...stateMoveFaults,
   ...stateRunFaults,
   ...simFaults,
   ...tornFaults,
