@@ -17,6 +17,7 @@ import { Executor, type ExecutorPorts } from './executor.ts'
 import { type Instance, Partition } from './instance.ts'
 import { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
+import { whyNotPlain } from './plain.ts'
 import { type CallerRecord, type CallRecord, type KeyRecord, RecordWriter, readRecords } from './records.ts'
 import type { Collection, HoldingSize, Holdings } from './store.ts'
 
@@ -260,6 +261,9 @@ export class EntityStore implements Holdings {
     try {
       const value = snapshot === undefined ? state : snapshot(state)
       if (isThenable(value)) throw new Error('snapshot returned a promise')
+      const why = whyNotPlain(value)
+      if (why !== undefined)
+        throw new Error(`it is ${why}, which would not arrive as it is: see snapshot and restore`)
       return this.#ports.codec.encode(value)
     } catch (error) {
       throw new RecordError(

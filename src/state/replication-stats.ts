@@ -1,5 +1,7 @@
 /** What replication did and holds, for metrics. */
+
 import type { ReplicasCounters } from './replicas.ts'
+import type { Tenure } from './tenure.ts'
 
 /** Counted since the start; gauges are of now. Over all entities of level `replicated`. */
 export interface ReplicationStats extends Readonly<ReplicasCounters> {
@@ -36,4 +38,11 @@ export function sumReplication(all: readonly (ReplicationStats | undefined)[]): 
     for (const name of Object.keys(sum) as (keyof ReplicationStats)[]) sum[name] += stats[name]
   }
   return sum
+}
+
+/** How many of these have fewer complete copies than they should. */
+export function tooFew(tenures: Iterable<Pick<Tenure, 'missing' | 'config'>>, copies: number): number {
+  let count = 0
+  for (const { missing, config } of tenures) if (missing > 0 || config.seats.length < copies) count++
+  return count
 }

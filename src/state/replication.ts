@@ -14,7 +14,6 @@
  */
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
-import { failure } from '../shard/methods.ts'
 import { type Config, compareConfigs, type Seat } from './config.ts'
 import { Copies } from './copies.ts'
 import type { CopiesPort } from './copies-port.ts'
@@ -25,10 +24,11 @@ import { readGrant, writeGrant } from './grant.ts'
 import { Lease } from './lease.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
+import { noMajority, tooFewCopies } from './refusals.ts'
 import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
 import { noneCounted, Replicas, type ReplicasCounters } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
-import type { ReplicationStats } from './replication-stats.ts'
+import { type ReplicationStats, tooFew } from './replication-stats.ts'
 import { Senders } from './senders.ts'
 import type { Collection } from './store.ts'
 import { Takings } from './taking.ts'
@@ -91,14 +91,11 @@ export class Replication implements CopiesPort {
   }
 
   get stats(): ReplicationStats {
-    let underReplicated = 0
-    for (const { missing, config } of this.#replicas.tenures.values()) {
-      if (missing > 0 || config.seats.length < this.#options.copies) underReplicated++
-    }
+    const { tenures } = this.#replicas
     return {
       ...this.#counters,
-      led: this.#replicas.tenures.size,
-      underReplicated,
+      led: tenures.size,
+      underReplicated: tooFew(tenures.values(), this.#options.copies),
       taking: this.#takings.size,
       copies: this.#copies.size,
       copyBytes: this.#copies.bytes,
@@ -124,15 +121,10 @@ export class Replication implements CopiesPort {
   /** Why a call may not run now though this node leads its partition; nothing has run. */
   refusal(partition: number): CallFailure | undefined {
     const { acksMin, self, voters } = this.#options
-    if (!this.#lease.isHeld(this.#now)) {
-      const message = `"${self.name}" does not see a majority of ${voters} voters: it does not answer for its keys`
-      return failure('ERR_SHOAL_NO_OWNER', message, false)
-    }
+    if (!this.#lease.isHeld(this.#now)) return noMajority(self.name, voters)
     if (acksMin <= 1) return undefined
-    const seats = this.#replicas.tenures.get(partition)?.config.seats ?? this.seats(partition)
-    if (seats.length >= acksMin) return undefined
-    const message = `partition ${partition} has ${seats.length} of at least ${acksMin} members that can hold its copies`
-    return failure('ERR_SHOAL_NO_OWNER', message, false)
+    const { length } = this.#replicas.tenures.get(partition)?.config.seats ?? this.seats(partition)
+    return length >= acksMin ? undefined : tooFewCopies(partition, length, acksMin)
   }
 
   /**

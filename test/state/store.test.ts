@@ -276,10 +276,19 @@ test('a state that cannot be written leaves the partition where it is, and names
 
 test('a state that would not come back as it is must have a snapshot, and is refused when it is opened', () => {
   class Cart {}
-  for (const open of [() => new Map(), () => new Cart(), () => () => 1]) {
+  const inside = [{ by: { name: new Map() } }, [[new Cart()]], new Set([{ f: () => 1 }])]
+  for (const open of [
+    () => new Map(),
+    () => new Cart(),
+    () => () => 1,
+    ...inside.map((state) => () => state),
+  ]) {
     const { failure } = new Stand(list({ open }).defined).activate(0).call('k', 'all')
     assert.equal(failure?.code, 'ERR_SHOAL_REMOTE')
-    assert.match(failure.message, /its state is a (Map|Cart|function): it needs snapshot and restore to move/)
+    assert.match(
+      failure.message,
+      /its state is a (Map|Cart|function)( at \S+)?: it needs snapshot and restore to move/,
+    )
   }
   const routed = new Stand(list({ open: () => new Map(), level: 'routed' }).defined).activate(0)
   assert.equal(routed.call('k', 'all').failure, undefined)
