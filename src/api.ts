@@ -1,4 +1,6 @@
 /** What users of a node see: its events and the options of its methods. */
+
+import type { Handoff, StateStats } from './hosting/tally.ts'
 import type { MemberChange, MembershipStats } from './membership.ts'
 import type { Member } from './roster.ts'
 import type { RpcStats } from './rpc/peers.ts'
@@ -9,7 +11,6 @@ import type { Method } from './shard/methods.ts'
 import type { RouterCounters } from './shard/router.ts'
 import type { StreamSource } from './shard/source.ts'
 import type { EntityConflict } from './state/conflict.ts'
-import type { Handoff, StateStats } from './tally.ts'
 
 /** One change of view. Partitions are numbers from 0 to `ring.partitions` - 1. */
 export interface OwnershipChange {

@@ -4,10 +4,10 @@
  */
 import type { Cluster } from './cluster.ts'
 import type { Clock, Millis } from './env.ts'
+import type { LeftBehind, Stores } from './hosting/stores.ts'
 import type { Replies } from './replies.ts'
 import type { Peers } from './rpc/peers.ts'
 import type { Methods } from './shard/methods.ts'
-import type { LeftBehind, Stores } from './stores.ts'
 
 /** What a node held when it left. */
 export interface LeaveReport {

@@ -2,12 +2,12 @@
 import type { NodeStats } from './api.ts'
 import { type Cluster, statsTimeoutMs } from './cluster.ts'
 import { ShoalError } from './errors.ts'
-import type { Hosting } from './hosting.ts'
+import type { Hosting } from './hosting/hosting.ts'
+import type { Stores } from './hosting/stores.ts'
 import type { Peers } from './rpc/peers.ts'
 import type { Admission } from './shard/admission.ts'
 import type { Methods } from './shard/methods.ts'
 import type { Router } from './shard/router.ts'
-import type { Stores } from './stores.ts'
 
 export interface StatsRooms {
   readonly router: Router

@@ -206,7 +206,7 @@ test('docs/errors.md lists every code of a notice, every end of a connection, ev
     ...unionAt('src/shard/admission.ts', 'code:'),
     ...unionAt('src/state/conflict.ts', 'readonly code:'),
     ...[...source('src/cluster.ts').matchAll(/notice\('\w+', '(\w+)'/g)].map(([, code = '']) => code),
-    ...['src/hosting.ts', 'src/tally.ts'].flatMap((file) =>
+    ...['src/hosting/hosting.ts', 'src/hosting/tally.ts'].flatMap((file) =>
       [...source(file).matchAll(/level: '\w+', code: '(\w+)'/g)].map(([, code = '']) => code),
     ),
   ]

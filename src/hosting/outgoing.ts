@@ -1,10 +1,10 @@
 /** What leaves a store for another node: collected chunk by chunk, sent at once if it is little, else as a copy. */
-import type { Clock, Millis } from './env.ts'
+import type { Clock, Millis } from '../env.ts'
+import type { Cancellable } from '../shard/context.ts'
+import type { CustodyInput, CustodyOutput } from '../state/custody-io.ts'
+import { readOutcome, writeCopyHead } from '../state/messages.ts'
+import type { Collection, Holdings } from '../state/store.ts'
 import type { InternalCalls } from './internal.ts'
-import type { Cancellable } from './shard/context.ts'
-import type { CustodyInput, CustodyOutput } from './state/custody-io.ts'
-import { readOutcome, writeCopyHead } from './state/messages.ts'
-import type { Collection, Holdings } from './state/store.ts'
 
 export interface OutgoingPorts {
   readonly boot: string

@@ -2,17 +2,16 @@
  * What a node hosts of state: its entities, as methods that peers call, and as references for its own user. Joins the room
  * of state to the rest of the node.
  */
-import type { EntityStats, Notice } from './api.ts'
-import type { Calls } from './calls.ts'
-import type { Clock, Random } from './env.ts'
-import { ShoalError } from './errors.ts'
-import type { News } from './news.ts'
-import type { NodeConfig } from './options.ts'
-import { Replicator } from './replicator.ts'
-import type { CallRequest, CallSink } from './rpc/call.ts'
-import { runOutside } from './scope.ts'
-import type { Admission } from './shard/admission.ts'
-import type { Cancellable, Running } from './shard/context.ts'
+import type { EntityStats, Notice } from '../api.ts'
+import type { Calls } from '../calls.ts'
+import type { Clock, Random } from '../env.ts'
+import { ShoalError } from '../errors.ts'
+import type { News } from '../news.ts'
+import type { NodeConfig } from '../options.ts'
+import type { CallRequest, CallSink } from '../rpc/call.ts'
+import { runOutside } from '../scope.ts'
+import type { Admission } from '../shard/admission.ts'
+import type { Cancellable, Running } from '../shard/context.ts'
 import {
   type BodyCodec,
   type Handler,
@@ -21,14 +20,15 @@ import {
   type Methods,
   methodNameRange,
   nameFits,
-} from './shard/methods.ts'
-import type { Router } from './shard/router.ts'
-import type { Entity, EntityReferences } from './state/entity.ts'
-import { EntityStore } from './state/entity-store.ts'
-import { type Defined, type EntityKind, kindOf } from './state/kind.ts'
-import { OwnStore } from './state/own-store.ts'
-import { references } from './state/reference.ts'
-import type { PartitionStore } from './state/store.ts'
+} from '../shard/methods.ts'
+import type { Router } from '../shard/router.ts'
+import type { Entity, EntityReferences } from '../state/entity.ts'
+import { EntityStore } from '../state/entity-store.ts'
+import { type Defined, type EntityKind, kindOf } from '../state/kind.ts'
+import { OwnStore } from '../state/own-store.ts'
+import { references } from '../state/reference.ts'
+import type { PartitionStore } from '../state/store.ts'
+import { Replicator } from './replicator.ts'
 import { Stores } from './stores.ts'
 
 export interface HostingPorts {

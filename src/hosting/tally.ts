@@ -1,9 +1,9 @@
 /** What custody did, for those who watch: events gathered for each turn, and counters. */
-import type { Notice } from './api.ts'
-import type { Clock, Millis } from './env.ts'
-import type { CustodyOutput } from './state/custody-io.ts'
-import type { ReplicationStats } from './state/replication-stats.ts'
-import type { Holdings } from './state/store.ts'
+import type { Notice } from '../api.ts'
+import type { Clock, Millis } from '../env.ts'
+import type { CustodyOutput } from '../state/custody-io.ts'
+import type { ReplicationStats } from '../state/replication-stats.ts'
+import type { Holdings } from '../state/store.ts'
 
 /** State of some partitions of one store, as it moved between this node and one other. */
 export interface Handoff {

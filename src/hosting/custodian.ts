@@ -2,19 +2,20 @@
  * Drives the custody machine of one store on this node: carries its questions to peers, does to the store what it says, and
  * tells it what came of that. What a store does may take its time; one thing at a time is done to a partition.
  */
+
+import { Driver } from '../driver.ts'
+import type { Clock, Millis } from '../env.ts'
+import { messageOf } from '../shard/methods.ts'
+import type { CopiesNews, CopiesPort } from '../state/copies-port.ts'
+import { Custody, type CustodyLimits } from '../state/custody.ts'
+import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } from '../state/custody-io.ts'
+import type { Epoch } from '../state/epoch.ts'
+import { readAsk, readCopyHead, readReply, writeAsk, writeReply } from '../state/messages.ts'
+import type { Holdings } from '../state/store.ts'
 import type { CopyTarget } from './copying.ts'
-import { Driver } from './driver.ts'
-import type { Clock, Millis } from './env.ts'
 import type { InternalCalls } from './internal.ts'
 import { Outgoing } from './outgoing.ts'
 import { Patient } from './patient.ts'
-import { messageOf } from './shard/methods.ts'
-import type { CopiesNews, CopiesPort } from './state/copies-port.ts'
-import { Custody, type CustodyLimits } from './state/custody.ts'
-import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } from './state/custody-io.ts'
-import type { Epoch } from './state/epoch.ts'
-import { readAsk, readCopyHead, readReply, writeAsk, writeReply } from './state/messages.ts'
-import type { Holdings } from './state/store.ts'
 
 export interface CustodianPorts {
   readonly self: string

@@ -2,11 +2,11 @@
  * A copy of a partition on its way to another node: a call whose input is a stream on the bulk lane of the connection, so that
  * moves do not hold up calls. Each chunk arrives as it was given, whatever its length.
  */
-import type { Clock, Millis, Timer } from './env.ts'
-import type { CallFailure, CallRequest, CallSink, IncomingCall } from './rpc/call.ts'
-import type { ChunkReader, ChunkWriter } from './rpc/stream.ts'
-import type { Cancellable } from './shard/context.ts'
-import { Body, bodyCodec } from './wire/body.ts'
+import type { Clock, Millis, Timer } from '../env.ts'
+import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
+import type { Cancellable } from '../shard/context.ts'
+import { Body, bodyCodec } from '../wire/body.ts'
 
 export const copyMethod = 'shoal:copy'
 

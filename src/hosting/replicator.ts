@@ -2,22 +2,23 @@
  * Drives the replication of one entity on this node: takes its effects, carries messages to peers and back, and tells its
  * custodian what became of partitions.
  */
+
+import type { Clock, Millis, Random, Timer } from '../env.ts'
+import type { RingTable } from '../ring/ring.ts'
+import type { CallFailure } from '../rpc/call.ts'
+import { runOutside } from '../scope.ts'
+import type { Seat } from '../state/config.ts'
+import type { CopiesNews, CopiesPort } from '../state/copies-port.ts'
+import type { ViewPeer } from '../state/custody-io.ts'
+import type { Effect, Effects } from '../state/effects.ts'
+import type { Epoch } from '../state/epoch.ts'
+import type { ReplicaOutput } from '../state/exchange.ts'
+import { joined, ReplicatedHoldings } from '../state/replicated.ts'
+import { Replication } from '../state/replication.ts'
+import type { ReplicationLimits } from '../state/replication-config.ts'
+import type { Holdings } from '../state/store.ts'
 import type { Custodian } from './custodian.ts'
-import type { Clock, Millis, Random, Timer } from './env.ts'
 import type { InternalCalls } from './internal.ts'
-import type { RingTable } from './ring/ring.ts'
-import type { CallFailure } from './rpc/call.ts'
-import { runOutside } from './scope.ts'
-import type { Seat } from './state/config.ts'
-import type { CopiesNews, CopiesPort } from './state/copies-port.ts'
-import type { ViewPeer } from './state/custody-io.ts'
-import type { Effect, Effects } from './state/effects.ts'
-import type { Epoch } from './state/epoch.ts'
-import type { ReplicaOutput } from './state/exchange.ts'
-import { joined, ReplicatedHoldings } from './state/replicated.ts'
-import { Replication } from './state/replication.ts'
-import type { ReplicationLimits } from './state/replication-config.ts'
-import type { Holdings } from './state/store.ts'
 
 export const replicaKind = 'copies'
 

@@ -2,8 +2,8 @@
  * A machine for which time passes only while this node is sure of its view. After a pause of the process, timers come due
  * before what waits in its sockets was read: an answer must not count as missing that is there already.
  */
-import type { Millis } from './env.ts'
-import type { Machine } from './machine.ts'
+import type { Millis } from '../env.ts'
+import type { Machine } from '../machine.ts'
 
 export class Patient<Input extends { readonly type: string }, Output> implements Machine<Input, Output> {
   readonly #machine: Machine<Input, Output>

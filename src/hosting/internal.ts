@@ -3,6 +3,13 @@
  * among the calls of users, nor count with them: two nodes whose places are all taken by calls that wait for each other's
  * partitions would never get on. Few of them are under way at a time, by what custody and replication allow themselves.
  */
+
+import type { Clock, Millis } from '../env.ts'
+import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import { internalPrefix } from '../rpc/reserve.ts'
+import type { Cancellable } from '../shard/context.ts'
+import { failure } from '../shard/methods.ts'
+import { type Body, bodyCodec } from '../wire/body.ts'
 import {
   CopyReceiver,
   CopySender,
@@ -11,12 +18,6 @@ import {
   copyMethod,
   InternalCall,
 } from './copying.ts'
-import type { Clock, Millis } from './env.ts'
-import type { CallFailure, CallRequest, CallSink, IncomingCall } from './rpc/call.ts'
-import { internalPrefix } from './rpc/reserve.ts'
-import type { Cancellable } from './shard/context.ts'
-import { failure } from './shard/methods.ts'
-import { type Body, bodyCodec } from './wire/body.ts'
 
 const askMethod = 'shoal:ask'
 
