@@ -4,15 +4,7 @@
  */
 
 const carried: ReadonlySet<unknown> = new Set([
-  ...[
-    Object.prototype,
-    Array.prototype,
-    Set.prototype,
-    Date.prototype,
-    Error.prototype,
-    ArrayBuffer.prototype,
-    null,
-  ],
+  ...[Object.prototype, Array.prototype, Set.prototype, Error.prototype, ArrayBuffer.prototype, null],
 ])
 /** Deeper than this nothing is written either. */
 const depthMax = 200
@@ -26,7 +18,7 @@ function look(value: unknown, path: string, depth: number): string | undefined {
   if (typeof value === 'function' || typeof value === 'symbol') return at(path, `a ${typeof value}`)
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (!carried.has(prototype)) return at(path, nameOf(prototype))
+  if (!carried.has(prototype)) return isDate(value) ? undefined : at(path, nameOf(prototype))
   if (depth === depthMax) return at(path, 'nested too deeply, or part of itself')
   if (Array.isArray(value) || value instanceof Set) {
     let index = 0
@@ -47,6 +39,10 @@ function look(value: unknown, path: string, depth: number): string | undefined {
     if (why !== undefined) return why
   }
   return undefined
+}
+
+function isDate(value: object): boolean {
+  return Object.prototype.toString.call(value) === '[object Date]'
 }
 
 function at(path: string, what: string): string {
