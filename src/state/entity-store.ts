@@ -150,6 +150,7 @@ export class EntityStore implements Holdings {
     }
     partition.frozen = undefined
     partition.phase = 'active'
+    this.#executor.thawed(partition)
   }
 
   collect(number: number): Collection {
