@@ -137,7 +137,8 @@ export class Takings {
     // Taken off at once: a member that goes leaves tens of thousands of rounds, and each shift would move all that follow.
     const due = this.#rounds.findIndex(({ until }) => until > now)
     for (const { taking, config } of this.#rounds.splice(0, due < 0 ? this.#rounds.length : due)) {
-      if (taking.config === config && this.#takings.get(taking.partition) === taking) this.#decide(taking, now)
+      if (taking.config === config && this.#takings.get(taking.partition) === taking)
+        this.#decide(taking, now)
     }
     for (const taking of [...this.#held]) {
       if (taking.pausedUntil > now) continue
