@@ -1,6 +1,7 @@
 /** What leaves a store for another node: collected chunk by chunk, sent at once if it is little, else as a copy. */
 import type { Clock, Millis } from '../env.ts'
 import type { Cancellable } from '../shard/context.ts'
+import { messageOf } from '../shard/methods.ts'
 import type { CustodyInput, CustodyOutput } from '../state/custody-io.ts'
 import { readOutcome, writeCopyHead } from '../state/messages.ts'
 import type { Collection, Holdings } from '../state/store.ts'
@@ -138,8 +139,4 @@ export class Outgoing {
     for (const call of this.#sending.values()) call.cancel()
     for (const collection of this.#collections.values()) collection.close()
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -17,6 +17,7 @@
  *   not ours any more       staged                   discarded
  */
 import type { Millis } from '../env.ts'
+import { bytesIn } from './bytes.ts'
 import type { Ask, CustodyInput, GiveEntry, Refusal, RefusalCode } from './custody-io.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
 
@@ -192,10 +193,7 @@ export class Taker {
         arrival.refused.push({ partition, ...refusal })
         continue
       }
-      bytes.set(
-        partition,
-        chunks.reduce((sum, chunk) => sum + chunk.length, 0),
-      )
+      bytes.set(partition, bytesIn(chunks))
       const stage = this.#stages.get(partition)
       if (stage !== undefined && copy === 0) this.#drop(partition)
       this.#stages.set(partition, { from, copy, incoming: 0, state: 'arriving' })
