@@ -11,7 +11,6 @@ import { Timetable } from './timetable.ts'
 
 /** `none`: not held and not sought. `seeking`: ours by the table. `active`: held. `frozen`: held, on its way out. */
 export const phase = { none: 0, seeking: 1, active: 2, frozen: 3 } as const
-export type Phase = (typeof phase)[keyof typeof phase]
 
 /** One life of another node. Kept for as long as anything refers to it. */
 export interface Peer {

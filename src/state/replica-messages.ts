@@ -4,9 +4,10 @@
  * process before a restart is nobody's.
  */
 
-import { type Config, isCount, readConfig, readEpoch } from './config.ts'
+import { type Config, readConfig, readEpoch } from './config.ts'
 import { chainMax } from './copy.ts'
 import type { Epoch } from './epoch.ts'
+import { isCount } from './fields.ts'
 import { recentMax } from './quorum.ts'
 import type { LogDigest } from './record-log.ts'
 
