@@ -123,7 +123,8 @@ export class Ground {
   readonly strays: Set<number> = new Set()
   /** Partitions that are active or frozen. */
   held = 0
-  #owners: Owners = { ownerOf: () => undefined }
+  /** The table. */
+  owners: Owners = { ownerOf: () => undefined }
   readonly #outputs: CustodyOutput[] = []
   #activated: number[] = []
   #lists = new Map<number, readonly string[]>()
@@ -140,16 +141,8 @@ export class Ground {
     this.epochs = new Array<Epoch | undefined>(options.partitions)
   }
 
-  get owners(): Owners {
-    return this.#owners
-  }
-
-  setOwners(owners: Owners): void {
-    this.#owners = owners
-  }
-
   isOurs(partition: number): boolean {
-    return this.#owners.ownerOf(partition) === this.options.self
+    return this.owners.ownerOf(partition) === this.options.self
   }
 
   isHeld(partition: number): boolean {
@@ -236,10 +229,9 @@ export class Ground {
     then?.(reply, now)
   }
 
-  /** Takes the members that are there now; those lives that are gone, and those that came. */
-  update(peers: readonly ViewPeer[]): { readonly gone: Peer[]; readonly came: Peer[] } {
+  /** Takes the members that are there now; those lives that are gone. */
+  update(peers: readonly ViewPeer[]): Peer[] {
     const gone: Peer[] = []
-    const came: Peer[] = []
     const there = new Map(peers.map((peer) => [peer.name, peer.boot]))
     for (const peer of this.peers.values()) {
       if (there.get(peer.name) === peer.boot) continue
@@ -257,18 +249,14 @@ export class Ground {
         continue
       }
       const known = this.strangers.get(name)
-      const peer =
-        known?.boot === boot
-          ? known
-          : { name, boot, isThere: true, isLeaving, hasClaimed: false, bytesEach: 0 }
+      const peer = known?.boot === boot ? known : newPeer(name, boot)
       peer.isThere = true
       peer.isLeaving = isLeaving
       this.peers.set(name, peer)
-      came.push(peer)
       this.strangers.delete(name)
     }
     if (gone.length > 0) this.#orphan(gone)
-    return { gone, came }
+    return gone
   }
 
   /** Remembers what they should have had; who was leaving has given it, or its heirs know that they seek it there. */
@@ -278,7 +266,7 @@ export class Ground {
     if (killed.size === 0) return
     const { partitions } = this.options
     for (let partition = 0; partition < partitions; partition++) {
-      const owner = this.#owners.ownerOf(partition)
+      const owner = this.owners.ownerOf(partition)
       if (owner !== undefined && killed.has(owner)) this.orphans.set(partition, owner)
     }
   }
@@ -287,7 +275,7 @@ export class Ground {
   orphanOf(partition: number, peer: Peer): string | undefined {
     const known = this.peers.get(peer.name)
     const isReborn = known !== undefined && known !== peer
-    if (isReborn && this.#owners.ownerOf(partition) === peer.name) return peer.name
+    if (isReborn && this.owners.ownerOf(partition) === peer.name) return peer.name
     return this.orphans.get(partition)
   }
 
@@ -297,7 +285,7 @@ export class Ground {
     if (known?.boot === boot) return known
     const stranger = this.strangers.get(name)
     if (stranger?.boot === boot) return stranger
-    return this.#remember({ name, boot, isThere: false, isLeaving: false, hasClaimed: false, bytesEach: 0 })
+    return this.#remember(newPeer(name, boot))
   }
 
   #remember(peer: Peer): Peer {
@@ -313,16 +301,7 @@ export class Ground {
 
   /** The same; if it is not in the view, as one that is gone. */
   lifeOrGhost(name: string, boot: string): Peer {
-    return (
-      this.life(name, boot) ?? {
-        name,
-        boot,
-        isThere: false,
-        isLeaving: false,
-        hasClaimed: false,
-        bytesEach: 0,
-      }
-    )
+    return this.life(name, boot) ?? newPeer(name, boot)
   }
 
   /** That life of that node, if it is in the view. */
@@ -330,4 +309,9 @@ export class Ground {
     const peer = this.peers.get(name)
     return peer?.boot === boot ? peer : undefined
   }
+}
+
+/** One that is not in the view. */
+function newPeer(name: string, boot: string): Peer {
+  return { name, boot, isThere: false, isLeaving: false, hasClaimed: false, bytesEach: 0 }
 }

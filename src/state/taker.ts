@@ -84,11 +84,6 @@ export class Taker {
     return this.#stages.get(partition)?.state === 'arriving'
   }
 
-  /** Partitions of which something has been accepted and is not live. */
-  get staged(): number {
-    return this.#stages.size
-  }
-
   // ---- copies
 
   copying(input: Copying, now: Millis): void {
