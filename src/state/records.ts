@@ -263,7 +263,15 @@ function readBody(reader: ByteReader): Body {
   return new Range(kind, reader.bytes, start, reader.at)
 }
 
-/** A body where it lies in its chunk. */
+/** The same call with its outcome in memory of its own: the chunk it was read from is large, and must not live on for it. */
+export function ownedCall(call: CallRecord): CallRecord {
+  const { outcome } = call
+  if (outcome === undefined || 'code' in outcome) return call
+  const bytes = new Uint8Array(outcome.bytes)
+  return { ...call, outcome: new Range(outcome.kind, bytes, 0, bytes.length) }
+}
+
+/** A body where it lies in its chunk; that of `wire` is not for this room (test/architecture.test.ts). */
 class Range implements Body {
   readonly kind: BodyKind
   readonly source: Uint8Array

@@ -48,8 +48,8 @@ export const stateMoveFaults: readonly Mutant[] = [
   {
     id: 'state-moves/thawed-without-its-epoch',
     file: store,
-    find: 'if (stilled !== undefined) {',
-    replace: 'if (false) {',
+    find: 'if (stilled !== undefined)',
+    replace: 'if (false)',
     why: 'a partition that thaws has the epoch at which it was frozen',
     tests: ['state/store'],
   },
