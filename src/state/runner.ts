@@ -7,13 +7,13 @@ import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import type { Slot } from '../shard/concurrency.ts'
 import type { Running } from '../shard/context.ts'
-import { type BodyCodec, isThenable, messageOf } from '../shard/methods.ts'
+import { type BodyCodec, handlerThrew, isThenable, messageOf } from '../shard/methods.ts'
 import { type Later, Refused } from '../shard/own.ts'
 import { isAsyncIterable } from '../shard/source.ts'
 import type { Body } from '../wire/body.ts'
 import { type Effects, shipRecord } from './effects.ts'
 import { type Host, RunningContext } from './entity-context.ts'
-import { handlerThrew, notHere } from './failures.ts'
+import { notHere } from './failures.ts'
 import { type Instance, type Partition, stamp } from './instance.ts'
 import type { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
@@ -216,7 +216,7 @@ export class Runner {
   }
 
   #thrown(call: CallKind, running: Running, error: unknown): CallFailure {
-    return handlerThrew(call, running.abandoned, error, this.#kind.remoteStacks)
+    return handlerThrew(call.method, running, error, this.#kind.remoteStacks)
   }
 
   /** A handler has ended. */
