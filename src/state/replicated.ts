@@ -61,4 +61,12 @@ export class ReplicatedHoldings implements Holdings {
   release(partition: number): void | Promise<void> {
     return this.#live.release(partition)
   }
+
+  along(to: object): Uint8Array | undefined {
+    return this.#live.along?.(to)
+  }
+
+  hear(chunk: Uint8Array): void {
+    this.#live.hear?.(chunk)
+  }
 }
