@@ -2,7 +2,7 @@
 import type { Clock, Millis } from '../env.ts'
 import type { Cancellable } from '../shard/context.ts'
 import { messageOf } from '../shard/methods.ts'
-import type { CustodyInput, CustodyOutput } from '../state/custody-io.ts'
+import type { CopyOutcome, CustodyInput, CustodyOutput } from '../state/custody-io.ts'
 import { readOutcome, writeCopyHead } from '../state/messages.ts'
 import type { Collection, Holdings } from '../state/store.ts'
 import type { InternalCalls } from './internal.ts'
@@ -87,7 +87,7 @@ export class Outgoing {
   copy({ partition, copy, after, to, toBoot }: Extract<CustodyOutput, { type: 'copy' }>): void {
     const { internal, boot, clock } = this.#ports
     let bytes = 0
-    const ended = (outcome: Extract<CustodyInput, { type: 'copied' }>['outcome']): void => {
+    const ended = (outcome: CopyOutcome): void => {
       if (this.#sending.get(partition) !== call) return
       this.#sending.delete(partition)
       this.#ports.feed({ type: 'copied', partition, copy, outcome, bytes })

@@ -3,6 +3,7 @@
  * outputs. Arrays of the ring's length cost 9 bytes a partition; all else is kept only while a partition moves.
  */
 import type { Millis } from '../env.ts'
+import { Queue } from '../machine.ts'
 import type { CopiesPort } from './copies-port.ts'
 import type { Ask, CustodyOutput, Owners, Reply, ViewPeer } from './custody-io.ts'
 import { type Epoch, noEpoch } from './epoch.ts'
@@ -125,12 +126,11 @@ export class Ground {
   held = 0
   /** The table. */
   owners: Owners = { ownerOf: () => undefined }
-  readonly #outputs: CustodyOutput[] = []
+  readonly #outputs = new Queue<CustodyOutput>()
   #activated: number[] = []
   #lists = new Map<number, readonly string[]>()
   #served: number[] = []
   readonly #told = new Map<string, Told>()
-  #next = 0
   #ids = 0
   readonly #pending = new Map<number, Pending>()
 
@@ -204,12 +204,7 @@ export class Ground {
   }
 
   poll(): CustodyOutput | undefined {
-    const output = this.#outputs[this.#next]
-    if (output === undefined) {
-      this.#outputs.length = 0
-      this.#next = 0
-    } else this.#next++
-    return output
+    return this.#outputs.take()
   }
 
   id(): number {

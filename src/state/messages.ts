@@ -5,6 +5,7 @@
  */
 import {
   type Ask,
+  type CopyOutcome,
   type Elsewhere,
   type GiveEntry,
   type Orphans,
@@ -244,7 +245,7 @@ export function readCopyHead(value: unknown, count: number): CopyHead | undefine
 }
 
 /** What became of a copy. Undefined: malformed. */
-export function readOutcome(value: unknown): 'whole' | Pick<Refusal, 'code' | 'reason'> | undefined {
+export function readOutcome(value: unknown): CopyOutcome | undefined {
   if (!Array.isArray(value)) return undefined
   return value[0] === 'whole' ? 'whole' : readRefusal(value[0], value[1])
 }
