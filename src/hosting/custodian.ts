@@ -228,7 +228,7 @@ export class Custodian {
         this.#acceptAll(output.id, output.partition, output.chunks)
         break
       case 'discard':
-        this.#discard(output.partition)
+        this.#inTurn(output.partition, () => this.#holdings.discard(output.partition))
         break
       case 'activate':
         this.#activate(output)
@@ -346,10 +346,6 @@ export class Custodian {
     } catch (error) {
       failed(error)
     }
-  }
-
-  #discard(partition: number): void {
-    this.#inTurn(partition, () => this.#holdings.discard(partition))
   }
 
   #activate({ partitions, epochs, lists }: Extract<CustodyOutput, { type: 'activate' }>): void {

@@ -7,14 +7,14 @@ import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import type { Slot } from '../shard/concurrency.ts'
 import type { Running } from '../shard/context.ts'
-import { type BodyCodec, isThenable, messageOf } from '../shard/methods.ts'
+import { type BodyCodec, handlerThrew, isThenable, messageOf } from '../shard/methods.ts'
 import { type Later, Refused } from '../shard/own.ts'
 import { isAsyncIterable } from '../shard/source.ts'
 import type { Body } from '../wire/body.ts'
 import { type Effects, shipRecord } from './effects.ts'
 import { type Host, RunningContext } from './entity-context.ts'
-import { handlerThrew, notHere } from './failures.ts'
-import type { Instance, Partition } from './instance.ts'
+import { notHere } from './failures.ts'
+import { type Instance, type Partition, stamp } from './instance.ts'
 import type { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
 import type { KeyRecord } from './records.ts'
@@ -137,9 +137,7 @@ export class Runner {
     try {
       const result = this.#handle(entry, call, arg, running)
       if (isThenable(result)) {
-        const turn = new Turn(this.#links, entry, call, undefined, running)
-        turn.phase = 'running'
-        entry.turn = turn
+        const turn = this.#turn(entry, call, running)
         this.#follow(turn, result)
         return turn.outcome
       }
@@ -148,9 +146,7 @@ export class Runner {
       outcome = this.#thrown(call, running, error)
     }
     if (this.#ports.effects() !== undefined) {
-      const turn = new Turn(this.#links, entry, call, undefined, running)
-      turn.phase = 'running'
-      entry.turn = turn
+      const turn = this.#turn(entry, call, running)
       this.#end(entry, call, outcome)
       return turn.outcome
     }
@@ -161,9 +157,7 @@ export class Runner {
 
   /** Tells an outcome again, once its effect is where it should be. */
   confirm(effects: Effects, entry: Entry, call: CallKind, running: Running): Later {
-    const turn = new Turn(this.#links, entry, call, undefined, running)
-    turn.phase = 'running'
-    entry.turn = turn
+    const turn = this.#turn(entry, call, running)
     const { outcome, instance } = entry
     effects.ship(instance.partition.number, instance.key, undefined, (failed) => {
       entry.turn = undefined
@@ -171,6 +165,14 @@ export class Runner {
       if (known !== undefined) turn.settle(known)
     })
     return turn.outcome
+  }
+
+  /** Of a call that has run, or whose handler goes on. */
+  #turn(entry: Entry, call: CallKind, running: Running): Turn {
+    const turn = new Turn(this.#links, entry, call, undefined, running)
+    turn.phase = 'running'
+    entry.turn = turn
+    return turn
   }
 
   #handle(entry: Entry, call: CallKind, arg: unknown, running: Running): unknown {
@@ -214,7 +216,7 @@ export class Runner {
   }
 
   #thrown(call: CallKind, running: Running, error: unknown): CallFailure {
-    return handlerThrew(call, running.abandoned, error, this.#kind.remoteStacks)
+    return handlerThrew(call.method, running, error, this.#kind.remoteStacks)
   }
 
   /** A handler has ended. */
@@ -231,9 +233,7 @@ export class Runner {
     const isHeard = instance.phase === 'open' && turn?.phase !== 'over'
     if (isHeard && !call.readonly) entry.outcome = outcome
     if (instance.phase === 'open' && !call.readonly) {
-      partition.version += 1
-      instance.version = partition.version
-      instance.epoch = partition.epoch
+      stamp(instance)
       this.#ports.keeping.changed(instance)
       this.#ports.changed(instance)
     }

@@ -233,19 +233,9 @@ export class Takings {
         taking.answers.set(seat.name, nothing(seat))
         return
       case 'promised': {
-        const { before, base, chain, isCut, top, digest, version } = reply
-        taking.answers.set(seat.name, {
-          seat,
-          isFenced: true,
-          before,
-          base,
-          chain,
-          isCut,
-          top,
-          digest,
-          version,
-        })
-        taking.seen = newerConfig(taking.seen, before)
+        const { type: _, ...copy } = reply
+        taking.answers.set(seat.name, { ...copy, seat, isFenced: true })
+        taking.seen = newerConfig(taking.seen, copy.before)
         return
       }
       case 'refused':
