@@ -204,7 +204,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     for (const partition of lost) {
       if (phases[partition] === phase.seeking) {
         phases[partition] = phase.none
-        this.#seeker.drop(partition)
+        this.#seeker.lose(partition)
       } else if (phases[partition] !== phase.none) strays.add(partition)
     }
     this.#taker.lost(lost)
@@ -377,6 +377,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.epochs[partition] = epoch
     ground.hints.delete(partition)
     ground.orphans.delete(partition)
+    ground.trails.delete(partition)
     ground.activated(partition, list)
     ground.served(partition)
   }

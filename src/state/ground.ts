@@ -120,6 +120,8 @@ export class Ground {
    * harm: it counts only for a partition that nobody has, and whoever had it since then has been killed too.
    */
   readonly orphans: Map<number, string> = new Map()
+  /** Who had what was sought here until the table gave it to another one, which may not know where to ask: should it be gone. */
+  readonly trails: Map<number, Peer> = new Map()
   /** Held, and another node's by the table. */
   readonly strays: Set<number> = new Set()
   /** Partitions that are active or frozen. */
@@ -272,8 +274,13 @@ export class Ground {
     return { gone, came }
   }
 
-  /** Remembers what they should have had; who was leaving has given it, or its heirs know that they seek it there. */
+  /** Remembers what they should have had; who was leaving has given it, or its heirs seek it there, or have until lately. */
   #orphan(gone: readonly Peer[]): void {
+    for (const [partition, { isThere, name }] of this.trails) {
+      if (isThere) continue
+      this.trails.delete(partition)
+      this.orphans.set(partition, name)
+    }
     const killed = new Set<string | undefined>()
     for (const { name, isLeaving } of gone) if (!isLeaving) killed.add(name)
     if (killed.size === 0) return

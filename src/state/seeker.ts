@@ -76,7 +76,16 @@ export class Seeker {
     }
   }
 
-  /** It is ours no more, or it is here. */
+  /** Another one is to have it now, and may not know whom we have sought it with. */
+  lose(partition: number): void {
+    const { orphans, trails } = this.#ground
+    const prior = this.seeks.get(partition)?.prior
+    if (prior?.isThere) trails.set(partition, prior)
+    else if (prior !== undefined) orphans.set(partition, prior.name)
+    this.drop(partition)
+  }
+
+  /** It is not sought any more. */
   drop(partition: number): void {
     const seek = this.seeks.get(partition)
     if (seek !== undefined) this.#abandon(partition, seek)

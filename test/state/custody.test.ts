@@ -418,6 +418,30 @@ test('a new owner does not open what its giver cannot get across to the one befo
   assert.deepEqual([world.missing(), world.untold()], [[], []])
 })
 
+test('whoever is to have what another node has sought hears of its holder that is gone', () => {
+  const leaving = { ...bob, isLeaving: true }
+  const ends: [string, (alice: Alone) => void][] = [
+    ['at once', (alice) => alice.view('carl', [carl])],
+    [
+      'later',
+      (alice) => {
+        alice.view('carl', [leaving, carl])
+        alice.feed({ type: 'peers', peers: [carl] })
+      },
+    ],
+  ]
+  for (const [when, end] of ends) {
+    const alice = new Alone()
+    alice.view('bob', [bob, carl])
+    alice.view('alice', [leaving, carl])
+    end(alice)
+    alice.feed({ type: 'asked', id: 1, from: 'carl', ask: { type: 'claim', boot: 'c1', partitions: [3] } })
+    const [reply] = alice.replies()
+    assert.ok(reply?.type === 'claimed')
+    assert.deepEqual(reply.orphaned, [{ name: 'bob', partitions: [3] }], when)
+  }
+})
+
 test('many small partitions go before few large ones, which are copied while they are served', () => {
   const alice = new Alone()
   alice.view('alice', [])

@@ -77,6 +77,22 @@ export const custodyFaults: readonly Mutant[] = [
     tests: ['state/restart', 'state/custody-random'],
   },
   {
+    id: 'custody/a-dropped-seek-forgets-its-holder',
+    file: seeker,
+    find: 'trails.set(partition, prior);',
+    replace: ';',
+    why: 'whoever is to have what was sought here is told when its holder is gone',
+    tests: ['state/custody.test'],
+  },
+  {
+    id: 'custody/a-dropped-seek-forgets-the-dead',
+    file: seeker,
+    find: 'else if (prior !== undefined) orphans.set(partition, prior.name);',
+    replace: ';',
+    why: 'whoever is to have what was sought here is told that its holder is gone',
+    tests: ['state/custody.test'],
+  },
+  {
     id: 'custody/an-early-claim-is-forgotten',
     file: custody,
     find: 'else peer.hasClaimed = true;',
