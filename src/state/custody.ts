@@ -296,8 +296,12 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
           peer.hasClaimed = true
           break
         }
-        default:
+        default: {
           this.#remembered(partition, elsewhere)
+          const owner = ground.owners.ownerOf(partition)
+          const other = owner === undefined || owner === from ? undefined : ground.peers.get(owner)
+          if (other !== undefined) elsewhere.owned(other, partition)
+        }
       }
     }
     const orphaned = Array.from(orphans, ([name, group]) => ({ name, partitions: group }))

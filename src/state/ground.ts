@@ -19,6 +19,8 @@ export interface Peer {
   readonly boot: string
   /** In the view, in this life. */
   isThere: boolean
+  /** It was, and is no more. */
+  isGone: boolean
   isLeaving: boolean
   /** It has claimed partitions that our table did not give it yet. */
   hasClaimed: boolean
@@ -247,6 +249,7 @@ export class Ground {
     for (const peer of this.peers.values()) {
       if (there.get(peer.name) === peer.boot) continue
       peer.isThere = peer.hasClaimed = false
+      peer.isGone = true
       this.peers.delete(peer.name)
       // It may be back: a false alarm.
       this.#remember(peer)
@@ -260,11 +263,9 @@ export class Ground {
         continue
       }
       const known = this.strangers.get(name)
-      const peer =
-        known?.boot === boot
-          ? known
-          : { name, boot, isThere: true, isLeaving, hasClaimed: false, bytesEach: 0 }
+      const peer = known?.boot === boot ? known : newPeer(name, boot)
       peer.isThere = true
+      peer.isGone = false
       peer.isLeaving = isLeaving
       this.peers.set(name, peer)
       came.push(peer)
@@ -305,7 +306,7 @@ export class Ground {
     if (known?.boot === boot) return known
     const stranger = this.strangers.get(name)
     if (stranger?.boot === boot) return stranger
-    return this.#remember({ name, boot, isThere: false, isLeaving: false, hasClaimed: false, bytesEach: 0 })
+    return this.#remember(newPeer(name, boot))
   }
 
   #remember(peer: Peer): Peer {
@@ -321,21 +322,25 @@ export class Ground {
 
   /** The same; if it is not in the view, as one that is gone. */
   lifeOrGhost(name: string, boot: string): Peer {
-    return (
-      this.life(name, boot) ?? {
-        name,
-        boot,
-        isThere: false,
-        isLeaving: false,
-        hasClaimed: false,
-        bytesEach: 0,
-      }
-    )
+    const known = this.life(name, boot) ?? this.strangers.get(name)
+    return known?.boot === boot ? known : newPeer(name, boot)
   }
 
   /** That life of that node, if it is in the view. */
   life(name: string, boot: string): Peer | undefined {
     const peer = this.peers.get(name)
     return peer?.boot === boot ? peer : undefined
+  }
+}
+
+function newPeer(name: string, boot: string): Peer {
+  return {
+    name,
+    boot,
+    isThere: false,
+    isGone: false,
+    isLeaving: false,
+    hasClaimed: false,
+    bytesEach: 0,
   }
 }

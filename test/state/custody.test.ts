@@ -12,7 +12,7 @@ import type {
   Reply,
   ViewPeer,
 } from '../../src/state/custody-io.ts'
-import { unknownCounter } from '../../src/state/custody-io.ts'
+import { tableCounter, unknownCounter } from '../../src/state/custody-io.ts'
 import {
   packPartitions,
   readAsk,
@@ -501,12 +501,12 @@ function hinted(bobs: Elsewhere[], carls: Elsewhere[]): Alone {
 }
 
 test('a hint is worth nothing once whoever it names had it and gave it to one that is gone', () => {
-  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
-  const toDan = { name: 'dan', boot: 'd1', counter: 3, partitions: [0] }
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, isGone: false, partitions: [0] }
+  const toDan = { name: 'dan', boot: 'd1', counter: 3, isGone: false, partitions: [0] }
   for (const [bobs, carls] of [
     [[toCarl], [toDan]],
     [[toCarl], [{ ...toDan, name: '', boot: '', counter: 2 }]],
-    [[toDan], []],
+    [[{ ...toDan, isGone: true }], []],
   ] as const) {
     const alice = hinted([...bobs], [...carls])
     assert.ok(alice.of('activate').some(({ partitions }) => partitions.includes(0)))
@@ -515,11 +515,11 @@ test('a hint is worth nothing once whoever it names had it and gave it to one th
 })
 
 test('whoever is named and has not had it yet is asked again, as is one that waits for a node that is gone', () => {
-  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, isGone: false, partitions: [0] }
   for (const [bobs, carls] of [
     [[toCarl], []],
-    [[toCarl], [{ name: 'dan', boot: 'd1', counter: 1, partitions: [0] }]],
-    [[{ name: 'dan', boot: 'd1', counter: unknownCounter, partitions: [0] }], []],
+    [[toCarl], [{ name: 'dan', boot: 'd1', counter: 1, isGone: false, partitions: [0] }]],
+    [[{ name: 'dan', boot: 'd1', counter: unknownCounter, isGone: false, partitions: [0] }], []],
   ] as const) {
     const alice = hinted([...bobs], [...carls])
     assert.ok(!alice.of('activate').some(({ partitions }) => partitions.includes(0)))
@@ -532,6 +532,87 @@ test('whoever is named and has not had it yet is asked again, as is one that wai
       ],
     )
   }
+})
+
+test('of two that seek the same, whoever comes first by name goes on, and the other asks again', () => {
+  for (const [peer, isFirst] of [
+    [bob, true],
+    [{ ...bob, name: 'aaron' }, false],
+  ] as const) {
+    const alice = new Alone()
+    alice.view('alice', [peer])
+    const [claim] = alice.asks('claim')
+    const ask: Ask = { type: 'claim', boot: 'b1', partitions: [3] }
+    alice.feed({ type: 'asked', id: 1, from: peer.name, ask })
+    const [reply] = alice.replies()
+    assert.deepEqual(reply?.type === 'claimed' && reply.contested, isFirst ? [3] : [])
+    alice.feed({ type: 'answered', id: claim?.id ?? 0, reply: nothing })
+    assert.equal(alice.custody.where(3), isFirst ? 'alice' : '')
+    assert.equal(alice.custody.where(4), 'alice')
+    alice.pass(5)
+    assert.deepEqual(
+      alice.asks('claim').map(({ ask }) => ask.partitions),
+      isFirst ? [] : [[3]],
+    )
+  }
+})
+
+test('what is said to be with a member that has never been seen is not opened until it is seen, or the speaker hears that it is gone', () => {
+  const toEve = { name: 'eve', boot: 'e1', isGone: false, partitions: [0] }
+  for (const counter of [tableCounter, 5]) {
+    const alice = hinted([{ ...toEve, counter }], [])
+    assert.ok(!alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    alice.pass(5)
+    assert.deepEqual(
+      alice.asks('claim').map(({ to }) => to),
+      ['bob', 'carl'],
+    )
+    for (const { id, to } of alice.asks('claim')) {
+      const boot = to === 'bob' ? 'b1' : 'c1'
+      const elsewhere = to === 'bob' ? [{ ...toEve, isGone: true, counter }] : []
+      alice.feed({ type: 'answered', id, reply: { ...nothing, boot, elsewhere } })
+    }
+    assert.ok(alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    assert.ok(
+      alice.of('told').some(({ what, peer }) => what === 'lost' && (peer === 'eve' || peer === 'dan')),
+    )
+  }
+})
+
+test('a member that nobody else gets to see is waited for no longer than a holder', () => {
+  const eve = { name: 'eve', boot: 'e1', counter: tableCounter, isGone: false, partitions: [0] }
+  const alice = hinted([eve], [])
+  const until = custodyLimits.holderWaitMs + 1_000
+  while (alice.now < until && alice.custody.epochOf(0) === undefined) {
+    alice.pass(5)
+    for (const { id, to } of alice.asks('claim')) {
+      const boot = to === 'bob' ? 'b1' : 'c1'
+      alice.feed({
+        type: 'answered',
+        id,
+        reply: { ...nothing, boot, elsewhere: to === 'bob' ? [eve] : [] },
+      })
+    }
+  }
+  assert.ok(alice.now >= custodyLimits.holderWaitMs && alice.now < until, `${alice.now}`)
+})
+
+test('whoever owns a partition by the table of another one, and is gone, is said to have had it', () => {
+  const alice = hinted(
+    [{ name: 'dan', boot: 'd1', counter: tableCounter, isGone: false, partitions: [0] }],
+    [{ name: 'carl', boot: 'c1', counter: tableCounter, isGone: false, partitions: [1] }],
+  )
+  assert.deepEqual(
+    [0, 1].map((partition) => alice.custody.where(partition)),
+    ['alice', 'alice'],
+  )
+  const other = new Alone()
+  other.view('bob', [bob, carl])
+  other.feed({ type: 'asked', id: 1, from: 'carl', ask: { type: 'claim', boot: 'c1', partitions: [3] } })
+  const [reply] = other.replies()
+  assert.deepEqual(reply?.type === 'claimed' && reply.elsewhere, [
+    { name: 'bob', boot: 'b1', counter: tableCounter, isGone: false, partitions: [3] },
+  ])
 })
 
 test('messages arrive as they were sent, and what is malformed is nothing', () => {
@@ -548,7 +629,7 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     type: 'claimed',
     boot: 'b1',
     held: [1],
-    elsewhere: [{ name: 'carl', boot: 'c1', counter: 7, partitions: [2, 3] }],
+    elsewhere: [{ name: 'carl', boot: 'c1', counter: 7, isGone: false, partitions: [2, 3] }],
     contested: [4],
     orphaned: [{ name: 'dora', partitions: [5, 6] }],
     counter: 9,
