@@ -298,9 +298,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         }
         default: {
           this.#remembered(partition, elsewhere)
-          const owner = ground.owners.ownerOf(partition)
-          const other = owner === undefined || owner === from ? undefined : ground.peers.get(owner)
-          if (other !== undefined) elsewhere.owned(other, partition)
+          this.#believed(partition, from, elsewhere)
         }
       }
     }
@@ -319,6 +317,16 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   #remembered(partition: number, places: Places): void {
     const { counter } = this.#ground.epochOf(partition)
     if (counter > 0) places.add(this.#ground.hints.get(partition), counter, partition)
+  }
+
+  /** Where it should be, as far as we know: the view of whoever asks may be behind ours, or before it. */
+  #believed(partition: number, from: string, places: Places): void {
+    const { owners, peers, trails } = this.#ground
+    const owner = owners.ownerOf(partition) ?? from
+    const other = owner === from ? undefined : peers.get(owner)
+    if (other !== undefined) places.believed(other, partition)
+    const trail = trails.get(partition)
+    if (trail !== undefined) places.believed(trail, partition)
   }
 
   #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {

@@ -269,7 +269,7 @@ export class Ground {
       peer.isLeaving = isLeaving
       this.peers.set(name, peer)
       came.push(peer)
-      this.strangers.delete(name)
+      if (known === peer) this.strangers.delete(name)
     }
     if (gone.length > 0) this.#orphan(gone)
     return { gone, came }

@@ -1,5 +1,5 @@
 /** Where partitions are that a claim asks for, grouped for its answer. */
-import { type Elsewhere, tableCounter, unknownCounter } from './custody-io.ts'
+import { type Elsewhere, unsureCounter, unknownCounter } from './custody-io.ts'
 
 interface Life {
   readonly name: string
@@ -22,9 +22,9 @@ export class Places {
     this.add(life, unknownCounter, partition)
   }
 
-  /** The table of this node says that it should be there. */
-  owned(life: Life, partition: number): void {
-    this.add(life, tableCounter, partition)
+  /** It should be there, as far as this node knows. */
+  believed(life: Life, partition: number): void {
+    this.add(life, unsureCounter, partition)
   }
 
   /** `life` took it from here; undefined: nobody knows who. */

@@ -14,7 +14,7 @@
  *   none (taken, not ours)
  */
 import type { Millis } from '../env.ts'
-import { type Elsewhere, type Reply, tableCounter, unknownCounter } from './custody-io.ts'
+import { type Elsewhere, type Reply, unsureCounter, unknownCounter } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
 import type { Ground, Peer } from './ground.ts'
 import { Hints } from './hints.ts'
@@ -250,7 +250,7 @@ export class Seeker {
         if (!this.#isIn(round, partition)) continue
         const since = this.seeks.get(partition)?.since ?? now
         if (isUnknown && now - since < limits.holderWaitMs) round.contested.add(partition)
-        else if (counter === tableCounter) {
+        else if (counter === unsureCounter) {
           // As the speaker will hear. One that is there is asked itself.
           if (life?.isThere === false) orphans.set(partition, name)
         } else if (counter === unknownCounter && life?.isThere === false) {

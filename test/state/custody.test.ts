@@ -12,7 +12,7 @@ import type {
   Reply,
   ViewPeer,
 } from '../../src/state/custody-io.ts'
-import { tableCounter, unknownCounter } from '../../src/state/custody-io.ts'
+import { unsureCounter, unknownCounter } from '../../src/state/custody-io.ts'
 import {
   packPartitions,
   readAsk,
@@ -422,6 +422,7 @@ test('whoever is to have what another node has sought hears of its holder that i
   const leaving = { ...bob, isLeaving: true }
   const ends: [string, (alice: Alone) => void][] = [
     ['at once', (alice) => alice.view('carl', [carl])],
+    ['not yet, as we see it', (alice) => alice.view('carl', [leaving, carl])],
     [
       'later',
       (alice) => {
@@ -438,7 +439,10 @@ test('whoever is to have what another node has sought hears of its holder that i
     alice.feed({ type: 'asked', id: 1, from: 'carl', ask: { type: 'claim', boot: 'c1', partitions: [3] } })
     const [reply] = alice.replies()
     assert.ok(reply?.type === 'claimed')
-    assert.deepEqual(reply.orphaned, [{ name: 'bob', partitions: [3] }], when)
+    const isKnown = when !== 'not yet, as we see it'
+    assert.deepEqual(reply.orphaned, isKnown ? [{ name: 'bob', partitions: [3] }] : [], when)
+    const believed = { name: 'bob', boot: 'b1', counter: unsureCounter, isGone: false, partitions: [3] }
+    assert.deepEqual(reply.elsewhere, isKnown ? [] : [believed], when)
   }
 })
 
@@ -559,7 +563,7 @@ test('of two that seek the same, whoever comes first by name goes on, and the ot
 
 test('what is said to be with a member that has never been seen is not opened until it is seen, or the speaker hears that it is gone', () => {
   const toEve = { name: 'eve', boot: 'e1', isGone: false, partitions: [0] }
-  for (const counter of [tableCounter, 5]) {
+  for (const counter of [unsureCounter, 5]) {
     const alice = hinted([{ ...toEve, counter }], [])
     assert.ok(!alice.of('activate').some(({ partitions }) => partitions.includes(0)))
     alice.pass(5)
@@ -580,7 +584,7 @@ test('what is said to be with a member that has never been seen is not opened un
 })
 
 test('a member that nobody else gets to see is waited for no longer than a holder', () => {
-  const eve = { name: 'eve', boot: 'e1', counter: tableCounter, isGone: false, partitions: [0] }
+  const eve = { name: 'eve', boot: 'e1', counter: unsureCounter, isGone: false, partitions: [0] }
   const alice = hinted([eve], [])
   const until = custodyLimits.holderWaitMs + 1_000
   while (alice.now < until && alice.custody.epochOf(0) === undefined) {
@@ -599,8 +603,8 @@ test('a member that nobody else gets to see is waited for no longer than a holde
 
 test('whoever owns a partition by the table of another one, and is gone, is said to have had it', () => {
   const alice = hinted(
-    [{ name: 'dan', boot: 'd1', counter: tableCounter, isGone: false, partitions: [0] }],
-    [{ name: 'carl', boot: 'c1', counter: tableCounter, isGone: false, partitions: [1] }],
+    [{ name: 'dan', boot: 'd1', counter: unsureCounter, isGone: false, partitions: [0] }],
+    [{ name: 'carl', boot: 'c1', counter: unsureCounter, isGone: false, partitions: [1] }],
   )
   assert.deepEqual(
     [0, 1].map((partition) => alice.custody.where(partition)),
@@ -611,7 +615,7 @@ test('whoever owns a partition by the table of another one, and is gone, is said
   other.feed({ type: 'asked', id: 1, from: 'carl', ask: { type: 'claim', boot: 'c1', partitions: [3] } })
   const [reply] = other.replies()
   assert.deepEqual(reply?.type === 'claimed' && reply.elsewhere, [
-    { name: 'bob', boot: 'b1', counter: tableCounter, isGone: false, partitions: [3] },
+    { name: 'bob', boot: 'b1', counter: unsureCounter, isGone: false, partitions: [3] },
   ])
 })
 

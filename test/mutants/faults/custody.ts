@@ -103,7 +103,7 @@ export const custodyFaults: readonly Mutant[] = [
   {
     id: 'custody/nobody-says-who-should-have-it',
     file: custody,
-    find: 'if (other !== undefined) elsewhere.owned(other, partition);',
+    find: 'if (other !== undefined) places.believed(other, partition);',
     replace: ';',
     why: 'a node whose view lacks the owner hears of it from the others',
     tests: ['state/custody.test'],
