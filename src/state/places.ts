@@ -1,5 +1,5 @@
 /** Where partitions are that a claim asks for, grouped for its answer. */
-import { type Elsewhere, unsureCounter, unknownCounter } from './custody-io.ts'
+import { type Elsewhere, unknownCounter, unsureCounter } from './custody-io.ts'
 
 interface Life {
   readonly name: string

@@ -14,7 +14,7 @@
  *   none (taken, not ours)
  */
 import type { Millis } from '../env.ts'
-import { type Elsewhere, type Reply, unsureCounter, unknownCounter } from './custody-io.ts'
+import { type Elsewhere, type Reply, unknownCounter, unsureCounter } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
 import type { Ground, Peer } from './ground.ts'
 import { Hints } from './hints.ts'

@@ -12,7 +12,7 @@ import type {
   Reply,
   ViewPeer,
 } from '../../src/state/custody-io.ts'
-import { unsureCounter, unknownCounter } from '../../src/state/custody-io.ts'
+import { unknownCounter, unsureCounter } from '../../src/state/custody-io.ts'
 import {
   packPartitions,
   readAsk,
