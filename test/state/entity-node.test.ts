@@ -208,6 +208,39 @@ test('a handler that calls its own key hears at once that it would wait for itse
   assert.equal(await sim.settle(loop.peek(), 100), 2)
 })
 
+test('what was copied before the last part of a partition counts as given and as received', async () => {
+  await using sim = new Simulation({ seed: 5 })
+  const Page = entity('page', {
+    open: () => ({ text: '' }),
+    calls: {
+      write: (page, text: string) => {
+        page.text = text
+      },
+    },
+  })
+  const bytes = { given: 0, received: 0 }
+  const start = ({ name, host, env }: Parameters<Program<Hosts>>[0]) => {
+    const node = createNode({ name, host, env, join: ['n1:7946'], ring: { partitions: 16 } })
+    const pages = node.host(Page)
+    node.on('handoff', (told) => {
+      if (told.type === 'given' || told.type === 'received') bytes[told.type] += told.bytes
+    })
+    return node.start().then(() => ({ node, pages }))
+  }
+  const { pages } = await sim.settle(sim.spawn('n1', start).started, 10_000)
+  const text = 'x'.repeat(40_000)
+  for (let key = 0; key < 32; key += 1) await sim.settle(pages.get(`k${key}`).write(text), 1_000)
+  const { node } = await sim.settle(sim.spawn('n2', start).started, 10_000)
+  await sim.until(() => node.ring.members.length === 2 && node.rebalance.length === 0, 30_000)
+  await sim.run(1_000)
+  const { entities, state } = await sim.settle(node.stats(), 1_000)
+  const moved = (entities[0]?.keys ?? 0) * text.length
+  assert.ok(moved >= 8 * text.length, `${moved}`)
+  assert.ok(bytes.received >= moved && bytes.received < 1.05 * moved, `${bytes.received} of ${moved}`)
+  assert.equal(state.bytesIn, bytes.received)
+  assert.equal(bytes.given, bytes.received)
+})
+
 test('a handler that never ends does not keep its partition on a node that leaves', async () => {
   await using sim = new Simulation({ seed: 7 })
   const [first, second, observer] = await cluster(sim, 2)

@@ -215,4 +215,12 @@ export const entityFaults: readonly Mutant[] = [
     why: 'a state that no call can change is refused',
     tests: ['state/life'],
   },
+  {
+    id: 'entity/copied-bytes-are-not-told',
+    file: 'src/hosting/custodian.ts',
+    find: 'this.#copied.add(partition, bytes.length);',
+    replace: '',
+    why: 'bytes received are those that were given',
+    tests: ['state/entity-node'],
+  },
 ]
