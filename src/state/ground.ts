@@ -254,7 +254,6 @@ export class Ground {
       peer.isGone = false
       peer.isLeaving = isLeaving
       this.peers.set(name, peer)
-      came.push(peer)
       if (known === peer) this.strangers.delete(name)
     }
     if (gone.length > 0) this.#orphan(gone)
@@ -308,7 +307,6 @@ export class Ground {
 
   /** The same; if it is not in the view, as one that is gone. */
   lifeOrGhost(name: string, boot: string): Peer {
-/** One that is not in the view. */
     const known = this.life(name, boot) ?? this.strangers.get(name)
     return known?.boot === boot ? known : newPeer(name, boot)
   }
@@ -320,3 +318,15 @@ export class Ground {
   }
 }
 
+/** One that is not in the view. */
+function newPeer(name: string, boot: string): Peer {
+  return {
+    name,
+    boot,
+    isThere: false,
+    isGone: false,
+    isLeaving: false,
+    hasClaimed: false,
+    bytesEach: 0,
+  }
+}
