@@ -8,7 +8,7 @@ export const stateCrashFaults: readonly Mutant[] = [
   {
     id: 'state-crashes/a-key-that-comes-back-does-not-wait',
     file: strays,
-    find: 'instance.taken = true;',
+    find: 'instance.taken = stray.running;',
     replace: '',
     why: 'of a key that comes back no call runs beside a handler that went on here',
     tests: ['state/life'],
@@ -16,7 +16,7 @@ export const stateCrashFaults: readonly Mutant[] = [
   {
     id: 'state-crashes/nobody-is-woken-by-a-stray',
     file: strays,
-    find: 'heir.taken = false;',
+    find: 'heir.taken = undefined;',
     replace: '{}',
     why: 'calls of a key that came back run once the handler that went on has ended',
     tests: ['state/life'],
