@@ -66,6 +66,8 @@ const pauseMs: Millis = 50
 const pauseMsMax: Millis = 1_000
 /** Partitions that are compared at once, when their time has come. */
 const comparedMax = 256
+/** One partition whose copies are behind must not stop the others. */
+const shares = 16
 
 export class Replicas {
   readonly #ports: ReplicasPorts
@@ -81,6 +83,8 @@ export class Replicas {
   readonly #view: TenureView
   /** Of the last batch to anybody: grows over the lives and absences of each receiver. */
   #seq = 0
+  /** Calls that wait for copies, in all tenures. */
+  #waiting = 0
   #repairAt: Millis = Infinity
   #repairs: IterableIterator<Tenure> | undefined
 
@@ -104,6 +108,16 @@ export class Replicas {
     for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
       if (dirty.size > 0 && !isShipping && !this.#ports.isGone(seat)) due = Math.min(due, notBefore)
     return due
+  }
+
+  /** How many calls wait for copies of this partition, if that are too many for another one. */
+  crowd(partition: number): number | undefined {
+    const { effectsWaitingMax: most } = this.#ports.limits
+    const share = most / shares
+    // Without a look at the partition, as a rule.
+    if (this.#waiting < share) return undefined
+    const waiting = this.#tenures.get(partition)?.waiting ?? 0
+    return waiting >= share || (waiting > 0 && this.#waiting >= most) ? waiting : undefined
   }
 
   /** Something was done that may have to be told or sent. */
@@ -163,12 +177,14 @@ export class Replicas {
     const { copy } = tenure
     this.#copies.resize(copy, () => tenure.keep(key, record))
     tenure.add(key, true, done)
+    this.#waiting++
     this.#touch(tenure)
   }
 
   /** A key was read. */
   confirm(tenure: Tenure, key: string, done: Shipped): void {
     tenure.add(key, false, done)
+    this.#waiting++
     this.#touch(tenure)
   }
 
@@ -289,6 +305,7 @@ export class Replicas {
   }
 
   #settle(done: readonly Shipped[], failure: CallFailure | undefined): void {
+    this.#waiting -= done.length
     for (const one of done) this.#exchange.out({ type: 'settle', done: one, failure })
   }
 

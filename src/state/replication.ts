@@ -24,7 +24,7 @@ import { readGrant, writeGrant } from './grant.ts'
 import { Lease } from './lease.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
-import { noMajority, tooFewCopies } from './refusals.ts'
+import { copiesBehind, noMajority, tooFewCopies } from './refusals.ts'
 import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
 import { noneCounted, Replicas, type ReplicasCounters } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
@@ -122,6 +122,8 @@ export class Replication implements CopiesPort {
   refusal(partition: number): CallFailure | undefined {
     const { acksMin, self, voters } = this.#options
     if (!this.#lease.isHeld(this.#now)) return noMajority(self.name, voters)
+    const crowd = this.#replicas.crowd(partition)
+    if (crowd !== undefined) return copiesBehind(self.name, partition, crowd)
     if (acksMin <= 1) return undefined
     const { length } = this.#replicas.tenures.get(partition)?.config.seats ?? this.seats(partition)
     return length >= acksMin ? undefined : tooFewCopies(partition, length, acksMin)

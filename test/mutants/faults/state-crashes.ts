@@ -3,6 +3,7 @@ import type { Mutant } from '../mutant.ts'
 
 const strays = 'src/state/strays.ts'
 const runner = 'src/state/runner.ts'
+const replicas = 'src/state/replicas.ts'
 
 export const stateCrashFaults: readonly Mutant[] = [
   {
@@ -44,5 +45,21 @@ export const stateCrashFaults: readonly Mutant[] = [
     replace: 'if (false)',
     why: 'all copies of a call whose key cannot be written hear the same',
     tests: ['state/life'],
+  },
+  {
+    id: 'state-crashes/calls-pile-up-behind-a-full-copy',
+    file: replicas,
+    find: 'if (this.#waiting < share)',
+    replace: 'if (true)',
+    why: 'calls beyond those that may wait for copies are refused before they run',
+    tests: ['state/replication'],
+  },
+  {
+    id: 'state-crashes/what-waited-is-counted-for-ever',
+    file: replicas,
+    find: 'this.#waiting -= done.length;',
+    replace: '',
+    why: 'calls whose copies have answered wait no longer',
+    tests: ['state/replication'],
   },
 ]
