@@ -196,7 +196,17 @@ export class Replicas {
 
   /** Lists follow the table; who is gone is not waited for. */
   peersChanged(): void {
+    for (const { seat, isShipping } of this.#channels.values())
+      if (!isShipping && this.#ports.isGone(seat)) this.#channels.delete(seat.name)
+    const come = this.#ports.peers().filter((seat) => !this.#isReached(seat))
     for (const tenure of this.#tenures.values()) {
+      // Whoever was gone for a while goes on with what it had, and may have missed something.
+      for (const { name } of come) {
+        const state = tenure.seats.get(name)
+        if (state === undefined) continue
+        state.compares = state.isListed
+        this.#mark(tenure, state.seat)
+      }
       if (this.#follow(tenure)) this.#touch(tenure)
       else this.#moved.add(tenure)
     }
@@ -264,7 +274,17 @@ export class Replicas {
 
   #touch(tenure: Tenure): void {
     this.#moved.add(tenure)
-    for (const state of tenure.seats.values()) this.#channel(state.seat).dirty.add(tenure)
+    for (const state of tenure.seats.values()) this.#mark(tenure, state.seat)
+  }
+
+  /** Something is to go there, unless nobody is there: then it goes when that one comes back. */
+  #mark(tenure: Tenure, seat: Seat): void {
+    if (!this.#ports.isGone(seat)) this.#channel(seat).dirty.add(tenure)
+  }
+
+  #isReached(seat: Seat): boolean {
+    const known = this.#channels.get(seat.name)
+    return known !== undefined && sameSeat(known.seat, seat)
   }
 
   #channel(seat: Seat): Channel {
@@ -292,7 +312,7 @@ export class Replicas {
     }
     if (tenure.mayDrop) {
       for (const state of tenure.seats.values()) {
-        if (!state.isListed && !state.hasDropped) this.#channel(state.seat).dirty.add(tenure)
+        if (!state.isListed && !state.hasDropped) this.#mark(tenure, state.seat)
       }
     }
     const { partition, config } = tenure
@@ -301,7 +321,7 @@ export class Replicas {
 
   #askAll(tenure: Tenure): void {
     if (tenure.isFenced || !tenure.asksAll) return
-    for (const peer of tenure.askAll(this.#ports.peers())) this.#channel(peer).dirty.add(tenure)
+    for (const peer of tenure.askAll(this.#ports.peers())) this.#mark(tenure, peer)
   }
 
   #settle(done: readonly Shipped[], failure: CallFailure | undefined): void {
@@ -340,6 +360,8 @@ export class Replicas {
         for (const [index, one] of sent.entries()) this.#heard(one, reply.rows[index]!, channel, now)
         if (hadFailed) this.#compareAll(channel)
       } else this.#failed(channel, sent, now)
+      if (this.#ports.isGone(channel.seat) && this.#isReached(channel.seat))
+        this.#channels.delete(channel.seat.name)
     })
   }
 
@@ -348,7 +370,7 @@ export class Replicas {
     for (const { tenure, state, keys, extras } of sent) {
       if (this.#tenures.get(tenure.partition) !== tenure) continue
       tenure.restore(state, keys, extras)
-      this.#channel(state.seat).dirty.add(tenure)
+      this.#mark(tenure, state.seat)
     }
   }
 

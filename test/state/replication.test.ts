@@ -273,6 +273,23 @@ test('a list that a takeover asked for and gave up is not taken for the one that
   assert.deepEqual([stand.told, stand.texts('b')], [[undefined, undefined], ['k=two']])
 })
 
+test('a member that was thought dead and comes back before others have its copies is told to drop its own', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.isHeld = true
+  stand.die('b')
+  assert.deepEqual(stand.texts('b'), ['k=one'])
+  // Last in the list of all from now on.
+  stand.alive.add('b')
+  stand.isHeld = false
+  for (const { from, ask } of stand.sent.splice(0)) stand.of(from).answered(ask.id, undefined, stand.now)
+  for (const name of 'abc') stand.of(name).viewChanged(stand.now)
+  stand.now += 5_000
+  stand.run()
+  assert.deepEqual([stand.texts('a'), stand.texts('b'), stand.texts('c')], [['k=one'], [], ['k=one']])
+})
+
 test('the list of copies stays as its next owner was told, though a member comes or goes meanwhile', () => {
   const stand = new Stand('abcd')
   stand.take('a')

@@ -62,4 +62,12 @@ export const stateCrashFaults: readonly Mutant[] = [
     why: 'calls whose copies have answered wait no longer',
     tests: ['state/replication'],
   },
+  {
+    id: 'state-crashes/who-comes-back-is-told-nothing',
+    file: replicas,
+    find: 'if (state === undefined)\n                    continue;\n                state.compares',
+    replace: 'continue;\n                state.compares',
+    why: 'a member that was thought dead and comes back hears of the lists that were made meanwhile',
+    tests: ['state/replication'],
+  },
 ]
