@@ -398,6 +398,7 @@ test('calls beyond those that may wait for copies are refused before they run, a
   assert.deepEqual([done.length, done.every((failure) => failure === undefined)], [32, true])
   assert.deepEqual([a.refusal(0), a.refusal(2)], [undefined, undefined])
   a.confirm(0, 'k', () => {})
+  assert.equal(a.refusal(0), undefined)
   a.yield(0)
   assert.equal(a.refusal(0), undefined)
 })
