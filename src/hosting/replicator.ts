@@ -83,6 +83,8 @@ export class Replicator implements CopiesPort, Effects {
       peers: () => this.#peers,
       isGone: (seat) => this.#boots.get(seat.name) !== seat.boot,
       random: () => random.u32() / 2 ** 32,
+      settled: () => live.along?.({}),
+      hear: (settled) => live.hear?.(settled),
     })
     this.holdings = new ReplicatedHoldings(live, this.replication)
   }
@@ -141,7 +143,10 @@ export class Replicator implements CopiesPort, Effects {
     done: (failure?: CallFailure) => void,
   ): void {
     if (effect === undefined) this.replication.confirm(partition, key, done)
-    else this.replication.ship(partition, key, effect.removed ? undefined : effect.record, done)
+    else {
+      const { removed, record, settled } = effect
+      this.replication.ship(partition, key, removed ? undefined : record, done, settled)
+    }
     this.#flushSoon()
   }
 

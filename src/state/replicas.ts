@@ -17,8 +17,10 @@ import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
 import { Packer } from './packed.ts'
 import { difference, differingBuckets } from './reconcile.ts'
+import type { CallerRecord } from './records.ts'
 import { rowsMax, type ShipReply } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
+import { SettledNews } from './settled.ts'
 import { composeRow, type Sent } from './ship-row.ts'
 import { ledElsewhere, Tenure, type TenureStart, type TenureView } from './tenure.ts'
 
@@ -52,11 +54,14 @@ export interface ReplicasPorts {
   peers(): readonly Seat[]
   /** Whether this node may tell that anything is done. */
   mayCommit(): boolean
+  /** What all callers have settled. */
+  settled(): Uint8Array | undefined
 }
 
 interface Channel {
   readonly seat: Seat
   readonly dirty: Set<Tenure>
+  readonly settled: SettledNews
   isShipping: boolean
   failures: number
   notBefore: Millis
@@ -173,12 +178,23 @@ export class Replicas {
   }
 
   /** A key has changed to this record (undefined: it is forgotten). */
-  ship(tenure: Tenure, key: string, record: Uint8Array | undefined, done: Shipped): void {
+  ship(
+    tenure: Tenure,
+    key: string,
+    record: Uint8Array | undefined,
+    done: Shipped,
+    settled?: Iterable<CallerRecord>,
+  ): void {
     const { copy } = tenure
     this.#copies.resize(copy, () => tenure.keep(key, record))
     tenure.add(key, true, done)
     this.#waiting++
     this.#touch(tenure)
+    if (settled === undefined) return
+    const callers = [...settled]
+    if (callers.length === 0) return
+    for (const { seat, isListed } of tenure.seats.values())
+      if (isListed) this.#channels.get(seat.name)?.settled.add(callers)
   }
 
   /** A key was read. */
@@ -274,7 +290,11 @@ export class Replicas {
 
   #touch(tenure: Tenure): void {
     this.#moved.add(tenure)
-    for (const state of tenure.seats.values()) this.#mark(tenure, state.seat)
+    for (const { seat, isTold } of tenure.seats.values()) {
+      this.#mark(tenure, seat)
+      // What it is to hold may lack calls that were forgotten long ago.
+      if (!isTold) this.#channels.get(seat.name)?.settled.addAll()
+    }
   }
 
   /** Something is to go there, unless nobody is there: then it goes when that one comes back. */
@@ -290,7 +310,9 @@ export class Replicas {
   #channel(seat: Seat): Channel {
     const known = this.#channels.get(seat.name)
     if (known !== undefined && sameSeat(known.seat, seat)) return known
-    const channel = { seat, dirty: new Set<Tenure>(), isShipping: false, failures: 0, notBefore: 0 }
+    const [dirty, settled] = [new Set<Tenure>(), new SettledNews()]
+    const channel = { seat, dirty, settled, isShipping: false, failures: 0, notBefore: 0 }
+    settled.addAll()
     this.#channels.set(seat.name, channel)
     return channel
   }
@@ -351,7 +373,8 @@ export class Replicas {
     channel.isShipping = true
     const { boot } = this.#exchange.self
     const rows = sent.map(({ row }) => row)
-    const ask = { type: 'ship', boot, to: channel.seat.boot, seq: ++this.#seq, rows } as const
+    const along = channel.settled.take(this.#ports.settled)
+    const ask = { type: 'ship', boot, to: channel.seat.boot, seq: ++this.#seq, rows, along } as const
     this.#exchange.ask(channel.seat, ask, (reply, now) => {
       channel.isShipping = false
       if (reply?.type === 'shipped' && reply.rows.length === sent.length) {
@@ -367,6 +390,7 @@ export class Replicas {
 
   #failed(channel: Channel, sent: readonly Sent[], now: Millis): void {
     channel.notBefore = now + Math.min(pauseMs * 2 ** channel.failures++, pauseMsMax)
+    channel.settled.addAll()
     for (const { tenure, state, keys, extras } of sent) {
       if (this.#tenures.get(tenure.partition) !== tenure) continue
       tenure.restore(state, keys, extras)

@@ -45,4 +45,8 @@ export interface ReplicationOptions {
   isGone(seat: Seat): boolean
   /** 0 to 1. */
   random(): number
+  /** What all callers have settled, as far as this node knows, for copies and next owners; undefined: nothing. */
+  settled(): Uint8Array | undefined
+  /** Takes that of another node. */
+  hear(settled: Uint8Array): void
 }

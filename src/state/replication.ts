@@ -24,6 +24,7 @@ import { readGrant, writeGrant } from './grant.ts'
 import { Lease } from './lease.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
+import type { CallerRecord } from './records.ts'
 import { copiesBehind, noMajority, tooFewCopies } from './refusals.ts'
 import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
 import { noneCounted, Replicas, type ReplicasCounters } from './replicas.ts'
@@ -74,6 +75,8 @@ export class Replication implements CopiesPort {
       isGone: (seat: Seat) => options.isGone(seat),
       peers: () => options.peers(),
       mayCommit: () => this.#lease.isHeld(this.#now),
+      settled: () => options.settled(),
+      hear: (settled: Uint8Array) => options.hear(settled),
     }
     this.#replicas = new Replicas({ ...shared, counters: this.#counters }, this.#copies, this.#exchange)
     const ports = {
@@ -131,11 +134,18 @@ export class Replication implements CopiesPort {
 
   /**
    * A call has changed its key to this record (undefined: the key is forgotten). `done` is told once, from an output, when
-   * enough nodes have it, or with a failure after which the call is to be routed anew.
+   * enough nodes have it, or with a failure after which the call is to be routed anew. `settled`: callers of whose calls the
+   * record lacks some that earlier ones had.
    */
-  ship(partition: number, key: string, record: Uint8Array | undefined, done: Shipped): void {
+  ship(
+    partition: number,
+    key: string,
+    record: Uint8Array | undefined,
+    done: Shipped,
+    settled?: Iterable<CallerRecord>,
+  ): void {
     const tenure = this.#led(partition)
-    if (tenure !== undefined) this.#replicas.ship(tenure, key, record, done)
+    if (tenure !== undefined) this.#replicas.ship(tenure, key, record, done, settled)
     else this.#refuse(partition, done)
   }
 
@@ -299,13 +309,18 @@ export class Replication implements CopiesPort {
           this.#counters.refusedMessages++
           return { type: 'stranger' }
         }
+        if (ask.along !== undefined) this.#options.hear(ask.along)
         return { type: 'shipped', rows: ask.rows.map((row) => this.#copies.ship(row, seat)) }
       case 'survey': {
         const known = this.#copies.survey(ask.partitions, this.#options.partitions)
         return known === undefined ? { type: 'stranger' } : { type: 'surveyed', known }
       }
       case 'fence':
-        return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)) }
+        return {
+          type: 'fenced',
+          rows: ask.rows.map((row) => this.#copies.fence(row)),
+          along: this.#options.settled(),
+        }
       case 'beat':
         return { type: 'beaten', recent: this.#lease.answer(ask.boot, now) }
       case 'fetch':

@@ -290,6 +290,8 @@ export class ModelNode {
       peers: () => this.view.filter(({ name }) => name !== this.name),
       isGone: (seat) => !this.view.some((one) => sameSeat(one, seat)),
       random: () => world.random.fraction(),
+      settled: () => undefined,
+      hear: () => {},
     })
   }
 

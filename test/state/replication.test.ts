@@ -17,6 +17,8 @@ class Stand {
   readonly alive: Set<string>
   readonly news: string[] = []
   readonly told: (string | undefined)[] = []
+  /** What members heard of settled calls. */
+  readonly heard: string[] = []
   readonly sent: { readonly from: string; readonly ask: Ask }[] = []
   /** Keeps what would go out to be delivered by hand. */
   isHeld = false
@@ -49,6 +51,8 @@ class Stand {
           peers: () => others().filter((one) => one.name !== name),
           isGone: (one) => !this.alive.has(one.name),
           random: () => 0.5,
+          settled: () => bytes(`all of ${name}`),
+          hear: (settled) => this.heard.push(`${name}: ${new TextDecoder().decode(settled)}`),
         }),
       )
     }
