@@ -179,6 +179,24 @@ export class Replicator implements CopiesPort, Effects {
     this.#flushSoon()
   }
 
+  mayMerge(partition: number, list: readonly string[]): 'merge' | 'drop' | 'wait' {
+    const may = this.replication.mayMerge(partition, list)
+    this.#flushSoon()
+    return may
+  }
+
+  /** As if another node had given it, too. */
+  activated(partition: number, epoch: Epoch): void {
+    for (const log of this.replication.forksOf(partition)) {
+      const merge = (): void => {
+        if (this.#custodian?.custody.epochOf(partition) === epoch) this.#live.activate(partition, epoch)
+      }
+      this.#acceptAll(partition, log.entries(), merge, (error) => {
+        this.#ports.unreadable(partition, messageOf(error))
+      })
+    }
+  }
+
   yield(partition: number): void {
     this.replication.yield(partition)
     this.#flushSoon()
@@ -284,6 +302,15 @@ export class Replicator implements CopiesPort, Effects {
       // Custody may have given it up meanwhile.
       if (this.#arriving.delete(partition)) this.replication.yield(partition)
     }
+    this.#acceptAll(partition, this.replication.records(partition), done, failed)
+  }
+
+  #acceptAll(
+    partition: number,
+    entries: Iterable<{ readonly record: Uint8Array | undefined }>,
+    done: () => void,
+    failed: (error: unknown) => void,
+  ): void {
     try {
       const waits: Promise<void>[] = []
       let records: Uint8Array[] = []
@@ -294,7 +321,8 @@ export class Replicator implements CopiesPort, Effects {
         records = []
         bytes = 0
       }
-      for (const { record } of this.replication.records(partition)) {
+      for (const { record } of entries) {
+        if (record === undefined) continue
         records.push(record)
         bytes += record.length
         if (bytes >= acceptBytes) accept()

@@ -13,6 +13,7 @@ export function nothing(seat: Seat): CopyAnswer {
     base: undefined,
     chain: [],
     isCut: false,
+    past: [],
     top: undefined,
     digest,
     version: 0,

@@ -153,6 +153,7 @@ export class EntityStore implements Holdings {
     if (stilled !== undefined) partition.epoch = stilled
     partition.frozen = undefined
     partition.phase = 'active'
+    this.#executor.thawed(partition)
   }
 
   collect(number: number): Collection {

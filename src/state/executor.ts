@@ -49,6 +49,7 @@ export class Executor implements TurnPorts {
       left: (turn) => this.left(turn),
       waitedLongEnough: (turn) => this.waitedLongEnough(turn),
       calm: (instance) => this.#life.calm(instance),
+      strayed: (instance) => this.#life.strayed(instance),
       ended: (entry) => this.window.ended(entry),
     })
     this.#life = new Life(kind, {
@@ -226,6 +227,11 @@ export class Executor implements TurnPorts {
     const { frozen } = partition
     partition.frozen = undefined
     frozen?.()
+  }
+
+  /** The partition goes on here. */
+  thawed(partition: Partition): void {
+    this.#runner.thawed(partition)
   }
 
   /** The partition is not here any more. */

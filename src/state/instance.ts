@@ -67,6 +67,8 @@ export class Partition {
   readonly collections: Set<PartitionCollection> = new Set()
   /** Keys from another node that are to be merged with those here, once no handler of them runs. */
   merging: Map<Instance, Arrival> | undefined
+  /** Keys that calls changed after they were cut off; their copies have not heard of it. */
+  unshipped: Set<Instance> | undefined
   /** What was accepted and is not live. */
   arrivals: Arrivals | undefined
 

@@ -15,10 +15,12 @@ import { type Config, type Seat, sameSeat, sameSeats } from './config.ts'
 import type { Copies, CopiesCounters } from './copies.ts'
 import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
+import { isKnownTo, joined } from './lineage.ts'
 import { Packer } from './packed.ts'
 import { difference, differingBuckets } from './reconcile.ts'
 import { rowsMax, type ShipReply } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
+import type { SeatState } from './seat-state.ts'
 import { composeRow, type Sent } from './ship-row.ts'
 import { ledElsewhere, Tenure, type TenureStart, type TenureView } from './tenure.ts'
 
@@ -49,6 +51,8 @@ export interface ReplicasPorts {
   seats(partition: number): readonly Seat[]
   acks(seats: number): number
   isGone(seat: Seat): boolean
+  /** Whether the table names this node as the owner. */
+  isOurs(partition: number): boolean
   peers(): readonly Seat[]
   /** Whether this node may tell that anything is done. */
   mayCommit(): boolean
@@ -148,7 +152,7 @@ export class Replicas {
     if (tenure === undefined) return
     this.#ports.counters.deposed++
     // What nobody else has accepted never was.
-    if (tenure.isFirst && !tenure.hasLed) this.#copies.remove(partition)
+    if (tenure.isFirst && tenure.tip === undefined) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
     const { counter } = by.epoch
@@ -180,9 +184,9 @@ export class Replicas {
 
   /** Lists follow the table; who is gone is not waited for. */
   peersChanged(): void {
-    for (const tenure of this.#tenures.values()) {
+    for (const tenure of [...this.#tenures.values()]) {
       if (this.#follow(tenure)) this.#touch(tenure)
-      else this.#moved.add(tenure)
+      else if (this.#tenures.get(tenure.partition) === tenure) this.#moved.add(tenure)
     }
   }
 
@@ -196,8 +200,22 @@ export class Replicas {
     this.#touch(tenure)
   }
 
+  /**
+   * Others may have led for a while. What the table names this node as the owner of is sought anew; the rest waits for its owner.
+   */
+  doubt(): void {
+    for (const [partition, tenure] of [...this.#tenures]) {
+      tenure.isForked = true
+      if (this.#ports.isOurs(partition)) this.depose(partition, tenure.config)
+    }
+  }
+
   /** Its list follows the table; false: it did already, or must not. */
   #follow(tenure: Tenure): boolean {
+    if (tenure.isForked && this.#ports.isOurs(tenure.partition)) {
+      this.depose(tenure.partition, tenure.config)
+      return false
+    }
     const seats = this.#ports.seats(tenure.partition)
     if (tenure.isGranted || sameSeats(seats, tenure.config.seats)) return false
     tenure.reconfigure(seats, this.#ports.acks(seats.length))
@@ -341,8 +359,8 @@ export class Replicas {
     if (tenure.seats.get(state.seat.name) !== state) return
     switch (reply.type) {
       case 'refused':
-        this.depose(tenure.partition, reply.promised)
-        break
+        this.#refused(tenure, state, reply)
+        return
       case 'unknown':
       case 'full':
         state.isTold = false
@@ -368,6 +386,25 @@ export class Replicas {
     const isDue = state.pending.size > 0 || state.extras.length > 0 || state.compares || !state.isTold
     if (isDue || (state.isComplete && !state.isToldComplete) || state.matched < tenure.head)
       channel.dirty.add(tenure)
+  }
+
+  /**
+   * Whoever has taken over from us has all that counted here. But if two led without knowing of each other, each has what the
+   * other lacks: the owner by the table seeks the partition anew and brings together what there is; another one keeps what
+   * it has, and nothing counts here, until the owner has been given it.
+   */
+  #refused(
+    tenure: Tenure,
+    state: SeatState,
+    { promised, past }: Extract<ShipReply, { type: 'refused' }>,
+  ): void {
+    const { partition, tip } = tenure
+    const isKnown = tip === undefined || isKnownTo(joined(...past, promised), tip)
+    if (isKnown || this.#ports.isOurs(partition)) this.depose(partition, promised)
+    else {
+      tenure.isForked = true
+      state.isTold = false
+    }
   }
 
   #compared(

@@ -14,13 +14,13 @@
  */
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
-import { type Config, compareConfigs, type Seat } from './config.ts'
+import type { Config, Seat } from './config.ts'
 import { Copies } from './copies.ts'
 import type { CopiesPort } from './copies-port.ts'
-import { type Copy, chainMax } from './copy.ts'
+import type { Copy } from './copy.ts'
 import { compareEpochs, type Epoch } from './epoch.ts'
 import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
-import { readGrant, writeGrant } from './grant.ts'
+import { inherit, readGrant, weigh, writeGrant } from './grant.ts'
 import { Lease } from './lease.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
@@ -35,7 +35,7 @@ import { Takings } from './taking.ts'
 import type { Taken } from './taking-ports.ts'
 import { ledElsewhere, type Tenure } from './tenure.ts'
 
-export class Replication implements CopiesPort {
+export class Replication implements Omit<CopiesPort, 'activated'> {
   readonly #options: ReplicationOptions
   readonly #exchange: Exchange
   readonly #copies: Copies
@@ -47,6 +47,8 @@ export class Replication implements CopiesPort {
   readonly #empty = new Map<number, Epoch>()
   /** What comes by planned handoff and does not lead yet. */
   readonly #arrived = new Map<number, RecordLog>()
+  /** What others had counted of what is led now, to be merged with it. */
+  readonly #forks = new Map<number, readonly RecordLog[]>()
   readonly #senders = new Senders()
   /** Of the last configuration that this node asked anybody to follow. */
   #revision = 0
@@ -72,6 +74,7 @@ export class Replication implements CopiesPort {
       seats: (partition: number) => this.seats(partition),
       acks: (seats: number) => Math.min(options.acks, seats),
       isGone: (seat: Seat) => options.isGone(seat),
+      isOurs: (partition: number) => options.owners(partition, 1)[0]?.name === self.name,
       peers: () => options.peers(),
       mayCommit: () => this.#lease.isHeld(this.#now),
     }
@@ -194,29 +197,41 @@ export class Replication implements CopiesPort {
     const own = this.#replicas.tenures.get(partition)
     const led = this.#empty.get(partition) ?? own?.config.epoch
     if (led !== undefined && compareEpochs(led, epoch) === 0) return
-    const grant = readGrant(list[0])
-    const chain = [...(grant?.chain ?? []), ...(own === undefined ? [] : [...own.chain, own.config])]
-    if (chain.length === 0) {
+    const heritage = inherit(readGrant(list[0]), arrived, own, this.#copies.get(partition))
+    if (heritage === undefined) {
       this.#empty.set(partition, epoch)
       return
     }
-    const log = arrived ?? new RecordLog()
-    // Two nodes had it at once: keys of both stay, and those that both have are merged by whoever knows what is in them.
-    const mine = own === undefined ? [] : own.copy.log.entries()
-    for (const { key, record, version } of mine)
-      if (log.get(key) === undefined) log.put(key, record, version, 0)
-    log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? 0)
     this.yield(partition)
-    chain.sort(compareConfigs)
+    const { chain, past, log, fork, equal } = heritage
+    if (fork !== undefined) this.#forks.set(partition, [fork])
     const config = this.#configAt(partition, epoch, ++this.#revision)
-    const copy = this.#copies.lead(partition, config, chain.at(-1), log)
-    const equal = own === undefined ? (grant?.equal ?? []) : []
+    const copy = this.#copies.lead(partition, config, chain.at(-1), past, log)
     if (copy === undefined) this.#late(partition)
-    else this.#replicas.begin(partition, copy, chain.slice(-chainMax), { fenced: [], equal }, now)
+    else this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, now)
+  }
+
+  /** What others had counted of a partition that is led here now; told once. */
+  forksOf(partition: number): readonly RecordLog[] {
+    const forks = this.#forks.get(partition) ?? []
+    this.#forks.delete(partition)
+    return forks
+  }
+
+  mayMerge(partition: number, list: readonly string[]): 'merge' | 'drop' | 'wait' {
+    const own = this.#replicas.tenures.get(partition)
+    const grant = readGrant(list[0])
+    if (own === undefined || grant === undefined) return 'merge'
+    const known = weigh(own, grant)
+    if (known === 'neither') return 'merge'
+    if (known === 'ours') return 'drop'
+    this.#replicas.depose(partition, grant.chain.at(-1) ?? own.config)
+    return 'wait'
   }
 
   yield(partition: number): void {
     this.#empty.delete(partition)
+    this.#forks.delete(partition)
     this.#replicas.end(partition, ledElsewhere(partition, this.#options.self.name, undefined))
   }
 
@@ -323,10 +338,9 @@ export class Replication implements CopiesPort {
     return this.#exchange.poll()
   }
 
-  /** Gives up what this node leads, to find out who leads it now: it may be nobody, and then it is taken again. */
+  /** Others may have led meanwhile what this node leads. */
   #resign(): void {
-    for (const [partition, { config }] of [...this.#replicas.tenures])
-      this.#replicas.depose(partition, config)
+    this.#replicas.doubt()
     this.doubt(this.#now)
   }
 
@@ -335,7 +349,8 @@ export class Replication implements CopiesPort {
     this.#replicas.flush(now)
   }
 
-  #taken({ partition, config, chain, isSound, fenced }: Taken, now: Millis): void {
+  #taken({ partition, config, chain, isSound, forks, fenced }: Taken, now: Millis): void {
+    if (forks.length > 0) this.#forks.set(partition, forks)
     const copy = this.#copies.get(partition)
     if (copy === undefined || chain.length === 0) this.#empty.set(partition, config.epoch)
     else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, now)
@@ -367,7 +382,7 @@ export class Replication implements CopiesPort {
     if (tenure !== undefined || epoch === undefined) return tenure
     this.#empty.delete(partition)
     const config = this.#configAt(partition, epoch, ++this.#revision)
-    const copy = this.#copies.lead(partition, config, undefined, new RecordLog())
+    const copy = this.#copies.lead(partition, config, undefined, [], new RecordLog())
     if (copy !== undefined) return this.#replicas.begin(partition, copy, [], undefined, this.#now)
     this.#late(partition)
     return undefined

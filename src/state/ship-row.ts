@@ -22,7 +22,7 @@ export function composeRow(tenure: Tenure, state: SeatState, room: number, packe
   const { config, partition, copy } = tenure
   const { epoch, revision } = config
   const isNew = !state.isTold
-  const told = isNew ? { config, chain: tenure.chain, anew: tenure.isFirst } : {}
+  const told = isNew ? { config, chain: tenure.chain, past: copy.past, anew: tenure.isFirst } : {}
   const none = new Map<string, number>()
   if (!state.isListed) {
     const drop = tenure.mayDrop
