@@ -219,11 +219,11 @@ export class Copies {
    * counted under it. Such an owner is refused, and what each has is brought together.
    */
   #isHeirOf({ partition, anew, chain = [], past = [] }: ShipRow, config: Config, promised: Config): boolean {
-    const lineage = joined(...past, ...chain)
+    const heard = joined(...past, ...chain)
     const copy = this.#copies.get(partition)
-    if (copy !== undefined && !copy.isFollowedBy(config, lineage)) return false
+    if (copy !== undefined && !copy.isFollowedBy(config, heard)) return false
     // Under what this node leads and has told nobody there is nothing.
-    return compareConfigs(copy?.promised ?? config, promised) === 0 || (anew !== true && lineage.length > 0)
+    return compareConfigs(copy?.promised ?? config, promised) === 0 || (anew !== true && heard.length > 0)
   }
 
   #promise(partition: number, config: Config, chain: readonly Config[], past: Lineage): Copy {

@@ -32,7 +32,7 @@ export class Copy {
   chain: readonly Config[] = []
   /** More was promised than `chain` can hold: nobody can tell any more what counted. */
   isCut = false
-  /** What its owner had heard of when it began. */
+  /** What its owner knew when it began. */
   past: Lineage = []
   log: RecordLog = new RecordLog()
   /** What is promised was asked for by a takeover, and has not led as far as this copy knows. */
@@ -52,21 +52,21 @@ export class Copy {
 
   /** What has come together here. */
   get lineage(): Lineage {
-    const { past, base, top, chain, promised } = this
-    return joined(...past, base, top, ...chain, this.#isFence ? undefined : promised)
+    const { past, base, top, promised } = this
+    return joined(...past, base, top, this.#isFence ? undefined : promised)
   }
 
   /**
-   * Whether a configuration of that lineage has come from what is here: one that has not would bury what counted. A takeover
+   * Whether whoever leads under that configuration has heard of what is here: one that has not would bury what counted. A takeover
    * that asked for the promise may have been given up, and its node lead by other means: then what this copy had before is
    * to be known, and what was asked for only to others.
    */
-  isFollowedBy({ epoch }: Config, lineage: Lineage): boolean {
+  isFollowedBy({ epoch }: Config, heard: Lineage): boolean {
     const { promised, chain, base } = this
-    if (!this.#isFence) return compareEpochs(epoch, promised.epoch) === 0 || isKnownTo(lineage, promised)
+    if (!this.#isFence) return compareEpochs(epoch, promised.epoch) === 0 || isKnownTo(heard, promised)
     const before = chain.at(-1) ?? base
-    if (before !== undefined && !isKnownTo(lineage, before)) return false
-    return epoch.boot === promised.epoch.boot || isKnownTo(lineage, promised)
+    if (before !== undefined && !isKnownTo(heard, before)) return false
+    return epoch.boot === promised.epoch.boot || isKnownTo(heard, promised)
   }
 
   /** What is promised was asked for, and nobody has led under it as far as this copy knows. */
@@ -84,7 +84,7 @@ export class Copy {
   /** Takes nothing from older ones from now on, for their owner or next owner ships. Older ones change nothing. */
   promise(config: Config, chain: readonly Config[] = [], past: Lineage = []): void {
     if (compareConfigs(config, this.promised) < 0) return
-    this.past = joined(...this.lineage, ...past, ...chain)
+    this.past = joined(...this.lineage, ...past)
     this.#isFence = false
     if (this.base !== undefined && compareConfigs(config, this.base) === 0) return
     this.#promise(config, [...this.chain, this.promised, ...chain])
@@ -94,6 +94,7 @@ export class Copy {
   fence(config: Config): void {
     const isRepeated = this.#isFence && this.promised.epoch.boot === config.epoch.boot
     if (compareConfigs(config, this.promised) > 0) {
+      this.past = this.lineage
       this.#promise(config, isRepeated ? this.chain : [...this.chain, this.promised])
       this.#isFence = true
     }

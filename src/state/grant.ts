@@ -5,6 +5,7 @@ import { type Config, compareConfigs, readConfig, readSeat, type Seat } from './
 import { type Copy, chainMax } from './copy.ts'
 import { isCount } from './fields.ts'
 import { type ConfigId, isKnownTo, joined, type Lineage, readConfigId, readLineage } from './lineage.ts'
+import { addMissing } from './merge.ts'
 import { RecordLog } from './record-log.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -64,17 +65,16 @@ export function inherit(
   own: Tenure | undefined,
   kept: Copy | undefined,
 ): Inheritance | undefined {
-  const past = joined(...(grant?.past ?? []), ...(grant?.chain ?? []))
+  const past = lineageOf(grant)
   const fork = own === undefined && kept?.tip !== undefined && !isKnownTo(past, kept.tip) ? kept : undefined
   const chain = [...(grant?.chain ?? []), ...(own?.chain ?? fork?.chain ?? [])]
   const last = own?.config ?? fork?.promised
   if (last !== undefined) chain.push(last)
   if (chain.length === 0) return undefined
   const log = arrived ?? new RecordLog()
-  // Both led at once: keys of both stay, and those that both have are merged by whoever knows what is in them.
-  const mine = own === undefined ? [] : own.copy.log.entries()
-  for (const { key, record, version } of mine)
-    if (log.get(key) === undefined) log.put(key, record, version, 0)
+  // Both led at once.
+  const other = own?.copy.log ?? fork?.log
+  if (other !== undefined) addMissing(log, other)
   log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? fork?.log.version ?? 0)
   chain.sort(compareConfigs)
   const equal = last === undefined ? (grant?.equal ?? []) : []
@@ -84,6 +84,10 @@ export function inherit(
 /** Somebody gives what this node leads, too: who knows all that counted with the other one, if any does. */
 export function weigh(own: Tenure, grant: Grant): 'ours' | 'theirs' | 'neither' {
   const { tip = own.chain.at(-1), copy } = own
-  if (tip === undefined || isKnownTo(joined(...grant.past, ...grant.chain), tip)) return 'theirs'
+  if (tip === undefined || isKnownTo(lineageOf(grant), tip)) return 'theirs'
   return grant.tip === undefined || isKnownTo(copy.lineage, grant.tip) ? 'ours' : 'neither'
+}
+
+function lineageOf(grant: Grant | undefined): Lineage {
+  return joined(...(grant?.past ?? []), grant?.chain.at(-1))
 }

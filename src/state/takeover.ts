@@ -14,7 +14,8 @@
  * records are merged key by key into those of the side with the newest copy.
  */
 import { type Config, compareConfigs, newerConfig, readQuorum, type Seat, sameSeat } from './config.ts'
-import { isKnownTo, joined, type Lineage } from './lineage.ts'
+import { compareEpochs } from './epoch.ts'
+import { type ConfigId, isKnownTo, joined, type Lineage } from './lineage.ts'
 import type { CopyState } from './replica-messages.ts'
 
 /** What one member has said, this one among them. */
@@ -44,7 +45,7 @@ export type Decision =
       readonly chain: readonly Config[]
       /** What was led without knowing of it, newest first. */
       readonly forks: readonly Side[]
-      /** All that was heard of. */
+      /** What is known then. */
       readonly past: Lineage
     })
 
@@ -65,6 +66,7 @@ export function decideTakeover(hearing: Hearing): Decision {
   let isSound = true
   let isCertain = true
   const unfenced: Seat[] = []
+  const unheard: Config[] = []
   for (const side of sides) {
     const chain = needed(side.answers, side.base)
     const isKnown = chain.length === 0 || side.base !== undefined
@@ -76,6 +78,7 @@ export function decideTakeover(hearing: Hearing): Decision {
       if (heard >= readQuorum(config)) continue
       if (awaited > 0) return { type: 'wait' }
       isSound = false
+      unheard.push(config)
     }
     if (side.answers.some(({ isCut, before }) => isCut && isNewer(before, side.base))) isSound = false
     chains.push(...chain)
@@ -84,8 +87,17 @@ export function decideTakeover(hearing: Hearing): Decision {
   if (!isCertain && silent.length > 0 && !isPatienceOver) return { type: 'wait' }
   const [first = { base: undefined, from: [] }, ...others] = sides.map(whole)
   const forks = others.filter(({ from }) => from.length > 0)
-  const past = joined(...answers.flatMap((answer) => [...lineageOf(answer), answer.before]))
+  const past = known(answers, unheard)
   return { type: 'take', ...first, isSound, chain: chains.sort(compareConfigs), forks, past }
+}
+
+/** All that was heard of, without what may have counted where too few were heard: if that is ever found, it is new. */
+function known(answers: readonly CopyAnswer[], unheard: readonly Config[]): Lineage {
+  const heard = answers.flatMap(({ past, base, top, before }) => [...past, base, top, before])
+  const isSure = (id: ConfigId | undefined): boolean =>
+    id !== undefined &&
+    !unheard.some(({ epoch, revision }) => compareEpochs(epoch, id.epoch) === 0 && revision <= id.revision)
+  return joined(...heard.filter(isSure))
 }
 
 /** How many of its seats have promised, and how many may yet. */
@@ -134,8 +146,8 @@ function sidesOf(answers: readonly CopyAnswer[]): Heard[] {
   return sides.map((side) => ({ base: newestBase(side.answers), answers: side.answers }))
 }
 
-function lineageOf({ past, base, top, chain }: CopyAnswer): Lineage {
-  return joined(...past, base, top, ...chain)
+function lineageOf({ past, base, top }: CopyAnswer): Lineage {
+  return joined(...past, base, top)
 }
 
 function newestBase(answers: readonly CopyAnswer[]): Config | undefined {

@@ -17,6 +17,7 @@ import { highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
+import { addMissing } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
 import { Surveys } from './survey.ts'
 import { type CopyAnswer, type Decision, decideTakeover } from './takeover.ts'
@@ -377,6 +378,7 @@ export class Takings {
     this.#forget(taking)
     const { chain, isSound, past } = decision
     const [first, ...others] = sides.map(({ merge }) => merge)
+    for (const { log } of others) if (first !== undefined) addMissing(first.log, log)
     if (first !== undefined || chain.length > 0) {
       const copy = this.#copies.lead(partition, config, config, past, first?.log, first?.lastMark)
       copy?.complete()
