@@ -52,8 +52,13 @@ export type CopiesNews =
    * this epoch. `lost`: not all of the copies could be heard, updates may be gone.
    */
   | { readonly type: 'taken'; readonly partition: number; readonly epoch: Epoch; readonly lost: boolean }
-  /** The same of those of which nobody has anything: there are no records. */
-  | { readonly type: 'blank'; readonly partitions: readonly number[]; readonly epochs: readonly Epoch[] }
+  /** The same of those of which nobody has anything: there are no records. `lost`: those whose copies may all be gone. */
+  | {
+      readonly type: 'blank'
+      readonly partitions: readonly number[]
+      readonly epochs: readonly Epoch[]
+      readonly lost: ReadonlySet<number>
+    }
   /** Another member holds it as its owner: claim it there. */
   | { readonly type: 'held'; readonly partition: number; readonly by: string }
   /**

@@ -361,7 +361,8 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
   /** Nobody has anything of these: they are led without a configuration until something happens in them. */
   #blank(partitions: readonly number[], epochs: readonly Epoch[]): void {
     for (const [index, partition] of partitions.entries()) this.#empty.set(partition, epochs[index] as Epoch)
-    this.#exchange.out({ type: 'news', news: { type: 'blank', partitions, epochs } })
+    const lost = new Set(partitions.filter((partition) => this.#options.isBereft(partition)))
+    this.#exchange.out({ type: 'news', news: { type: 'blank', partitions, epochs, lost } })
   }
 
   /** Under which configuration this node leads a partition. */

@@ -9,6 +9,7 @@ import { LedgerHistory, type LedgerOp, type LedgerRules } from './ledger-history
 const strict: LedgerRules = {
   keepsAll: true,
   tellsLosses: true,
+  mayBeginAnew: false,
   isLinearizable: true,
   keepsOrder: true,
   mayFail: false,

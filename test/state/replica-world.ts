@@ -282,6 +282,7 @@ export class ModelNode {
       limits: { copyBytesMax: 1e6, batchBytesMax: 120, takeoverWaitMs: 5_000, repairMs: 3_000 },
       owners: (partition, most) => this.owners(partition, most),
       peers: () => this.view.filter(({ name }) => name !== this.name),
+      isBereft: () => false,
       isGone: (seat) => !this.view.some((one) => sameSeat(one, seat)),
       random: () => world.random.fraction(),
     })
@@ -366,7 +367,7 @@ export class ModelNode {
     const { world } = this
     if (news.type === 'blank') {
       news.partitions.forEach((partition, index) => {
-        this.#news({ type: 'taken', partition, epoch: news.epochs[index]!, lost: false })
+        this.#news({ type: 'taken', partition, epoch: news.epochs[index]!, lost: news.lost.has(partition) })
       })
       return
     }
