@@ -10,6 +10,7 @@ export function nothing(seat: Seat): CopyAnswer {
     seat,
     isFenced: false,
     before: undefined,
+    wasLed: false,
     base: undefined,
     chain: [],
     isCut: false,

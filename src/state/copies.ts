@@ -163,11 +163,12 @@ export class Copies {
       return { type: 'refused', promised: copy.promised }
     }
     const before = copy?.promised
+    const wasLed = copy?.isFence === false
     const promised = copy ?? this.#made(partition, config, true)
     promised.fence(config)
     const { base, chain, isCut, past, top, log } = promised
     const { digest, version } = log
-    return { type: 'promised', before, base, chain, isCut, past, top, digest, version }
+    return { type: 'promised', before, wasLed, base, chain, isCut, past, top, digest, version }
   }
 
   /** Of which of these a fence would be answered with more than `nothing`; packed. Undefined: malformed, or beyond the ring. */

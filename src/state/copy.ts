@@ -32,7 +32,7 @@ export class Copy {
   chain: readonly Config[] = []
   /** More was promised than `chain` can hold: nobody can tell any more what counted. */
   isCut = false
-  /** What its owner knew when it began. */
+  /** What the owner that it follows knew when it began. */
   past: Lineage = []
   log: RecordLog = new RecordLog()
   /** What is promised was asked for by a takeover, and has not led as far as this copy knows. */
@@ -50,7 +50,7 @@ export class Copy {
     return this.log.count === 0 ? undefined : this.top
   }
 
-  /** What has come together here. */
+  /** What the owner that it follows knows, and what is here. */
   get lineage(): Lineage {
     const { past, base, top, promised } = this
     return joined(...past, base, top, this.#isFence ? undefined : promised)
@@ -82,9 +82,9 @@ export class Copy {
   }
 
   /** Takes nothing from older ones from now on, for their owner or next owner ships. Older ones change nothing. */
-  promise(config: Config, chain: readonly Config[] = [], past: Lineage = []): void {
+  promise(config: Config, chain: readonly Config[] = [], past: Lineage = this.lineage): void {
     if (compareConfigs(config, this.promised) < 0) return
-    this.past = joined(...this.lineage, ...past)
+    this.past = past
     this.#isFence = false
     if (this.base !== undefined && compareConfigs(config, this.base) === 0) return
     this.#promise(config, [...this.chain, this.promised, ...chain])
@@ -94,7 +94,6 @@ export class Copy {
   fence(config: Config): void {
     const isRepeated = this.#isFence && this.promised.epoch.boot === config.epoch.boot
     if (compareConfigs(config, this.promised) > 0) {
-      this.past = this.lineage
       this.#promise(config, isRepeated ? this.chain : [...this.chain, this.promised])
       this.#isFence = true
     }
@@ -116,7 +115,6 @@ export class Copy {
 
   /** The copy is what its owner holds: complete under what it has promised. */
   complete(): void {
-    this.past = this.lineage
     this.base = this.promised
     this.chain = []
     this.isCut = false
@@ -136,7 +134,6 @@ export class Copy {
 
   /** Holds these records from now on, complete as of `base`; marks in them, up to the last, mean nothing. */
   adopt(log: RecordLog, lastMark: number, base: Config | undefined): void {
-    this.past = this.lineage
     this.log = log
     this.base = base
     this.chain = []
@@ -147,7 +144,6 @@ export class Copy {
 
   /** Forgets the records; the promise stays. */
   drop(): void {
-    this.past = this.lineage
     this.log.clear()
     this.base = undefined
     this.chain = []

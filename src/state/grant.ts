@@ -78,7 +78,8 @@ export function inherit(
   log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? fork?.log.version ?? 0)
   chain.sort(compareConfigs)
   const equal = last === undefined ? (grant?.equal ?? []) : []
-  return { chain: chain.slice(-chainMax), past, log, fork: fork?.log, equal }
+  const known = joined(...past, ...((own?.copy ?? fork)?.lineage ?? []))
+  return { chain: chain.slice(-chainMax), past: known, log, fork: fork?.log, equal }
 }
 
 /** Somebody gives what this node leads, too: who knows all that counted with the other one, if any does. */

@@ -69,6 +69,8 @@ export interface FenceRow {
 export interface CopyState {
   /** What it had promised before it was asked. */
   readonly before: Config | undefined
+  /** An owner had told it so; else a takeover may have led under it, or not. */
+  readonly wasLed: boolean
   readonly base: Config | undefined
   readonly chain: readonly Config[]
   readonly isCut: boolean
@@ -299,6 +301,7 @@ function readFenceReply(value: unknown): FenceReply | undefined {
       return {
         type: 'promised',
         before: readConfig(reply['before']),
+        wasLed: reply['wasLed'] === true,
         base: readConfig(reply['base']),
         chain,
         isCut: reply['isCut'] === true,

@@ -66,16 +66,20 @@ export function decideTakeover(hearing: Hearing): Decision {
   let isSound = true
   let isCertain = true
   const unfenced: Seat[] = []
+  const sure: Config[] = []
   const unheard: Config[] = []
   for (const side of sides) {
-    const chain = needed(side.answers, side.base)
+    const chain = needed(side)
     const isKnown = chain.length === 0 || side.base !== undefined
     isSound &&= isKnown
     isCertain &&= isKnown && chain.length > 0
     for (const config of chain) {
       const { heard, awaited } = count(config, hearing, unfenced)
       isCertain &&= heard >= config.acks
-      if (heard >= readQuorum(config)) continue
+      if (heard >= readQuorum(config)) {
+        sure.push(config)
+        continue
+      }
       if (awaited > 0) return { type: 'wait' }
       isSound = false
       unheard.push(config)
@@ -87,17 +91,20 @@ export function decideTakeover(hearing: Hearing): Decision {
   if (!isCertain && silent.length > 0 && !isPatienceOver) return { type: 'wait' }
   const [first = { base: undefined, from: [] }, ...others] = sides.map(whole)
   const forks = others.filter(({ from }) => from.length > 0)
-  const past = known(answers, unheard)
+  const past = known(answers, sure, unheard)
   return { type: 'take', ...first, isSound, chain: chains.sort(compareConfigs), forks, past }
 }
 
-/** All that was heard of, without what may have counted where too few were heard: if that is ever found, it is new. */
-function known(answers: readonly CopyAnswer[], unheard: readonly Config[]): Lineage {
-  const heard = answers.flatMap(({ past, base, top, before }) => [...past, base, top, before])
-  const isSure = (id: ConfigId | undefined): boolean =>
-    id !== undefined &&
-    !unheard.some(({ epoch, revision }) => compareEpochs(epoch, id.epoch) === 0 && revision <= id.revision)
-  return joined(...heard.filter(isSure))
+/** What is known then. Where too few of what may have counted were heard, and that is found later, it is new. */
+function known(answers: readonly CopyAnswer[], sure: readonly Config[], unheard: readonly Config[]): Lineage {
+  const isSure = ({ epoch, revision }: ConfigId): boolean =>
+    !unheard.some((one) => compareEpochs(one.epoch, epoch) === 0 && one.revision <= revision)
+  const heard = answers.flatMap((answer) => {
+    const { before, wasLed } = answer
+    const tip = newerConfig(answer.base, answer.top)
+    return [...(tip === undefined ? [] : lineageOf(answer)), ...(before === undefined || wasLed ? [] : [before])]
+  })
+  return joined(...sure, ...heard.filter(isSure))
 }
 
 /** How many of its seats have promised, and how many may yet. */
@@ -161,12 +168,14 @@ function whole({ base, answers }: Heard): Side {
   return { base, from }
 }
 
-/** The configurations from `base` on, oldest first. */
-function needed(answers: readonly CopyAnswer[], base: Config | undefined): Config[] {
+/** The configurations from `base` on, oldest first, and those that led beside it. */
+function needed({ answers, base }: Heard): Config[] {
   const all: Config[] = []
-  for (const { before, base: own, chain, top } of answers) {
+  const past = joined(...answers.flatMap((answer) => [...lineageOf(answer)]))
+  for (const { before, wasLed, base: own, chain, top } of answers) {
+    const isBeside = wasLed && before !== undefined && !isKnownTo(past, before)
     for (const config of [before, own, top, ...chain]) {
-      if (config === undefined || isNewer(base, config)) continue
+      if (config === undefined || (isNewer(base, config) && !(isBeside && config === before))) continue
       if (!all.some((one) => compareConfigs(one, config) === 0)) all.push(config)
     }
   }
