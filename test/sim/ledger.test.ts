@@ -9,6 +9,7 @@ import { LedgerHistory, type LedgerOp, type LedgerRules } from './ledger-history
 const strict: LedgerRules = {
   keepsAll: true,
   tellsLosses: true,
+  mayFork: false,
   mayBeginAnew: false,
   isLinearizable: true,
   keepsOrder: true,
