@@ -367,6 +367,7 @@ export class Custodian {
         // First: what becomes live may have been merged, and is shipped at once.
         copies?.lead(partition, epoch, lists.get(partition) ?? [], clock.now())
         this.#holdings.activate(partition, epoch)
+        copies?.activated(partition, epoch)
       }
       if (this.#busy.size === 0) work()
       else this.#inTurn(partition, work)

@@ -173,7 +173,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         break
       case 'blank':
         input.partitions.forEach((partition, index) => {
-          this.#takenOver(partition, input.epochs[index] ?? noEpoch, false)
+          this.#takenOver(partition, input.epochs[index] ?? noEpoch, input.lost.has(partition))
         })
         break
       case 'held':

@@ -8,6 +8,7 @@ import { type Config, readConfig, readEpoch } from './config.ts'
 import { chainMax } from './copy.ts'
 import type { Epoch } from './epoch.ts'
 import { isCount } from './fields.ts'
+import { type Lineage, readLineage } from './lineage.ts'
 import { recentMax } from './quorum.ts'
 import type { LogDigest } from './record-log.ts'
 
@@ -20,6 +21,8 @@ export interface ShipRow {
   /** The whole of it, until the copy has answered once. */
   readonly config?: Config | undefined
   readonly chain?: readonly Config[] | undefined
+  /** What it has come from beside its chain. */
+  readonly past?: Lineage | undefined
   /** Packed; may be empty: then it only confirms. */
   readonly records: Uint8Array
   /** The copy is what its owner holds. */
@@ -46,7 +49,7 @@ export type ShipReply =
       readonly sums?: Uint8Array | undefined
     }
   /** It has promised this one, which is newer. */
-  | { readonly type: 'refused'; readonly promised: Config }
+  | { readonly type: 'refused'; readonly promised: Config; readonly past: Lineage }
   /** It does not know the configuration: tell it whole. */
   | { readonly type: 'unknown' }
   /** No room: `limits.copyBytesMax`. */
@@ -66,9 +69,13 @@ export interface FenceRow {
 export interface CopyState {
   /** What it had promised before it was asked. */
   readonly before: Config | undefined
+  /** An owner had told it so; else a takeover may have led under it, or not. */
+  readonly wasLed: boolean
   readonly base: Config | undefined
   readonly chain: readonly Config[]
   readonly isCut: boolean
+  /** What the newest owner that it has followed had heard of. */
+  readonly past: Lineage
   /** The newest that vouches for any record. */
   readonly top: Config | undefined
   readonly digest: LogDigest
@@ -216,6 +223,8 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
   const config = row['config'] == null ? undefined : readConfig(row['config'])
   const chain = readChain(row['chain'])
   const records = row['records'] ?? noBytes
+  const past = readLineage(row['past'])
+  if (past === undefined) return undefined
   if (epoch === undefined || chain === undefined || !(records instanceof Uint8Array)) return undefined
   if (row['config'] != null && config === undefined) return undefined
   const digest = row['digest'] == null ? undefined : readDigest(row['digest'])
@@ -228,6 +237,7 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
     revision: row['revision'],
     config,
     chain,
+    past,
     records,
     complete: row['complete'] === true,
     anew: row['anew'] === true,
@@ -262,7 +272,8 @@ function readShipReply(value: unknown): ShipReply | undefined {
     }
     case 'refused': {
       const promised = readConfig(reply['promised'])
-      return promised && { type: 'refused', promised }
+      const past = readLineage(reply['past'])
+      return promised && past && { type: 'refused', promised, past }
     }
     case 'unknown':
       return { type: 'unknown' }
@@ -299,13 +310,17 @@ function readFenceReply(value: unknown): FenceReply | undefined {
     case 'promised': {
       const chain = readChain(reply['chain'])
       const digest = readDigest(reply['digest'])
-      if (chain === undefined || digest === undefined || !isCount(reply['version'])) return undefined
+      const past = readLineage(reply['past'])
+      if (chain === undefined || digest === undefined || past === undefined) return undefined
+      if (!isCount(reply['version'])) return undefined
       return {
         type: 'promised',
         before: readConfig(reply['before']),
+        wasLed: reply['wasLed'] === true,
         base: readConfig(reply['base']),
         chain,
         isCut: reply['isCut'] === true,
+        past,
         top: readConfig(reply['top']),
         digest,
         version: reply['version'],

@@ -11,39 +11,21 @@
  */
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
+import { type Channel, Channels } from './channels.ts'
 import { type Config, type Seat, sameSeat, sameSeats } from './config.ts'
-import type { Copies, CopiesCounters } from './copies.ts'
+import type { Copies } from './copies.ts'
 import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
+import { isKnownTo, joined } from './lineage.ts'
 import { Packer } from './packed.ts'
-import { difference, differingBuckets } from './reconcile.ts'
 import type { CallerRecord } from './records.ts'
+import { Repairs } from './repairs.ts'
 import { rowsMax, type ShipReply } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
-import { SettledNews } from './settled.ts'
-import { composeRow, type Sent } from './ship-row.ts'
+import type { ReplicasCounters } from './replication-stats.ts'
+import type { SeatState } from './seat-state.ts'
+import { composeRow, heedComparison, type Sent } from './ship-row.ts'
 import { ledElsewhere, Tenure, type TenureStart, type TenureView } from './tenure.ts'
-
-export interface ReplicasCounters extends CopiesCounters {
-  /** Records that went to copies, and their bytes; the same record to two copies counts twice. */
-  shippedRecords: number
-  shippedBytes: number
-  batches: number
-  /** Partitions this node had to give up because another was promised a newer epoch. */
-  deposed: number
-}
-
-export function noneCounted(): ReplicasCounters {
-  return {
-    refusedByFence: 0,
-    refusedMessages: 0,
-    repairedKeys: 0,
-    shippedRecords: 0,
-    shippedBytes: 0,
-    batches: 0,
-    deposed: 0,
-  }
-}
 
 export interface ReplicasPorts {
   readonly limits: ReplicationLimits
@@ -51,6 +33,8 @@ export interface ReplicasPorts {
   seats(partition: number): readonly Seat[]
   acks(seats: number): number
   isGone(seat: Seat): boolean
+  /** Whether the table names this node as the owner. */
+  isOurs(partition: number): boolean
   peers(): readonly Seat[]
   /** Whether this node may tell that anything is done. */
   mayCommit(): boolean
@@ -58,19 +42,8 @@ export interface ReplicasPorts {
   settled(): Uint8Array | undefined
 }
 
-interface Channel {
-  readonly seat: Seat
-  readonly dirty: Set<Tenure>
-  readonly settled: SettledNews
-  isShipping: boolean
-  failures: number
-  notBefore: Millis
-}
-
 const pauseMs: Millis = 50
 const pauseMsMax: Millis = 1_000
-/** Partitions that are compared at once, when their time has come. */
-const comparedMax = 256
 /** One partition whose copies are behind must not stop the others. */
 const shares = 16
 
@@ -79,7 +52,7 @@ export class Replicas {
   readonly #copies: Copies
   readonly #exchange: Exchange
   readonly #tenures = new Map<number, Tenure>()
-  readonly #channels = new Map<string, Channel>()
+  readonly #channels: Channels
   readonly #packer = new Packer()
   /** Tenures in which something may be done that was not. */
   readonly #moved = new Set<Tenure>()
@@ -90,13 +63,14 @@ export class Replicas {
   #seq = 0
   /** Calls that wait for copies, in all tenures. */
   #waiting = 0
-  #repairAt: Millis = Infinity
-  #repairs: IterableIterator<Tenure> | undefined
+  readonly #repairs: Repairs
 
   constructor(ports: ReplicasPorts, copies: Copies, exchange: Exchange) {
     this.#ports = ports
     this.#copies = copies
     this.#exchange = exchange
+    this.#channels = new Channels(ports)
+    this.#repairs = new Repairs(ports.limits.repairMs, this.#tenures)
     this.#view = {
       isGone: (seat) => ports.isGone(seat),
       peers: () => ports.peers(),
@@ -109,10 +83,7 @@ export class Replicas {
   }
 
   get deadline(): Millis {
-    let due = Math.min(this.#repairAt, this.#asking[0]?.until ?? Infinity)
-    for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
-      if (dirty.size > 0 && !isShipping && !this.#ports.isGone(seat)) due = Math.min(due, notBefore)
-    return due
+    return Math.min(this.#repairs.deadline, this.#asking[0]?.until ?? Infinity, this.#channels.deadline)
   }
 
   /** How many calls wait for copies of this partition, if that are too many for another one. */
@@ -127,10 +98,7 @@ export class Replicas {
 
   /** Something was done that may have to be told or sent. */
   isDue(now: Millis): boolean {
-    if (this.#moved.size > 0) return true
-    for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
-      if (dirty.size > 0 && !isShipping && notBefore <= now && !this.#ports.isGone(seat)) return true
-    return false
+    return this.#moved.size > 0 || this.#channels.due(now).next().done !== true
   }
 
   /** This node leads a partition whose copy this is. */
@@ -144,7 +112,7 @@ export class Replicas {
     const config = copy.promised
     const tenure = new Tenure(partition, this.#exchange.self, copy, config, chain, told)
     this.#tenures.set(partition, tenure)
-    if (this.#repairAt === Infinity) this.#repairAt = now + this.#ports.limits.repairMs
+    this.#repairs.begin(now)
     // Members may have come or gone while it was taken.
     this.#follow(tenure)
     this.#touch(tenure)
@@ -157,7 +125,7 @@ export class Replicas {
     if (tenure === undefined) return
     this.#tenures.delete(partition)
     this.#moved.delete(tenure)
-    for (const { dirty } of this.#channels.values()) dirty.delete(tenure)
+    this.#channels.unmark(tenure)
     this.#settle(tenure.takeAll(), failure)
   }
 
@@ -167,7 +135,7 @@ export class Replicas {
     if (tenure === undefined) return
     this.#ports.counters.deposed++
     // What nobody else has accepted never was.
-    if (tenure.isFirst && !tenure.hasLed) this.#copies.remove(partition)
+    if (tenure.isFirst && tenure.tip === undefined) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
     const { counter } = by.epoch
@@ -190,11 +158,7 @@ export class Replicas {
     tenure.add(key, true, done)
     this.#waiting++
     this.#touch(tenure)
-    if (settled === undefined) return
-    const callers = [...settled]
-    if (callers.length === 0) return
-    for (const { seat, isListed } of tenure.seats.values())
-      if (isListed) this.#channels.get(seat.name)?.settled.add(callers)
+    if (settled !== undefined) this.#channels.tell(tenure, [...settled])
   }
 
   /** A key was read. */
@@ -212,19 +176,17 @@ export class Replicas {
 
   /** Lists follow the table; who is gone is not waited for. */
   peersChanged(): void {
-    for (const { seat, isShipping } of this.#channels.values())
-      if (!isShipping && this.#ports.isGone(seat)) this.#channels.delete(seat.name)
-    const come = this.#ports.peers().filter((seat) => !this.#isReached(seat))
-    for (const tenure of this.#tenures.values()) {
+    const come = this.#channels.peersChanged()
+    for (const tenure of [...this.#tenures.values()]) {
       // Whoever was gone for a while goes on with what it had, and may have missed something.
       for (const { name } of come) {
         const state = tenure.seats.get(name)
         if (state === undefined) continue
         state.compares = state.isListed
-        this.#mark(tenure, state.seat)
+        this.#channels.mark(tenure, state.seat)
       }
       if (this.#follow(tenure)) this.#touch(tenure)
-      else this.#moved.add(tenure)
+      else if (this.#tenures.get(tenure.partition) === tenure) this.#moved.add(tenure)
     }
   }
 
@@ -238,8 +200,22 @@ export class Replicas {
     this.#touch(tenure)
   }
 
+  /**
+   * Others may have led for a while. What the table names this node as the owner of is sought anew; the rest waits for its owner.
+   */
+  doubt(): void {
+    for (const [partition, tenure] of [...this.#tenures]) {
+      tenure.isForked = true
+      if (this.#ports.isOurs(partition)) this.depose(partition, tenure.config)
+    }
+  }
+
   /** Its list follows the table; false: it did already, or must not. */
   #follow(tenure: Tenure): boolean {
+    if (tenure.isForked && this.#ports.isOurs(tenure.partition)) {
+      this.depose(tenure.partition, tenure.config)
+      return false
+    }
     const seats = this.#ports.seats(tenure.partition)
     if (tenure.isGranted || sameSeats(seats, tenure.config.seats)) return false
     tenure.reconfigure(seats, this.#ports.acks(seats.length))
@@ -254,67 +230,19 @@ export class Replicas {
       tenure.isPatienceOver = true
       this.#moved.add(tenure)
     }
-    if (now < this.#repairAt) return
-    this.#repairs ??= this.#tenures.values()
-    for (let left = comparedMax; left > 0; left--) {
-      const { value: tenure, done } = this.#repairs.next()
-      if (done) {
-        this.#repairs = undefined
-        this.#repairAt = this.#tenures.size === 0 ? Infinity : now + this.#ports.limits.repairMs
-        return
-      }
-      this.#compare(tenure)
-    }
-    this.#repairAt = now + 1
+    for (const tenure of this.#repairs.due(now)) if (tenure.compareAll()) this.#touch(tenure)
   }
 
   /** Tells calls that are done, and sends what has gathered. */
   flush(now: Millis): void {
     for (const tenure of this.#moved) this.#advance(tenure, now)
     this.#moved.clear()
-    for (const channel of this.#channels.values()) {
-      if (channel.dirty.size > 0 && !channel.isShipping && channel.notBefore <= now) this.#send(channel)
-    }
-  }
-
-  /** Copies are compared with what is here, whatever is thought of them. */
-  #compare(tenure: Tenure): void {
-    let isDue = false
-    for (const state of tenure.seats.values()) {
-      if (!state.isListed) continue
-      state.compares = true
-      isDue = true
-    }
-    if (isDue) this.#touch(tenure)
+    for (const channel of this.#channels.due(now)) this.#send(channel)
   }
 
   #touch(tenure: Tenure): void {
     this.#moved.add(tenure)
-    for (const { seat, isTold } of tenure.seats.values()) {
-      this.#mark(tenure, seat)
-      // What it is to hold may lack calls that were forgotten long ago.
-      if (!isTold) this.#channels.get(seat.name)?.settled.addAll()
-    }
-  }
-
-  /** Something is to go there, unless nobody is there: then it goes when that one comes back. */
-  #mark(tenure: Tenure, seat: Seat): void {
-    if (!this.#ports.isGone(seat)) this.#channel(seat).dirty.add(tenure)
-  }
-
-  #isReached(seat: Seat): boolean {
-    const known = this.#channels.get(seat.name)
-    return known !== undefined && sameSeat(known.seat, seat)
-  }
-
-  #channel(seat: Seat): Channel {
-    const known = this.#channels.get(seat.name)
-    if (known !== undefined && sameSeat(known.seat, seat)) return known
-    const [dirty, settled] = [new Set<Tenure>(), new SettledNews()]
-    const channel = { seat, dirty, settled, isShipping: false, failures: 0, notBefore: 0 }
-    settled.addAll()
-    this.#channels.set(seat.name, channel)
-    return channel
+    for (const { seat, isTold } of tenure.seats.values()) this.#channels.mark(tenure, seat, !isTold)
   }
 
   #advance(tenure: Tenure, now: Millis): void {
@@ -334,7 +262,7 @@ export class Replicas {
     }
     if (tenure.mayDrop) {
       for (const state of tenure.seats.values()) {
-        if (!state.isListed && !state.hasDropped) this.#mark(tenure, state.seat)
+        if (!state.isListed && !state.hasDropped) this.#channels.mark(tenure, state.seat)
       }
     }
     const { partition, config } = tenure
@@ -343,7 +271,7 @@ export class Replicas {
 
   #askAll(tenure: Tenure): void {
     if (tenure.isFenced || !tenure.asksAll) return
-    for (const peer of tenure.askAll(this.#ports.peers())) this.#mark(tenure, peer)
+    for (const peer of tenure.askAll(this.#ports.peers())) this.#channels.mark(tenure, peer)
   }
 
   #settle(done: readonly Shipped[], failure: CallFailure | undefined): void {
@@ -352,7 +280,6 @@ export class Replicas {
   }
 
   #send(channel: Channel): void {
-    if (this.#ports.isGone(channel.seat)) return
     const sent: Sent[] = []
     let bytes = 0
     for (const tenure of channel.dirty) {
@@ -383,8 +310,7 @@ export class Replicas {
         for (const [index, one] of sent.entries()) this.#heard(one, reply.rows[index]!, channel, now)
         if (hadFailed) this.#compareAll(channel)
       } else this.#failed(channel, sent, now)
-      if (this.#ports.isGone(channel.seat) && this.#isReached(channel.seat))
-        this.#channels.delete(channel.seat.name)
+      this.#channels.prune(channel)
     })
   }
 
@@ -394,7 +320,7 @@ export class Replicas {
     for (const { tenure, state, keys, extras } of sent) {
       if (this.#tenures.get(tenure.partition) !== tenure) continue
       tenure.restore(state, keys, extras)
-      this.#mark(tenure, state.seat)
+      this.#channels.mark(tenure, state.seat)
     }
   }
 
@@ -404,8 +330,8 @@ export class Replicas {
     if (tenure.seats.get(state.seat.name) !== state) return
     switch (reply.type) {
       case 'refused':
-        this.depose(tenure.partition, reply.promised)
-        break
+        this.#refused(tenure, state, reply)
+        return
       case 'unknown':
       case 'full':
         state.isTold = false
@@ -419,7 +345,7 @@ export class Replicas {
           if (row.drop) state.hasDropped = true
           if (row.complete) state.isToldComplete = true
         }
-        if (row.digest !== undefined) this.#compared(one, reply)
+        if (row.digest !== undefined) heedComparison(one, reply, this.#ports.counters)
         if (!state.isBehind) state.matched = Math.max(state.matched, one.position)
         break
       default:
@@ -433,26 +359,23 @@ export class Replicas {
       channel.dirty.add(tenure)
   }
 
-  #compared(
-    { tenure, state, row, lapses }: Sent,
-    { equal, hashes, sums }: Extract<ShipReply, { type: 'ok' }>,
+  /**
+   * Whoever has taken over from us has all that counted here. But if two led without knowing of each other, each has what the
+   * other lacks: the owner by the table seeks the partition anew and brings together what there is; another one keeps what
+   * it has, and nothing counts here, until the owner has been given it.
+   */
+  #refused(
+    tenure: Tenure,
+    state: SeatState,
+    { promised, past }: Extract<ShipReply, { type: 'refused' }>,
   ): void {
-    if (!state.isListed) return
-    if (equal === true) {
-      if (lapses !== state.lapses) return
-      state.compares = state.isBehind = false
-      state.isComplete = true
-      return
+    const { partition, tip } = tenure
+    const isKnown = tip === undefined || isKnownTo(joined(...past, promised), tip)
+    if (isKnown || this.#ports.isOurs(partition)) this.depose(partition, promised)
+    else {
+      tenure.isForked = true
+      state.isTold = false
     }
-    const { counters } = this.#ports
-    if (hashes !== undefined) {
-      const { keys, extras } = difference(tenure.copy.log, hashes, row.list)
-      const travels = tenure.differs(state, keys, extras)
-      if (state.isToldComplete) counters.repairedKeys += travels
-      return
-    }
-    const differing = sums && differingBuckets(tenure.copy.log, sums)
-    if (differing !== undefined) tenure.asksFor(state, differing)
   }
 
   /** It was out of reach: it may have missed more than we know. */

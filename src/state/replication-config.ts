@@ -43,6 +43,8 @@ export interface ReplicationOptions {
   peers(): readonly Seat[]
   /** A member that cannot come back with what it had, or is not to be waited for any more. */
   isGone(seat: Seat): boolean
+  /** All who should have had copies of a partition were killed of late. */
+  isBereft(partition: number): boolean
   /** 0 to 1. */
   random(): number
   /** What all callers have settled, as far as this node knows, for copies and next owners; undefined: nothing. */

@@ -184,6 +184,16 @@ export class Taker {
     for (const entry of entries) {
       const { partition, chunks, copy } = entry
       const refusal = this.#refusalOf(entry, from)
+      const may = refusal === undefined ? this.#mayMerge(entry) : 'merge'
+      if (may === 'wait') {
+        arrival.refused.push({ partition, ...refuse('busy', 'what is here is given up first') })
+        continue
+      }
+      if (may === 'drop') {
+        this.#drop(partition)
+        arrival.taken.push(partition)
+        continue
+      }
       if (refusal !== undefined) {
         arrival.refused.push({ partition, ...refusal })
         continue
@@ -277,6 +287,13 @@ export class Taker {
     if (copy === 0) return undefined
     const isStaged = stage?.from === from && stage.copy === copy && stage.state === 'whole'
     return isStaged ? undefined : refuse('copy', 'what was copied before is not here')
+  }
+
+  /** Where it is active, whether what comes has anything that is not here. */
+  #mayMerge({ partition, list }: GiveEntry): 'merge' | 'drop' | 'wait' {
+    const { options, phases } = this.#ground
+    if (phases[partition] !== phase.active) return 'merge'
+    return options.copies?.mayMerge(partition, list) ?? 'merge'
   }
 
   #mayTake(partition: number, from: Peer): Pick<Refusal, 'code' | 'reason'> | undefined {

@@ -64,10 +64,12 @@ export class Tenure {
   #isFenced = false
   /** No tenure before it is known. */
   readonly isFirst: boolean
-  /** It could do something once. */
-  hasLed = false
   /** All have all, and whoever is not in the list has dropped its copy or is gone. */
   isSettled = false
+  /** The last configuration under which anything could count. */
+  tip: Config | undefined
+  /** Others may have led meanwhile who know nothing of it: nothing counts before what both have is brought together. */
+  isForked = false
   /** Its configuration was told to a next owner, who follows that one and none that comes after it. */
   isGranted = false
   /** All who live are to be asked before anything counts; those who do not answer, until patience is over. */
@@ -159,7 +161,7 @@ export class Tenure {
   /** Moves on to what enough seats have; those whose calls are done. */
   commit(view: TenureView): Shipped[] {
     // Nor does it begin: what a minority alone takes for the newest there is would bury what counts elsewhere.
-    if (!view.mayCommit()) return []
+    if (this.isForked || !view.mayCommit()) return []
     if (!this.#isFenced) {
       const isOpen = !this.isFirst || this.chain.length > 0 || this.#opens(view)
       if (!isOpen || !this.chain.every((one) => this.#follows(one, view))) return []
@@ -214,6 +216,16 @@ export class Tenure {
       if (isListed && isComplete && isToldComplete && matched === this.head) equal.push(seat)
     }
     return equal
+  }
+
+  /** All copies are to be compared; false: there are none. */
+  compareAll(): boolean {
+    let isDue = false
+    for (const state of this.seats.values()) {
+      state.compares ||= state.isListed
+      isDue ||= state.isListed
+    }
+    return isDue
   }
 
   /** A comparison has said what the copy has; what differs is to travel. Returns how much that is. */
@@ -305,7 +317,8 @@ export class Tenure {
   }
 
   #fenced(): void {
-    this.#isFenced = this.hasLed = true
+    this.#isFenced = true
+    this.tip = this.config
     this.copy.complete()
     for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
     this.#drafts.clear()

@@ -32,6 +32,10 @@ export interface LedgerRules {
   /** What is lost is told. */
   readonly tellsLosses: boolean
   readonly isLinearizable: boolean
+  /** A call may run on both sides of a split: one answers, and what the other did is merged later. */
+  readonly mayFork: boolean
+  /** More copies may be out of reach than its level allows for: a key of which that is told begins anew. */
+  readonly mayBeginAnew: boolean
   /** Updates of one caller to one key happen in the order in which they were asked for, also of those that overlap. */
   readonly keepsOrder: boolean
   /** No call fails. */
@@ -172,13 +176,14 @@ export class LedgerHistory {
       if (op === undefined) this.#throw('foreign', `"${key}" has ${token}, for which nobody asked`)
       else if (op.isUnrun)
         this.#throw('unrun', `${what(op)} failed with mayHaveRun: false and happened (${op.failure})`)
-      else if (op.found?.isAdded === false) this.#throw('unasked', `${what(op)} was refused and happened`)
+      else if (op.found?.isAdded === false && !this.rules.mayFork)
+        this.#throw('unasked', `${what(op)} was refused and happened`)
       places.set(token, place)
     }
     // What is lost is lost with a word.
     if (this.rules.keepsAll || (this.rules.tellsLosses && !isLost)) this.#allKept(ops, places)
     if (this.rules.keepsOrder) this.#inOrder(key, tokens, asked)
-    if (!this.rules.isLinearizable) return
+    if (!this.rules.isLinearizable || (isLost && this.rules.mayBeginAnew)) return
     this.#inPlaces(ops, tokens)
     this.#explained(key, ops, tokens)
     this.#inTenures(key, tokens, asked)

@@ -9,6 +9,8 @@ import { LedgerHistory, type LedgerOp, type LedgerRules } from './ledger-history
 const strict: LedgerRules = {
   keepsAll: true,
   tellsLosses: true,
+  mayFork: false,
+  mayBeginAnew: false,
   isLinearizable: true,
   keepsOrder: true,
   mayFail: false,

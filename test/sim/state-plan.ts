@@ -72,6 +72,8 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
       tellsLosses: true,
       isLinearizable:
         mode === 'planned' || mode === 'rough' || mode === 'crash' || (mode === 'split' && hasQuorum),
+      mayFork: apart && !hasQuorum,
+      mayBeginAnew: mode === 'split',
       keepsOrder: mode === 'planned' || (mode === 'still' && !isRough),
       mayFail: mode !== 'planned',
       mayOverlap: mode !== 'planned',
@@ -94,6 +96,8 @@ export function afterFalseDeath({ level, merges, rules }: StatePlan): LedgerRule
     keepsAll: rules.keepsAll && merges,
     tellsLosses: false,
     isLinearizable: false,
+    mayFork: true,
+    mayBeginAnew: true,
     keepsOrder: false,
     mayFail: true,
     mayOverlap: true,

@@ -288,6 +288,7 @@ export class ModelNode {
       },
       owners: (partition, most) => this.owners(partition, most),
       peers: () => this.view.filter(({ name }) => name !== this.name),
+      isBereft: () => false,
       isGone: (seat) => !this.view.some((one) => sameSeat(one, seat)),
       random: () => world.random.fraction(),
       settled: () => undefined,
@@ -374,7 +375,7 @@ export class ModelNode {
     const { world } = this
     if (news.type === 'blank') {
       news.partitions.forEach((partition, index) => {
-        this.#news({ type: 'taken', partition, epoch: news.epochs[index]!, lost: false })
+        this.#news({ type: 'taken', partition, epoch: news.epochs[index]!, lost: news.lost.has(partition) })
       })
       return
     }

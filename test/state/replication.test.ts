@@ -49,6 +49,7 @@ class Stand {
           limits: { ...replicationLimits, copyBytesMax, effectsWaitingMax },
           owners: (_, most) => others().slice(0, most),
           peers: () => others().filter((one) => one.name !== name),
+          isBereft: () => false,
           isGone: (one) => !this.alive.has(one.name),
           random: () => 0.5,
           settled: () => bytes(`all of ${name}`),
