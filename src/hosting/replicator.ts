@@ -191,9 +191,15 @@ export class Replicator implements CopiesPort, Effects {
 
   /** As if another node had given it, too. */
   activated(partition: number, epoch: Epoch): void {
-    for (const log of this.replication.forksOf(partition)) {
+    const logs = [...this.replication.forksOf(partition)]
+    let left = logs.length
+    if (left === 0) this.replication.merged(partition)
+    for (const log of logs) {
       const merge = (): void => {
-        if (this.#custodian?.custody.epochOf(partition) === epoch) this.#live.activate(partition, epoch)
+        if (this.#custodian?.custody.epochOf(partition) !== epoch) return
+        this.#live.activate(partition, epoch)
+        left -= 1
+        if (left === 0) this.replication.merged(partition)
       }
       this.#acceptAll(partition, log.entries(), merge, (error) => {
         this.#ports.unreadable(partition, messageOf(error))

@@ -15,6 +15,7 @@ export function nothing(seat: Seat): CopyAnswer {
     chain: [],
     isCut: false,
     past: [],
+    known: [],
     top: undefined,
     digest,
     version: 0,

@@ -86,6 +86,7 @@ export class Copies {
     if (compareConfigs(copy.promised, config) > 0) return undefined
     if (log !== undefined) this.resize(copy, () => copy.adopt(log, lastMark, base))
     copy.promise(config, [], past)
+    if (log !== undefined) copy.known = past
     return copy
   }
 
@@ -144,7 +145,7 @@ export class Copies {
       return { type: 'full' }
     }
     this.resize(copy, () => this.#keep(copy, records))
-    if (row.complete) copy.complete()
+    if (row.complete) copy.complete(row.past)
     return row.digest === undefined ? { type: 'ok' } : this.#compare(copy, row)
   }
 
@@ -166,9 +167,9 @@ export class Copies {
     const wasLed = copy?.isFence === false
     const promised = copy ?? this.#made(partition, config, true)
     promised.fence(config)
-    const { base, chain, isCut, past, top, log } = promised
+    const { base, chain, isCut, past, known, top, log } = promised
     const { digest, version } = log
-    return { type: 'promised', before, wasLed, base, chain, isCut, past, top, digest, version }
+    return { type: 'promised', before, wasLed, base, chain, isCut, past, known, top, digest, version }
   }
 
   /** Of which of these a fence would be answered with more than `nothing`; packed. Undefined: malformed, or beyond the ring. */

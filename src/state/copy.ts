@@ -32,8 +32,10 @@ export class Copy {
   chain: readonly Config[] = []
   /** More was promised than `chain` can hold: nobody can tell any more what counted. */
   isCut = false
-  /** What the owner that it follows knew when it began. */
+  /** What the owner that it follows has come from. */
   past: Lineage = []
+  /** What is in these records. */
+  known: Lineage = []
   log: RecordLog = new RecordLog()
   /** What is promised was asked for by a takeover, and has not led as far as this copy knows. */
   #isFence: boolean
@@ -50,10 +52,10 @@ export class Copy {
     return this.log.count === 0 ? undefined : this.top
   }
 
-  /** What the owner that it follows knows, and what is here. */
+  /** The two, with what is promised. */
   get lineage(): Lineage {
-    const { past, base, top, promised } = this
-    return joined(...past, base, top, this.#isFence ? undefined : promised)
+    const { past, known, base, top, promised } = this
+    return joined(...past, ...known, base, top, this.#isFence ? undefined : promised)
   }
 
   /**
@@ -90,6 +92,12 @@ export class Copy {
     this.#promise(config, [...this.chain, this.promised, ...chain])
   }
 
+  /** What these have counted has been brought into the records. */
+  merged(lineage: Lineage): void {
+    this.past = joined(...this.past, ...lineage)
+    this.known = joined(...this.known, ...lineage)
+  }
+
   /** The same for a takeover. The attempts of one process follow each other, so those before the last have led to nothing. */
   fence(config: Config): void {
     const isRepeated = this.#isFence && this.promised.epoch.boot === config.epoch.boot
@@ -114,7 +122,9 @@ export class Copy {
   }
 
   /** The copy is what its owner holds: complete under what it has promised. */
-  complete(): void {
+  complete(past: Lineage = this.past): void {
+    this.past = past
+    this.known = this.lineage
     this.base = this.promised
     this.chain = []
     this.isCut = false
@@ -145,6 +155,7 @@ export class Copy {
   /** Forgets the records; the promise stays. */
   drop(): void {
     this.log.clear()
+    this.known = []
     this.base = undefined
     this.chain = []
     this.#marks.clear()

@@ -52,6 +52,8 @@ export interface Inheritance {
   /** Configurations that it follows, oldest first. */
   readonly chain: readonly Config[]
   readonly past: Lineage
+  /** What else it has come from, once the two are merged. */
+  readonly later: Lineage
   readonly log: RecordLog
   /** What was here and its giver never heard of, because both led at once. */
   readonly fork: RecordLog | undefined
@@ -78,8 +80,8 @@ export function inherit(
   log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? fork?.log.version ?? 0)
   chain.sort(compareConfigs)
   const equal = last === undefined ? (grant?.equal ?? []) : []
-  const known = joined(...past, ...((own?.copy ?? fork)?.lineage ?? []))
-  return { chain: chain.slice(-chainMax), past: known, log, fork: fork?.log, equal }
+  const later = (own?.copy ?? fork)?.lineage ?? []
+  return { chain: chain.slice(-chainMax), past, later, log, fork: fork?.log, equal }
 }
 
 /** Somebody gives what this node leads, too: who knows all that counted with the other one, if any does. */

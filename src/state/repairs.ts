@@ -5,6 +5,16 @@ import type { Tenure } from './tenure.ts'
 /** Partitions that are compared at once, when their time has come. */
 const comparedMax = 256
 
+/** All copies of it are to be compared; false: there are none. */
+export function compareAll({ seats }: Tenure): boolean {
+  let isDue = false
+  for (const state of seats.values()) {
+    state.compares ||= state.isListed
+    isDue ||= state.isListed
+  }
+  return isDue
+}
+
 export class Repairs {
   readonly #repairMs: Millis
   readonly #tenures: ReadonlyMap<number, Tenure>

@@ -74,8 +74,9 @@ export interface CopyState {
   readonly base: Config | undefined
   readonly chain: readonly Config[]
   readonly isCut: boolean
-  /** What the newest owner that it has followed had heard of. */
+  /** What the newest owner that it has followed has come from, and what of that is here. */
   readonly past: Lineage
+  readonly known: Lineage
   /** The newest that vouches for any record. */
   readonly top: Config | undefined
   readonly digest: LogDigest
@@ -311,7 +312,9 @@ function readFenceReply(value: unknown): FenceReply | undefined {
       const chain = readChain(reply['chain'])
       const digest = readDigest(reply['digest'])
       const past = readLineage(reply['past'])
-      if (chain === undefined || digest === undefined || past === undefined) return undefined
+      const known = readLineage(reply['known'])
+      if (chain === undefined || digest === undefined) return undefined
+      if (past === undefined || known === undefined) return undefined
       if (!isCount(reply['version'])) return undefined
       return {
         type: 'promised',
@@ -321,6 +324,7 @@ function readFenceReply(value: unknown): FenceReply | undefined {
         chain,
         isCut: reply['isCut'] === true,
         past,
+        known,
         top: readConfig(reply['top']),
         digest,
         version: reply['version'],

@@ -19,7 +19,7 @@ import type { Exchange, Shipped } from './exchange.ts'
 import { isKnownTo, joined } from './lineage.ts'
 import { Packer } from './packed.ts'
 import type { CallerRecord } from './records.ts'
-import { Repairs } from './repairs.ts'
+import { compareAll, Repairs } from './repairs.ts'
 import { rowsMax, type ShipReply } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
 import type { ReplicasCounters } from './replication-stats.ts'
@@ -230,7 +230,7 @@ export class Replicas {
       tenure.isPatienceOver = true
       this.#moved.add(tenure)
     }
-    for (const tenure of this.#repairs.due(now)) if (tenure.compareAll()) this.#touch(tenure)
+    for (const tenure of this.#repairs.due(now)) if (compareAll(tenure)) this.#touch(tenure)
   }
 
   /** Tells calls that are done, and sends what has gathered. */

@@ -23,14 +23,15 @@ import { compareEpochs, type Epoch } from './epoch.ts'
 import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
 import { inherit, readGrant, weigh, writeGrant } from './grant.ts'
 import { Lease } from './lease.ts'
+import type { Lineage } from './lineage.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
-import type { CallerRecord } from './records.ts'
 import { copiesBehind, noMajority, tooFewCopies } from './refusals.ts'
 import { type ReplicaReply, readReply } from './replica-messages.ts'
 import { Replicas } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
 import { noneCounted, type ReplicasCounters, type ReplicationStats, tooFew } from './replication-stats.ts'
+import type { Callers } from './settled.ts'
 import type { Collection } from './store.ts'
 import { Takings } from './taking.ts'
 import type { Taken } from './taking-ports.ts'
@@ -49,7 +50,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
   /** What comes by planned handoff and does not lead yet. */
   readonly #arrived = new Map<number, RecordLog>()
   /** What others had counted of what is led now, to be merged with it. */
-  readonly #forks = new Map<number, readonly RecordLog[]>()
+  readonly #forks = new Map<number, { readonly logs: readonly RecordLog[]; readonly lineage: Lineage }>()
   readonly #answering: Answering
   /** Of the last configuration that this node asked anybody to follow. */
   #revision = 0
@@ -138,18 +139,11 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
 
   /**
    * A call has changed its key to this record (undefined: the key is forgotten). `done` is told once, from an output, when
-   * enough nodes have it, or with a failure after which the call is to be routed anew. `settled`: callers of whose calls the
-   * record lacks some that earlier ones had.
+   * enough nodes have it, or with a failure after which the call is to be routed anew. `word`: see `Effect.settled`.
    */
-  ship(
-    partition: number,
-    key: string,
-    record: Uint8Array | undefined,
-    done: Shipped,
-    settled?: Iterable<CallerRecord>,
-  ): void {
+  ship(partition: number, key: string, record: Uint8Array | undefined, done: Shipped, word?: Callers): void {
     const tenure = this.#led(partition)
-    if (tenure !== undefined) this.#replicas.ship(tenure, key, record, done, settled)
+    if (tenure !== undefined) this.#replicas.ship(tenure, key, record, done, word)
     else this.#refuse(partition, done)
   }
 
@@ -216,19 +210,25 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
       return
     }
     this.yield(partition)
-    const { chain, past, log, fork, equal } = heritage
-    if (fork !== undefined) this.#forks.set(partition, [fork])
+    const { chain, past, later, log, fork, equal } = heritage
+    if (later.length > 0)
+      this.#forks.set(partition, { logs: fork === undefined ? [] : [fork], lineage: later })
     const config = this.#configAt(partition, epoch, ++this.#revision)
     const copy = this.#copies.lead(partition, config, chain.at(-1), past, log)
     if (copy === undefined) this.#late(partition)
     else this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, now)
   }
 
-  /** What others had counted of a partition that is led here now; told once. */
+  /** What others had counted of a partition that is led here now, until it is merged. */
   forksOf(partition: number): readonly RecordLog[] {
-    const forks = this.#forks.get(partition) ?? []
+    return this.#forks.get(partition)?.logs ?? []
+  }
+
+  /** They are live here, and what has changed by that is shipped. */
+  merged(partition: number): void {
+    const fork = this.#forks.get(partition)
     this.#forks.delete(partition)
-    return forks
+    if (fork !== undefined) this.#replicas.tenures.get(partition)?.merged(fork.lineage)
   }
 
   mayMerge(partition: number, list: readonly string[]): 'merge' | 'drop' | 'wait' {
@@ -333,8 +333,8 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     this.doubt(this.#now)
   }
 
-  #taken({ partition, config, chain, isSound, forks, fenced }: Taken, now: Millis): void {
-    if (forks.length > 0) this.#forks.set(partition, forks)
+  #taken({ partition, config, chain, isSound, forks, later, fenced }: Taken, now: Millis): void {
+    if (later.length > 0) this.#forks.set(partition, { logs: forks, lineage: later })
     const copy = this.#copies.get(partition)
     if (copy === undefined || chain.length === 0) this.#empty.set(partition, config.epoch)
     else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, now)

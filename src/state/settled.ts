@@ -6,6 +6,8 @@
 import { type CallerRecord, RecordWriter } from './records.ts'
 import type { Caller } from './window.ts'
 
+export type Callers = Iterable<CallerRecord>
+
 /** Callers of one key whose calls were forgotten since its last record; one, as a rule. */
 export type Forgotten = Caller | Set<Caller> | undefined
 
@@ -26,7 +28,7 @@ export class SettledNews {
   /** Nobody knows what it knows: it is told of all callers. */
   #isAll = false
 
-  add(callers: Iterable<CallerRecord>): void {
+  add(callers: Callers): void {
     for (const { origin, settledBelow } of callers) this.#callers.set(origin, settledBelow)
   }
 

@@ -51,13 +51,15 @@ export function composeRow(tenure: Tenure, state: SeatState, room: number, packe
   const [next] = state.pending.values()
   const isAll = next === undefined
   const compares = isAll && state.compares
+  const complete = isAll && state.isComplete && !state.isToldComplete
   const row: ShipRow = {
     partition,
     epoch,
     revision,
     ...told,
+    ...(complete ? { past: copy.past } : {}),
     records: packer.finish(),
-    complete: isAll && state.isComplete && !state.isToldComplete,
+    complete,
     digest: compares ? copy.log.digest : undefined,
     list: compares ? state.list : undefined,
   }

@@ -31,6 +31,8 @@ export interface Side {
   readonly base: Config | undefined
   /** Whose copies count, the complete ones first. */
   readonly from: readonly CopyAnswer[]
+  /** What is known with these. Where too few of what may have counted were heard, and that is found later, it is new. */
+  readonly past: Lineage
 }
 
 export type Decision =
@@ -45,8 +47,6 @@ export type Decision =
       readonly chain: readonly Config[]
       /** What was led without knowing of it, newest first. */
       readonly forks: readonly Side[]
-      /** What is known then. */
-      readonly past: Lineage
     })
 
 export interface Hearing {
@@ -60,54 +60,35 @@ export interface Hearing {
 }
 
 export function decideTakeover(hearing: Hearing): Decision {
-  const { answers, silent, isPatienceOver } = hearing
-  const sides = sidesOf(answers)
+  const { silent, isPatienceOver } = hearing
   const chains: Config[] = []
+  const sides: Side[] = []
   let isSound = true
   let isCertain = true
   const unfenced: Seat[] = []
-  const sure: Config[] = []
-  const unheard: Config[] = []
-  for (const side of sides) {
+  for (const side of sidesOf(hearing.answers)) {
     const chain = needed(side)
     const isKnown = chain.length === 0 || side.base !== undefined
     isSound &&= isKnown
     isCertain &&= isKnown && chain.length > 0
+    const unheard: Config[] = []
     for (const config of chain) {
       const { heard, awaited } = count(config, hearing, unfenced)
       isCertain &&= heard >= config.acks
-      if (heard >= readQuorum(config)) {
-        sure.push(config)
-        continue
-      }
+      if (heard >= readQuorum(config)) continue
       if (awaited > 0) return { type: 'wait' }
-      isSound = false
       unheard.push(config)
     }
+    if (unheard.length > 0) isSound = false
     if (side.answers.some(({ isCut, before }) => isCut && isNewer(before, side.base))) isSound = false
     chains.push(...chain)
+    sides.push(whole(side, chain, unheard))
   }
   if (unfenced.length > 0) return { type: 'fence', seats: unfenced }
   if (!isCertain && silent.length > 0 && !isPatienceOver) return { type: 'wait' }
-  const [first = { base: undefined, from: [] }, ...others] = sides.map(whole)
+  const [first = { base: undefined, from: [], past: [] }, ...others] = sides
   const forks = others.filter(({ from }) => from.length > 0)
-  const past = known(answers, sure, unheard)
-  return { type: 'take', ...first, isSound, chain: chains.sort(compareConfigs), forks, past }
-}
-
-/** What is known then. Where too few of what may have counted were heard, and that is found later, it is new. */
-function known(answers: readonly CopyAnswer[], sure: readonly Config[], unheard: readonly Config[]): Lineage {
-  const isSure = ({ epoch, revision }: ConfigId): boolean =>
-    !unheard.some((one) => compareEpochs(one.epoch, epoch) === 0 && one.revision <= revision)
-  const heard = answers.flatMap((answer) => {
-    const { before, wasLed } = answer
-    const tip = newerConfig(answer.base, answer.top)
-    return [
-      ...(tip === undefined ? [] : lineageOf(answer)),
-      ...(before === undefined || wasLed ? [] : [before]),
-    ]
-  })
-  return joined(...sure, ...heard.filter(isSure))
+  return { type: 'take', ...first, isSound, chain: chains.sort(compareConfigs), forks }
 }
 
 /** How many of its seats have promised, and how many may yet. */
@@ -156,19 +137,23 @@ function sidesOf(answers: readonly CopyAnswer[]): Heard[] {
   return sides.map((side) => ({ base: newestBase(side.answers), answers: side.answers }))
 }
 
-function lineageOf({ past, base, top }: CopyAnswer): Lineage {
-  return joined(...past, base, top)
+function lineageOf({ past, known, base, top }: CopyAnswer): Lineage {
+  return joined(...past, ...known, base, top)
 }
 
 function newestBase(answers: readonly CopyAnswer[]): Config | undefined {
   return answers.reduce<Config | undefined>((newest, { base }) => newerConfig(newest, base), undefined)
 }
 
-function whole({ base, answers }: Heard): Side {
+function whole({ base, answers }: Heard, chain: readonly Config[], unheard: readonly Config[]): Side {
   const from = answers
     .filter((answer) => !isNewer(base, newerConfig(answer.base, answer.top)) && answer.digest.count > 0)
     .sort((a, b) => Number(isNewer(b.base, a.base)) - Number(isNewer(a.base, b.base)))
-  return { base, from }
+  const isSure = (id: ConfigId | undefined): boolean =>
+    id !== undefined &&
+    !unheard.some(({ epoch, revision }) => compareEpochs(epoch, id.epoch) === 0 && revision <= id.revision)
+  const heard = answers.flatMap((one) => [...one.known, one.base, one.wasLed ? undefined : one.before])
+  return { base, from, past: joined(...[...chain, ...heard].filter(isSure)) }
 }
 
 /** The configurations from `base` on, oldest first, and those that led beside it. */

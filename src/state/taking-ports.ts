@@ -2,6 +2,7 @@
 import type { Millis } from '../env.ts'
 import type { Config, Seat } from './config.ts'
 import type { Epoch } from './epoch.ts'
+import type { Lineage } from './lineage.ts'
 import type { RecordLog } from './record-log.ts'
 import type { ReplicationLimits } from './replication-config.ts'
 
@@ -38,6 +39,8 @@ export interface Taken {
   readonly isSound: boolean
   /** What others had counted meanwhile who did not know of it: to be merged with what is led. */
   readonly forks: readonly RecordLog[]
+  /** What is known once they are. */
+  readonly later: Lineage
   /** Whoever has promised this configuration. */
   readonly fenced: readonly Seat[]
 }

@@ -378,6 +378,7 @@ export class Takings {
     }
     this.#forget(taking)
     const { chain, isSound, past } = decision
+    const later = decision.forks.flatMap((fork) => [...fork.past])
     const [first, ...others] = sides.map(({ merge }) => merge)
     for (const { log } of others) if (first !== undefined) addMissing(first.log, log)
     if (first !== undefined || chain.length > 0) {
@@ -390,6 +391,6 @@ export class Takings {
     }
     const fenced = [...answers.values()].filter((answer) => answer.isFenced).map(({ seat }) => seat)
     const forks = others.map(({ log }) => log)
-    this.#ports.taken({ partition, config, chain, isSound, forks, fenced }, now)
+    this.#ports.taken({ partition, config, chain, isSound, forks, later, fenced }, now)
   }
 }

@@ -14,6 +14,7 @@ import { failure } from '../shard/methods.ts'
 import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
 import type { Shipped } from './exchange.ts'
+import type { Lineage } from './lineage.ts'
 import { pendingMax, SeatState } from './seat-state.ts'
 
 /** What is known of members when a tenure begins. */
@@ -68,6 +69,8 @@ export class Tenure {
   isSettled = false
   /** The last configuration under which anything could count. */
   tip: Config | undefined
+  /** What another side had counted that is merged with this, or is about to be. */
+  #later: Lineage = []
   /** Others may have led meanwhile who know nothing of it: nothing counts before what both have is brought together. */
   isForked = false
   /** Its configuration was told to a next owner, who follows that one and none that comes after it. */
@@ -218,16 +221,6 @@ export class Tenure {
     return equal
   }
 
-  /** All copies are to be compared; false: there are none. */
-  compareAll(): boolean {
-    let isDue = false
-    for (const state of this.seats.values()) {
-      state.compares ||= state.isListed
-      isDue ||= state.isListed
-    }
-    return isDue
-  }
-
   /** A comparison has said what the copy has; what differs is to travel. Returns how much that is. */
   differs(state: SeatState, keys: readonly string[], extras: SeatState['extras']): number {
     // What does not fit is found by the next comparison.
@@ -322,6 +315,13 @@ export class Tenure {
     this.copy.complete()
     for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
     this.#drafts.clear()
+    this.copy.merged(this.#later)
+  }
+
+  /** What is known of that lineage has been shipped. */
+  merged(lineage: Lineage): void {
+    if (this.#isFenced) this.copy.merged(lineage)
+    else this.#later = [...this.#later, ...lineage]
   }
 
   /** All of the first list that live have promised it, or enough and the others do not answer. */

@@ -22,6 +22,7 @@ function answer(name: string, fields: Partial<CopyAnswer> = {}): CopyAnswer {
     chain: [],
     isCut: false,
     past: [],
+    known: [],
   }
   return { seat: seat(name), isFenced: true, ...none, digest, version: 1, ...fields }
 }
