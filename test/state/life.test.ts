@@ -315,6 +315,49 @@ test('an effect that cannot be written fails its call, which may have run, and e
   }
 })
 
+test('a record that lacks calls which earlier ones had says what their callers have settled', () => {
+  const stand = new Stand(value({ ...sync, level: 'replicated' }).defined).activate(0, 1)
+  const told: unknown[] = []
+  stand.store.effects = {
+    refuses: () => undefined,
+    ship(_, key, effect, done) {
+      const settled = [...(effect?.settled ?? [])].map((one) => `${one.origin} ${one.settledBelow}`)
+      told.push([key, settled.sort().join()])
+      done()
+    },
+  }
+  const calls: [key: string, origin: string, seq: number, settledBelow: number][] = [
+    ['k', 'ann', 1, 1],
+    ['k', 'ann', 2, 2],
+    ['k', 'bob', 1, 1],
+    ['k', 'bob', 2, 1],
+    ['x1', 'ann', 3, 3],
+    ['k', 'eve', 1, 1],
+    ['x1', 'ann', 4, 4],
+    ['x1', 'bob', 3, 3],
+    ['k', 'bob', 4, 3],
+    ['x1', 'eve', 2, 2],
+    ['k', 'bob', 5, 5],
+    ['k', 'bob', 6, 5],
+  ]
+  for (const [key, origin, seq, settledBelow] of calls)
+    stand.call(key, 'add', 1, { origin, seq, settledBelow })
+  assert.deepEqual(told, [
+    ['k', ''],
+    ['k', 'ann 2'],
+    ['k', ''],
+    ['k', ''],
+    ['x1', ''],
+    ['k', 'ann 3'],
+    ['x1', 'ann 4'],
+    ['x1', ''],
+    ['k', 'bob 3'],
+    ['x1', ''],
+    ['k', 'bob 5,eve 2'],
+    ['k', ''],
+  ])
+})
+
 function slow(): { readonly gates: Gate[]; readonly defined: object } {
   const gates: Gate[] = []
   const { defined } = value({

@@ -326,6 +326,41 @@ test('whoever goes on with what it had given begins a list that the next owner d
   assert.deepEqual([stand.told.at(-1), stand.texts('b')], ['ERR_SHOAL_NOT_OWNER', ['k=two']])
 })
 
+test('what callers have settled is told to a copy before records that lack their calls, and to whoever takes over', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  const heard = (): string[] => stand.heard.splice(0)
+  const write = (settledBelow?: number): void => {
+    const word = settledBelow === undefined ? [] : [{ origin: 'ann', settledBelow }]
+    stand.of('a').ship(0, 'k', bytes('x'), (failure) => stand.told.push(failure?.code), word)
+  }
+  write()
+  stand.run()
+  assert.deepEqual(heard(), ['b: all of a'])
+  write()
+  stand.run()
+  assert.deepEqual(heard(), [])
+  write(5)
+  write(7)
+  stand.run()
+  const [told, ...others] = heard()
+  assert.ok(told?.startsWith('b: ') && told.endsWith('ann\u0007'), told)
+  assert.deepEqual(others, [])
+  // What may not have come is told anew.
+  stand.isHeld = true
+  write(8)
+  stand.run()
+  const { ask } = stand.sent.at(-1)!
+  stand.isHeld = false
+  stand.of('a').answered(ask.id, undefined, stand.now)
+  stand.now += 1_000
+  stand.run()
+  assert.deepEqual([heard(), stand.told.length], [['b: all of a'], 5])
+  stand.die('a')
+  stand.take('c')
+  assert.deepEqual(heard().slice(0, 1), ['c: all of b'])
+})
+
 test('of a copy that has lost some records only those travel', () => {
   const stand = new Stand('ab')
   stand.take('a')
