@@ -61,7 +61,8 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
     partitions: random.pick([16, 32, 64]),
     load: {
       keys: random.pick([4, 12, 24]),
-      everyMs: random.pick([25, 50, 100]),
+      // Rough runs last long, and what is called by a name of its own is remembered for a minute.
+      everyMs: random.pick([25, 50, 100]) * (mode === 'rough' ? 2 : 1),
       timeouts: mode === 'planned' ? [10_000] : random.pick([[500, 2_000, 5_000], [5_000]]),
       againChance: mode === 'planned' ? 0 : 0.3,
       twinChance: 0.03,
