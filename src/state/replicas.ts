@@ -151,11 +151,7 @@ export class Replicas {
     if (tenure.isFirst && !tenure.hasLed) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
-    const { counter } = by.epoch
-    this.#exchange.out({
-      type: 'news',
-      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
-    })
+    this.#exchange.tellDeposed(partition, by)
   }
 
   /** A key has changed to this record (undefined: it is forgotten). */
