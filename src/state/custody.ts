@@ -202,7 +202,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     for (const partition of lost) {
       if (phases[partition] === phase.seeking) {
         phases[partition] = phase.none
-        this.#seeker.drop(partition)
+        this.#seeker.lose(partition)
       } else if (phases[partition] !== phase.none) strays.add(partition)
     }
     this.#taker.lost(lost)
@@ -294,8 +294,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
           peer.hasClaimed = true
           break
         }
-        default:
+        default: {
           this.#remembered(partition, elsewhere)
+          this.#believed(partition, from, elsewhere)
+        }
       }
     }
     const orphaned = Array.from(orphans, ([name, group]) => ({ name, partitions: group }))
@@ -313,6 +315,16 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   #remembered(partition: number, places: Places): void {
     const { counter } = this.#ground.epochOf(partition)
     if (counter > 0) places.add(this.#ground.hints.get(partition), counter, partition)
+  }
+
+  /** Where it should be, as far as we know: the view of whoever asks may be behind ours, or before it. */
+  #believed(partition: number, from: string, places: Places): void {
+    const { owners, peers, trails } = this.#ground
+    const owner = owners.ownerOf(partition) ?? from
+    const other = owner === from ? undefined : peers.get(owner)
+    if (other !== undefined) places.believed(other, partition)
+    const trail = trails.get(partition)
+    if (trail !== undefined) places.believed(trail, partition)
   }
 
   #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {
@@ -375,6 +387,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.epochs[partition] = epoch
     ground.hints.delete(partition)
     ground.orphans.delete(partition)
+    ground.trails.delete(partition)
     ground.activated(partition, list)
     ground.served(partition)
   }

@@ -86,7 +86,7 @@ function checkCalls(name: string, definition: Unchecked, wrong: Wrong): void {
   const calls: unknown = definition.calls
   if (typeof calls !== 'object' || calls === null) throw wrong('calls', calls, 'an object of functions')
   const names = Object.keys(calls)
-  if (names.length === 0) throw wrong('calls', calls, 'at least one call')
+  if (names.length === 0) throw wrong('calls', [], 'at least one call')
   for (const call of names) {
     const value = (calls as Record<string, unknown>)[call]
     if (typeof value !== 'function') throw wrong(`calls.${call}`, value, 'a function')
@@ -96,8 +96,10 @@ function checkCalls(name: string, definition: Unchecked, wrong: Wrong): void {
   }
   for (const [option, list] of Object.entries({ interleave, readonly })) {
     if (list === undefined) continue
-    const unknown = Array.isArray(list) ? list.find((call) => !names.includes(call)) : list
-    if (unknown !== undefined) throw wrong(option, unknown, `a list of ${names.join(', ')}`)
+    if (!Array.isArray(list)) throw wrong(option, list, 'a list of calls')
+    for (const call of list as unknown[]) {
+      if (!names.includes(call as string)) throw wrong(option, call, `names of calls (${names.join(', ')})`)
+    }
   }
 }
 
@@ -134,5 +136,6 @@ function isWhole(value: unknown, min: number, max: number): value is number {
 
 function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
+  if (Array.isArray(value) && value.length === 0) return 'none'
   return typeof value === 'object' || typeof value === 'function' ? typeof value : String(value)
 }

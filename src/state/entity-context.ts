@@ -1,6 +1,7 @@
 /** What handlers and `open` are told. */
 import type { Millis } from '../env.ts'
 import type { Running } from '../shard/context.ts'
+import { callIdIn } from './call-body.ts'
 import type { EntityContext, KeyContext } from './entity.ts'
 import { epochText } from './epoch.ts'
 import type { Instance } from './instance.ts'
@@ -57,8 +58,8 @@ export class RunningContext implements EntityContext {
   }
 
   get callId(): string {
-    const { callId, caller, seq } = this.#entry
-    return callId === '' ? `${caller.origin}:${seq}` : callId
+    const { name, caller, seq } = this.#entry
+    return name === '' ? `${caller.origin}:${seq}` : callIdIn(name, this.#running.method, this.entity)
   }
 
   get remainingMs(): Millis {

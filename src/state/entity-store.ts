@@ -3,7 +3,7 @@
  * ask of a key is done by `Executor`.
  */
 import type { Timer } from '../env.ts'
-import { runOutside } from '../scope.ts'
+import { runOutside, type Scope } from '../scope.ts'
 import type { Running } from '../shard/context.ts'
 import { isThenable, messageOf } from '../shard/methods.ts'
 import type { Later } from '../shard/own.ts'
@@ -78,6 +78,13 @@ export class EntityStore implements Holdings {
   call(call: CallKind, body: unknown, running: Running): Body | Later {
     if (this.#sweeping === undefined) this.#sweepLater()
     return this.#executor.call(call, body, running)
+  }
+
+  /** Whether a call that `scope` makes of this key would wait for `scope` itself. */
+  waitsForItself(key: string, method: string, scope: Scope): boolean {
+    const instance = this.#partitions.get(this.#ports.partitionOf(key))?.keys.get(key)
+    if (instance?.taken !== scope) return false
+    return !this.kind.calls.some((call) => call.method === method && call.interleaves)
   }
 
   size(number: number): HoldingSize {
@@ -245,9 +252,9 @@ export class EntityStore implements Holdings {
     this.#keeping.measured(instance, body.end - body.start)
     const calls: CallRecord[] = []
     for (let entry = window; entry !== undefined; entry = entry.after) {
-      const { caller, seq, callId, outcome } = entry
+      const { caller, seq, name, outcome } = entry
       if (entry.turn === undefined || outcome !== undefined)
-        calls.push({ origin: caller.origin, seq, callId, outcome })
+        calls.push({ origin: caller.origin, seq, name, outcome })
     }
     return { key, stamp: { epoch, version }, schema, state: body, calls }
   }

@@ -10,7 +10,7 @@ import { failure } from '../shard/methods.ts'
 import { type Later, Refused } from '../shard/own.ts'
 import type { Body } from '../wire/body.ts'
 import type { Arrival } from './arrivals.ts'
-import { type CallBody, readCallBody } from './call-body.ts'
+import { type CallBody, nameOfCall, readCallBody } from './call-body.ts'
 import { shipRecord } from './effects.ts'
 import { mailboxFull, notHere, notTyped, settledBefore, waitedInVain } from './failures.ts'
 import type { Instance, Partition } from './instance.ts'
@@ -86,7 +86,8 @@ export class Executor implements TurnPorts {
     if (refusal !== undefined) throw new Refused(refusal)
     const caller = this.window.heard(said.origin, said.settledBelow)
     if (caller.held !== undefined) this.#order.settled(caller)
-    const known = this.window.find(caller, said.seq, said.callId, key)
+    const name = nameOfCall(call.name, said.callId)
+    const known = this.window.find(caller, said.seq, name, key)
     if (known !== undefined) {
       const again = this.#again(known, call, said, running)
       if (again !== undefined) return again
@@ -96,8 +97,9 @@ export class Executor implements TurnPorts {
 
   /** The call came before; undefined: it may run once more. */
   #again(entry: Entry, call: CallKind, said: CallBody, running: Running): Body | Later | undefined {
-    const { outcome, turn } = entry
     const isCopy = entry.seq !== said.seq || entry.caller.origin !== said.origin
+    if (isCopy && entry.turn?.phase === 'held') this.#bringForward(entry.turn, said)
+    const { outcome, turn } = entry
     if (turn === undefined && outcome === undefined) {
       // Another number stays known: later calls of its caller follow it.
       if (isCopy) this.window.unname(entry)
@@ -112,6 +114,12 @@ export class Executor implements TurnPorts {
       return this.#runner.confirm(effects, entry, call, running)
     if (outcome !== undefined && 'code' in outcome) throw new Refused(outcome)
     return outcome
+  }
+
+  /** A copy of a held call comes where the call itself may, and may be what that one is held for. */
+  #bringForward(turn: Turn, { origin, seq, previous }: CallBody): void {
+    if (this.#order.permits(this.window.heard(origin, 0), previous)) this.#order.release(turn)
+    else if (turn.after === seq && turn.entry.caller.origin === origin) this.#order.holdFor(turn, previous)
   }
 
   /** Later calls of the same caller name this copy as the one they follow. */
@@ -132,10 +140,11 @@ export class Executor implements TurnPorts {
   ): Body | Later {
     const instance = partition.keys.get(key) ?? this.#life.open(partition, key)
     this.#ports.keeping.used(instance)
+    const name = nameOfCall(call.name, said.callId)
     const isOrdered = this.#order.permits(caller, said.previous)
-    const isFree = instance.phase === 'open' && (!instance.taken || call.interleaves)
+    const isFree = instance.phase === 'open' && (instance.taken === undefined || call.interleaves)
     if (isFree && isOrdered && instance.head === undefined) {
-      const entry = this.window.add(caller, said.seq, said.callId, instance)
+      const entry = this.window.add(caller, said.seq, name, instance)
       try {
         return this.#runner.run(entry, call, said.arg, running)
       } finally {
@@ -146,7 +155,7 @@ export class Executor implements TurnPorts {
     if (this.#runner.waiting >= limits.turnsWaitingMax) {
       throw new Refused(mailboxFull(self, call, limits.turnsWaitingMax))
     }
-    const entry = this.window.add(caller, said.seq, said.callId, instance)
+    const entry = this.window.add(caller, said.seq, name, instance)
     const turn = new Turn(this, entry, call, said.arg, running)
     entry.turn = turn
     turn.enter = rememberScope()

@@ -37,3 +37,9 @@ export function waitedInVain(self: string, { method }: CallKind): CallFailure {
 
 /** Nobody hears it. */
 export const givenUp: CallFailure = failure('ERR_SHOAL_TIMEOUT', 'the caller no longer waits', false)
+
+/** The handler has run. `abandoned`: see below. */
+export function replyUnfit({ method }: CallKind, abandoned: Error | undefined, error: unknown): CallFailure {
+  if (abandoned !== undefined) return failure('ERR_SHOAL_TIMEOUT', abandoned.message, true)
+  return failure('ERR_SHOAL_REMOTE', `the reply of ${method} cannot be sent: ${messageOf(error)}`, true)
+}

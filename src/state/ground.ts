@@ -19,6 +19,8 @@ export interface Peer {
   readonly boot: string
   /** In the view, in this life. */
   isThere: boolean
+  /** It was, and is no more. */
+  isGone: boolean
   isLeaving: boolean
   /** It has claimed partitions that our table did not give it yet. */
   hasClaimed: boolean
@@ -120,6 +122,8 @@ export class Ground {
    * harm: it counts only for a partition that nobody has, and whoever had it since then has been killed too.
    */
   readonly orphans: Map<number, string> = new Map()
+  /** Who had what was sought here until the table gave it to another one, which may not know where to ask: should it be gone. */
+  readonly trails: Map<number, Peer> = new Map()
   /** Held, and another node's by the table. */
   readonly strays: Set<number> = new Set()
   /** Partitions that are active or frozen. */
@@ -231,6 +235,7 @@ export class Ground {
     for (const peer of this.peers.values()) {
       if (there.get(peer.name) === peer.boot) continue
       peer.isThere = peer.hasClaimed = false
+      peer.isGone = true
       this.peers.delete(peer.name)
       // It may be back: a false alarm.
       this.#remember(peer)
@@ -246,16 +251,22 @@ export class Ground {
       const known = this.strangers.get(name)
       const peer = known?.boot === boot ? known : newPeer(name, boot)
       peer.isThere = true
+      peer.isGone = false
       peer.isLeaving = isLeaving
       this.peers.set(name, peer)
-      this.strangers.delete(name)
+      if (known === peer) this.strangers.delete(name)
     }
     if (gone.length > 0) this.#orphan(gone)
     return gone
   }
 
-  /** Remembers what they should have had; who was leaving has given it, or its heirs know that they seek it there. */
+  /** Remembers what they should have had; who was leaving has given it, or its heirs seek it there, or have until lately. */
   #orphan(gone: readonly Peer[]): void {
+    for (const [partition, { isThere, name }] of this.trails) {
+      if (isThere) continue
+      this.trails.delete(partition)
+      this.orphans.set(partition, name)
+    }
     const killed = new Set<string | undefined>()
     for (const { name, isLeaving } of gone) if (!isLeaving) killed.add(name)
     if (killed.size === 0) return
@@ -296,7 +307,8 @@ export class Ground {
 
   /** The same; if it is not in the view, as one that is gone. */
   lifeOrGhost(name: string, boot: string): Peer {
-    return this.life(name, boot) ?? newPeer(name, boot)
+    const known = this.life(name, boot) ?? this.strangers.get(name)
+    return known?.boot === boot ? known : newPeer(name, boot)
   }
 
   /** That life of that node, if it is in the view. */
@@ -308,5 +320,13 @@ export class Ground {
 
 /** One that is not in the view. */
 function newPeer(name: string, boot: string): Peer {
-  return { name, boot, isThere: false, isLeaving: false, hasClaimed: false, bytesEach: 0 }
+  return {
+    name,
+    boot,
+    isThere: false,
+    isGone: false,
+    isLeaving: false,
+    hasClaimed: false,
+    bytesEach: 0,
+  }
 }

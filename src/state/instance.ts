@@ -1,4 +1,5 @@
 /** One key on its owner, and the partition it is part of. Plain fields: there may be millions of keys. */
+import type { Running } from '../shard/context.ts'
 import type { Arrival, Arrivals } from './arrivals.ts'
 import type { PartitionCollection } from './collection.ts'
 import type { Epoch } from './epoch.ts'
@@ -17,8 +18,8 @@ export class Instance {
   readonly partition: Partition
   phase: InstancePhase = 'opening'
   state: unknown = undefined
-  /** A call runs beside which no other may. */
-  taken = false
+  /** The call that runs and beside which no other may. */
+  taken: Running | undefined = undefined
   /** Handlers that have not ended. */
   running = 0
   /** Calls that wait for their turn, oldest first. */

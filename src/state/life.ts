@@ -189,8 +189,13 @@ export class Life {
     runOutside(closed).catch((error: unknown) => this.#closeThrew(instance, error))
   }
 
-  /** Throws when the state could never move. */
+  /** Throws when the state could never change, or never move. */
   #opened(instance: Instance, state: unknown): void {
+    if (isValue(state) && this.#kind.calls.some(({ readonly }) => !readonly)) {
+      throw new Error(
+        `its state is a ${typeof state}, which no call can change: make it an object, or list all calls in readonly`,
+      )
+    }
     if (this.#kind.moves && this.#kind.snapshot === undefined) {
       const why = whyNotPlain(state)
       if (why !== undefined) throw new Error(`its state is ${why}: it needs snapshot and restore to move`)
@@ -271,6 +276,11 @@ export class Life {
     const message = `close of entity "${entity}" threw: ${messageOf(error)}`
     this.#ports.notice({ code: 'entityCloseFailed', message, detail: { entity, key, error } })
   }
+}
+
+/** Handlers get the state and change it; of these they get a copy. */
+function isValue(state: unknown): boolean {
+  return typeof state !== 'object' && typeof state !== 'function' && state !== undefined
 }
 
 function takeArrival(instance: Instance): Arrival | undefined {

@@ -154,11 +154,12 @@ export function writeReply(reply: Reply): unknown {
     'claimed',
     reply.boot,
     packPartitions(reply.held),
-    reply.elsewhere.map(({ name, boot, counter, partitions }) => [
+    reply.elsewhere.map(({ name, boot, counter, isGone, partitions }) => [
       name,
       boot,
       packPartitions(partitions),
       counter,
+      isGone,
     ]),
     packPartitions(reply.contested),
     reply.counter,
@@ -181,13 +182,13 @@ export function readReply(value: unknown, count: number): Reply | undefined {
   const elsewhere: Elsewhere[] = []
   for (const place of places) {
     if (!Array.isArray(place)) return undefined
-    const [name, life, bytes, counter] = place as unknown[]
+    const [name, life, bytes, counter, isGone] = place as unknown[]
     const partitions = unpackPartitions(bytes, count)
     if (!isText(name, nameLengthMax) || !isText(life, bootLengthMax) || partitions === undefined) {
       return undefined
     }
-    if (!isCount(counter) || counter > counterMax) return undefined
-    elsewhere.push({ name, boot: life, counter, partitions })
+    if (!isCount(counter) || counter > counterMax || typeof isGone !== 'boolean') return undefined
+    elsewhere.push({ name, boot: life, counter, isGone, partitions })
   }
   const orphaned = readOrphans(orphans, count)
   return orphaned && { type, boot, held, elsewhere, contested, orphaned, counter, bytes }

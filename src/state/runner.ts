@@ -7,16 +7,17 @@ import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import type { Slot } from '../shard/concurrency.ts'
 import type { Running } from '../shard/context.ts'
-import { type BodyCodec, handlerThrew, isThenable, messageOf } from '../shard/methods.ts'
+import { type BodyCodec, handlerThrew, isThenable } from '../shard/methods.ts'
 import { type Later, Refused } from '../shard/own.ts'
 import { isAsyncIterable } from '../shard/source.ts'
 import type { Body } from '../wire/body.ts'
 import { type Effects, shipRecord } from './effects.ts'
 import { type Host, RunningContext } from './entity-context.ts'
-import { notHere } from './failures.ts'
+import { notHere, replyUnfit } from './failures.ts'
 import { type Instance, type Partition, stamp } from './instance.ts'
 import type { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
+import { whyNotSent } from './plain.ts'
 import type { KeyRecord } from './records.ts'
 import { Turn, type TurnPorts } from './turn.ts'
 import type { Entry } from './window.ts'
@@ -101,7 +102,7 @@ export class Runner {
   #startAll(instance: Instance): void {
     for (let runs = 0; instance.phase === 'open'; runs++) {
       const turn = instance.head
-      if (turn === undefined || (instance.taken && !turn.call.interleaves)) return
+      if (turn === undefined || (instance.taken !== undefined && !turn.call.interleaves)) return
       if (instance.partition.phase !== 'active') return
       if (runs >= runsMax) {
         runOutside(() => this.#ports.clock.afterIo(() => this.pump(instance)))
@@ -117,7 +118,7 @@ export class Runner {
   #start(turn: Turn): void {
     const { entry, call, running } = turn
     turn.phase = 'running'
-    this.#begin(entry.instance, call)
+    this.#begin(entry.instance, call, running)
     let result: unknown
     try {
       const run = (): unknown => this.#handle(entry, call, turn.arg, running)
@@ -132,7 +133,7 @@ export class Runner {
 
   /** Runs a call that need not wait. Throws `Refused`. */
   run(entry: Entry, call: CallKind, arg: unknown, running: Running): Body | Later {
-    this.#begin(entry.instance, call)
+    this.#begin(entry.instance, call, running)
     let outcome: Body | CallFailure
     try {
       const result = this.#handle(entry, call, arg, running)
@@ -180,8 +181,8 @@ export class Runner {
     return call.run(entry.instance.state, arg, context)
   }
 
-  #begin(instance: Instance, call: CallKind): void {
-    if (!call.interleaves) instance.taken = true
+  #begin(instance: Instance, call: CallKind, running: Running): void {
+    if (!call.interleaves) instance.taken = running
     instance.running += 1
     instance.partition.running += 1
   }
@@ -209,9 +210,9 @@ export class Runner {
     try {
       if (isAsyncIterable(value)) throw new Error('a call of an entity cannot stream')
       // It may be part of the state, which the next call changes.
-      return codec.copy(codec.encode(value))
+      return codec.copy(codec.encode(value, whyNotSent))
     } catch (error) {
-      return this.#thrown(call, running, new Error(`its reply cannot be sent: ${messageOf(error)}`))
+      return replyUnfit(call, running.abandoned, error)
     }
   }
 
@@ -227,7 +228,7 @@ export class Runner {
       unlink(partition, turn)
       this.#links.ended(entry)
     }
-    if (!call.interleaves) instance.taken = false
+    if (!call.interleaves) instance.taken = undefined
     instance.running -= 1
     // Of a call that was cut off, or whose key went elsewhere, nobody hears.
     const isHeard = instance.phase === 'open' && turn?.phase !== 'over'
