@@ -18,7 +18,7 @@
  */
 import type { Millis } from '../env.ts'
 import { bytesIn } from './bytes.ts'
-import type { Ask, CustodyInput, GiveEntry, Refusal, RefusalCode } from './custody-io.ts'
+import type { Ask, CustodyInput, GiveEntry, Refusal, RefusalCode, Reply } from './custody-io.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
 
 /** What of a partition has been accepted and is not live. */
@@ -87,34 +87,28 @@ export class Taker {
   // ---- copies
 
   copying(input: Copying, now: Millis): void {
-    const { id, partition } = input
-    const { options, out } = this.#hand()
+    const { id, partition, after } = input
+    const { options } = this.#ground
     const from = this.#ground.life(input.from, input.boot)
-    const refusal =
-      input.toBoot !== options.boot || from === undefined
-        ? refuse('notOwner', `"${options.self}" is not the node that is meant, or does not know who asks`)
-        : this.#mayTake(partition, from)
+    if (from === undefined || input.toBoot !== options.boot) {
+      const reason = `"${options.self}" is not the node that is meant, or does not know who asks`
+      this.#ground.out({ type: 'reject', id, refusal: refuse('notOwner', reason) })
+      return
+    }
+    const refusal = this.#refusalOf(partition, after, from)
+    if (refusal !== undefined) {
+      this.#ground.out({ type: 'reject', id, refusal })
+      return
+    }
     const stage = this.#stages.get(partition)
-    if (refusal === undefined && (stage?.state === 'arriving' || stage?.state === 'late')) {
-      out({ type: 'reject', id, refusal: refuse('busy', 'it is being taken') })
-      return
-    }
-    if (refusal !== undefined || from === undefined) {
-      out({ type: 'reject', id, refusal: refusal ?? refuse('notOwner', '') })
-      return
-    }
-    const goesOn = input.after !== 0
-    if (goesOn && (stage?.from !== from || stage.copy !== input.after || stage.state !== 'whole')) {
-      out({ type: 'reject', id, refusal: refuse('copy', 'the copy before it is not here') })
-      return
-    }
+    const goesOn = after !== 0
     if (stage !== undefined) {
       this.#incoming.delete(stage.incoming)
-      if (!goesOn) out({ type: 'discard', partition })
+      if (!goesOn) this.#ground.out({ type: 'discard', partition })
     }
     this.#stages.set(partition, { from, copy: input.copy, incoming: id, state: 'receiving' })
     this.#incoming.set(id, partition)
-    out({ type: 'admit', id, partition, anew: !goesOn })
+    this.#ground.out({ type: 'admit', id, partition, anew: !goesOn })
     this.#ports.heldBy(partition, from, now)
   }
 
@@ -131,10 +125,11 @@ export class Taker {
   // ---- the right to serve
 
   give(id: number, peer: string, ask: Give, now: Millis): void {
-    const { options, out } = this.#hand()
+    const { options } = this.#ground
+    const answer = (reply: Reply): void => this.#ground.out({ type: 'answer', id, reply })
     const from = this.#ground.life(peer, ask.boot)
     if (ask.toBoot !== options.boot) {
-      out({ type: 'answer', id, reply: { type: 'stranger' } })
+      answer({ type: 'stranger' })
       return
     }
     if (from === undefined) {
@@ -142,7 +137,7 @@ export class Taker {
         partition,
         ...refuse('notOwner', `"${options.self}" does not know "${peer}"`),
       }))
-      out({ type: 'answer', id, reply: { type: 'given', taken: [], refused } })
+      answer({ type: 'given', taken: [], refused })
       return
     }
     const giver = this.#giver(from)
@@ -152,7 +147,7 @@ export class Taker {
     }
     // What is older than all that wait was answered, and the answer heard.
     if (ask.batch < giver.below) {
-      out({ type: 'answer', id, reply: { type: 'given', taken: [], refused: [] } })
+      answer({ type: 'given', taken: [], refused: [] })
       return
     }
     const known = giver.batches.get(ask.batch)
@@ -162,10 +157,10 @@ export class Taker {
       return
     }
     if (giver.batches.size >= batchesMax) {
-      out({ type: 'answer', id, reply: { type: 'later' } })
+      answer({ type: 'later' })
       return
     }
-    if (ask.along !== undefined) out({ type: 'along', chunk: ask.along })
+    if (ask.along !== undefined) this.#ground.out({ type: 'along', chunk: ask.along })
     this.#begin(id, from, giver, ask, now)
   }
 
@@ -183,7 +178,7 @@ export class Taker {
     giver.batches.set(batch, arrival)
     for (const entry of entries) {
       const { partition, chunks, copy } = entry
-      const refusal = this.#refusalOf(entry, from)
+      const refusal = this.#refusalOf(partition, copy, from)
       if (refusal !== undefined) {
         arrival.refused.push({ partition, ...refusal })
         continue
@@ -269,7 +264,8 @@ export class Taker {
     if (this.#stages.has(partition)) this.#drop(partition)
   }
 
-  #refusalOf({ partition, copy }: GiveEntry, from: Peer): Pick<Refusal, 'code' | 'reason'> | undefined {
+  /** `copy`: what it goes on from; 0: nothing. */
+  #refusalOf(partition: number, copy: number, from: Peer): Pick<Refusal, 'code' | 'reason'> | undefined {
     const refusal = this.#mayTake(partition, from)
     if (refusal !== undefined) return refusal
     const stage = this.#stages.get(partition)
@@ -322,10 +318,6 @@ export class Taker {
     const giver = { below: 0, batches: new Map() }
     this.#givers.set(peer, giver)
     return giver
-  }
-
-  #hand(): { readonly options: Ground['options']; readonly out: Ground['out'] } {
-    return { options: this.#ground.options, out: (output) => this.#ground.out(output) }
   }
 }
 
