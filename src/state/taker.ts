@@ -28,6 +28,8 @@ interface Stage {
   readonly copy: number
   /** `incoming`: under this number of the host. */
   readonly incoming: number
+  /** What has travelled of it. */
+  bytes: number
   /** `late`: the giver goes on with it, whatever comes of what is being accepted. */
   state: 'receiving' | 'whole' | 'arriving' | 'late'
 }
@@ -41,7 +43,6 @@ interface Arrival {
   readonly left: Map<number, GiveEntry>
   /** Questions that wait for its answer: the same one, asked again. */
   readonly asked: number[]
-  readonly bytes: ReadonlyMap<number, number>
 }
 
 interface Giver {
@@ -106,18 +107,20 @@ export class Taker {
       this.#incoming.delete(stage.incoming)
       if (!goesOn) this.#ground.out({ type: 'discard', partition })
     }
-    this.#stages.set(partition, { from, copy: input.copy, incoming: id, state: 'receiving' })
+    const bytes = goesOn ? (stage?.bytes ?? 0) : 0
+    this.#stages.set(partition, { from, copy: input.copy, incoming: id, bytes, state: 'receiving' })
     this.#incoming.set(id, partition)
     this.#ground.out({ type: 'admit', id, partition, anew: !goesOn })
     this.#ports.heldBy(partition, from, now)
   }
 
-  received(id: number, reason: string | undefined): void {
+  received(id: number, reason: string | undefined, bytes: number): void {
     const partition = this.#incoming.get(id)
     if (partition === undefined) return
     this.#incoming.delete(id)
     const stage = this.#stages.get(partition)
     if (stage?.incoming !== id || stage.state !== 'receiving') return
+    stage.bytes += bytes
     if (reason === undefined) stage.state = 'whole'
     else this.#drop(partition)
   }
@@ -165,16 +168,7 @@ export class Taker {
   }
 
   #begin(id: number, from: Peer, giver: Giver, { batch, entries }: Give, now: Millis): void {
-    const bytes = new Map<number, number>()
-    const arrival: Arrival = {
-      from,
-      batch,
-      taken: [],
-      refused: [],
-      left: new Map(),
-      asked: [id],
-      bytes,
-    }
+    const arrival: Arrival = { from, batch, taken: [], refused: [], left: new Map(), asked: [id] }
     giver.batches.set(batch, arrival)
     for (const entry of entries) {
       const { partition, chunks, copy } = entry
@@ -183,15 +177,15 @@ export class Taker {
         arrival.refused.push({ partition, ...refusal })
         continue
       }
-      bytes.set(partition, bytesIn(chunks))
       const stage = this.#stages.get(partition)
       if (stage !== undefined && copy === 0) this.#drop(partition)
-      this.#stages.set(partition, { from, copy, incoming: 0, state: 'arriving' })
+      const bytes = bytesIn(chunks) + (copy === 0 ? 0 : (stage?.bytes ?? 0))
+      this.#stages.set(partition, { from, copy, incoming: 0, bytes, state: 'arriving' })
       // What runs on a state that is live here ends first, whatever comes.
       if (chunks.length === 0 && this.#ground.phases[partition] !== phase.active) {
         arrival.taken.push(partition)
         this.#stages.delete(partition)
-        this.#ports.take(entry, from, 0, now)
+        this.#ports.take(entry, from, bytes, now)
         continue
       }
       arrival.left.set(partition, entry)
@@ -225,7 +219,7 @@ export class Taker {
     } else {
       this.#stages.delete(partition)
       arrival.taken.push(partition)
-      this.#ports.take(entry, arrival.from, arrival.bytes.get(partition) ?? 0, now)
+      this.#ports.take(entry, arrival.from, stage?.bytes ?? 0, now)
     }
     this.#answerIfDone(arrival)
   }

@@ -484,12 +484,12 @@ export class World {
         const isTorn = copying.isStopped || node.isDead || !this.#reaches(node, to) || this.#isLost()
         const marks = this.#untold(node, partition).slice(0, 10)
         if (isTorn || target.isDead) {
-          this.feed(target, { type: 'received', id, reason: 'torn' })
+          this.feed(target, { type: 'received', id, reason: 'torn', bytes })
           breaks()
           return
         }
         if (marks.length === 0) {
-          this.feed(target, { type: 'received', id, reason: undefined })
+          this.feed(target, { type: 'received', id, reason: undefined, bytes })
           if (this.#isLost()) breaks()
           else this.at(this.delay(), () => ends('whole'))
           return
