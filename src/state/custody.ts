@@ -160,7 +160,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         this.#taker.copying(input, now)
         break
       case 'received':
-        this.#taker.received(input.id, input.reason)
+        this.#taker.received(input.id, input.reason, input.bytes)
         break
       case 'accepted':
         this.#taker.accepted(input.id, input.reason, now)

@@ -45,17 +45,13 @@ export function noneCounted(): ReplicasCounters {
   }
 }
 
-export interface ReplicasPorts {
+export interface ReplicasPorts extends TenureView {
   readonly limits: ReplicationLimits
   readonly counters: ReplicasCounters
   seats(partition: number): readonly Seat[]
   acks(seats: number): number
-  isGone(seat: Seat): boolean
   /** Whether the table names this node as the owner. */
   isOurs(partition: number): boolean
-  peers(): readonly Seat[]
-  /** Whether this node may tell that anything is done. */
-  mayCommit(): boolean
 }
 
 interface Channel {
@@ -82,7 +78,6 @@ export class Replicas {
   readonly #moved = new Set<Tenure>()
   /** Tenures that wait for promises, in the order in which they began to. */
   readonly #asking: { readonly tenure: Tenure; readonly until: Millis }[] = []
-  readonly #view: TenureView
   /** Of the last batch to anybody: grows over the lives and absences of each receiver. */
   #seq = 0
   #repairAt: Millis = Infinity
@@ -92,11 +87,6 @@ export class Replicas {
     this.#ports = ports
     this.#copies = copies
     this.#exchange = exchange
-    this.#view = {
-      isGone: (seat) => ports.isGone(seat),
-      peers: () => ports.peers(),
-      mayCommit: () => ports.mayCommit(),
-    }
   }
 
   get tenures(): ReadonlyMap<number, Tenure> {
@@ -105,16 +95,14 @@ export class Replicas {
 
   get deadline(): Millis {
     let due = Math.min(this.#repairAt, this.#asking[0]?.until ?? Infinity)
-    for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
-      if (dirty.size > 0 && !isShipping && !this.#ports.isGone(seat)) due = Math.min(due, notBefore)
+    for (const channel of this.#channels.values()) due = Math.min(due, this.#sendsAt(channel))
     return due
   }
 
   /** Something was done that may have to be told or sent. */
   isDue(now: Millis): boolean {
     if (this.#moved.size > 0) return true
-    for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
-      if (dirty.size > 0 && !isShipping && notBefore <= now && !this.#ports.isGone(seat)) return true
+    for (const channel of this.#channels.values()) if (this.#sendsAt(channel) <= now) return true
     return false
   }
 
@@ -155,11 +143,7 @@ export class Replicas {
     if (tenure.isFirst && tenure.tip === undefined) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
-    const { counter } = by.epoch
-    this.#exchange.out({
-      type: 'news',
-      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
-    })
+    this.#exchange.tellDeposed(partition, by)
   }
 
   /** A key has changed to this record (undefined: it is forgotten). */
@@ -248,9 +232,12 @@ export class Replicas {
   flush(now: Millis): void {
     for (const tenure of this.#moved) this.#advance(tenure, now)
     this.#moved.clear()
-    for (const channel of this.#channels.values()) {
-      if (channel.dirty.size > 0 && !channel.isShipping && channel.notBefore <= now) this.#send(channel)
-    }
+    for (const channel of this.#channels.values()) if (this.#sendsAt(channel) <= now) this.#send(channel)
+  }
+
+  /** When there is something to send to that member; Infinity: there is nothing, or it may not be sent. */
+  #sendsAt({ dirty, isShipping, notBefore, seat }: Channel): Millis {
+    return dirty.size > 0 && !isShipping && !this.#ports.isGone(seat) ? notBefore : Infinity
   }
 
   /** Copies are compared with what is here, whatever is thought of them. */
@@ -283,7 +270,7 @@ export class Replicas {
     this.#askAll(tenure)
     let done: readonly Shipped[] = []
     this.#copies.resize(tenure.copy, () => {
-      done = tenure.commit(this.#view)
+      done = tenure.commit(this.#ports)
     })
     this.#settle(done, undefined)
     this.#askAll(tenure)
@@ -298,7 +285,7 @@ export class Replicas {
       }
     }
     const { partition, config } = tenure
-    if (tenure.settle(this.#view)) this.#exchange.out({ type: 'settled', partition, config })
+    if (tenure.settle(this.#ports)) this.#exchange.out({ type: 'settled', partition, config })
   }
 
   #askAll(tenure: Tenure): void {
@@ -311,7 +298,6 @@ export class Replicas {
   }
 
   #send(channel: Channel): void {
-    if (this.#ports.isGone(channel.seat)) return
     const sent: Sent[] = []
     let bytes = 0
     for (const tenure of channel.dirty) {

@@ -409,11 +409,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     }
     this.#empty.delete(partition)
     this.#counters.deposed++
-    const { counter } = by.epoch
-    this.#exchange.out({
-      type: 'news',
-      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
-    })
+    this.#exchange.tellDeposed(partition, by)
   }
 
   #refuse(partition: number, done: Shipped): void {

@@ -233,8 +233,8 @@ export const entityFaults: readonly Mutant[] = [
   },
   {
     id: 'entity/copied-bytes-are-not-told',
-    file: 'src/hosting/custodian.ts',
-    find: 'this.#copied.add(partition, bytes.length);',
+    file: 'src/state/taker.ts',
+    find: 'stage.bytes += bytes;',
     replace: '',
     why: 'bytes received are those that were given',
     tests: ['state/entity-node'],
