@@ -38,6 +38,8 @@ export interface LifePorts {
   removed(instance: Instance): void
   /** Its state was made of two. */
   merged(instance: Instance): void
+  /** There is an object for the key. */
+  came(instance: Instance): void
   /** Calls of the key may start. */
   pump(instance: Instance): void
   /** Those that wait for the key never start. */
@@ -147,6 +149,7 @@ export class Life {
     const instance = new Instance(key, partition)
     partition.keys.set(key, instance)
     this.#ports.keeping.added(instance)
+    this.#ports.came(instance)
     return instance
   }
 

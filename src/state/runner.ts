@@ -45,6 +45,8 @@ export interface RunnerLinks extends TurnPorts {
   calm(instance: Instance): void
   /** A call has ended that did not end at once. */
   ended(entry: Entry): void
+  /** No call of this object runs any more that excludes others, and it is not the key any more. */
+  lingered(instance: Instance): void
 }
 
 /** Handlers that run one after the other before others have their turn. */
@@ -225,7 +227,10 @@ export class Runner {
       unlink(partition, turn)
       this.#links.ended(entry)
     }
-    if (!call.interleaves) instance.taken = false
+    if (!call.interleaves) {
+      instance.taken = false
+      if (instance.phase === 'gone') this.#links.lingered(instance)
+    }
     instance.running -= 1
     // Of a call that was cut off, or whose key went elsewhere, nobody hears.
     const isHeard = instance.phase === 'open' && turn?.phase !== 'over'
