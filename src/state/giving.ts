@@ -57,24 +57,52 @@ export interface Giving {
 }
 
 /** First pause after a refusal, doubled by each further one of the partition; a claim shortens only the first kind. */
-export const pauses: Record<RefusalCode, readonly [first: Millis, most: Millis, isForgivenByClaim: boolean]> =
-  {
-    notOwner: [200, 5_000, true],
-    busy: [20, 1_000, true],
-    copy: [20, 1_000, false],
-    late: [1_000, 60_000, false],
-    unreadable: [1_000, 60_000, false],
-    broken: [50, 1_000, false],
-    failed: [1_000, 60_000, false],
-  }
+const pauses: Record<RefusalCode, readonly [first: Millis, most: Millis, isForgivenByClaim: boolean]> = {
+  notOwner: [200, 5_000, true],
+  busy: [20, 1_000, true],
+  copy: [20, 1_000, false],
+  late: [1_000, 60_000, false],
+  unreadable: [1_000, 60_000, false],
+  broken: [50, 1_000, false],
+  failed: [1_000, 60_000, false],
+}
 
 /** Refusals of which nobody is told: they pass by themselves. */
 export const passing: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['notOwner', 'busy', 'copy', 'broken'])
 
-export interface Refused {
-  tries: number
-  until: Millis
-  isForgivenByClaim: boolean
+interface Refused {
+  readonly tries: number
+  readonly until: Millis
+  readonly isForgivenByClaim: boolean
+}
+
+/** Partitions that were not taken, and when they are tried again. */
+export class Refusals {
+  readonly #refused = new Map<number, Refused>()
+
+  /** Counts one more; how long until it is tried again. */
+  count(partition: number, code: RefusalCode, now: Millis): Millis {
+    const [first, most, isForgivenByClaim] = pauses[code]
+    const tries = this.#refused.get(partition)?.tries ?? 0
+    const ms = Math.min(first * 2 ** Math.min(tries, 10), most)
+    this.#refused.set(partition, { tries: tries + 1, until: now + ms, isForgivenByClaim })
+    return ms
+  }
+
+  forget(partition: number): void {
+    this.#refused.delete(partition)
+  }
+
+  isDue(partition: number, now: Millis, isClaimed: boolean): boolean {
+    const refused = this.#refused.get(partition)
+    return refused === undefined || refused.until <= now || (isClaimed && refused.isForgivenByClaim)
+  }
+}
+
+/** It got no answer of the life that was meant. */
+export const strange: { readonly code: RefusalCode; readonly reason: string } = {
+  code: 'failed',
+  reason: 'the new owner does not keep such state, or has restarted',
 }
 
 /** Counts a frozen partition in or out. */
