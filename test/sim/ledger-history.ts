@@ -32,6 +32,8 @@ export interface LedgerRules {
   /** What is lost is told. */
   readonly tellsLosses: boolean
   readonly isLinearizable: boolean
+  /** A call that is repeated hears what it heard first: nobody forgets what it had answered, nor does another one answer it anew. */
+  readonly isOnce: boolean
   /** Updates of one caller to one key happen in the order in which they were asked for, also of those that overlap. */
   readonly keepsOrder: boolean
   /** No call fails. */
@@ -118,7 +120,7 @@ export class LedgerHistory {
   answered(op: LedgerOp, found: Found): void {
     if (op.found !== undefined) {
       // What changes nothing may run once more.
-      if (isUpdate(op) && JSON.stringify(op.found) !== JSON.stringify(found))
+      if (this.rules.isOnce && isUpdate(op) && JSON.stringify(op.found) !== JSON.stringify(found))
         this.#tell(
           'answers',
           `${what(op)} was answered twice, and otherwise: ${JSON.stringify([op.found, found])}`,
@@ -172,7 +174,8 @@ export class LedgerHistory {
       if (op === undefined) this.#throw('foreign', `"${key}" has ${token}, for which nobody asked`)
       else if (op.isUnrun)
         this.#throw('unrun', `${what(op)} failed with mayHaveRun: false and happened (${op.failure})`)
-      else if (op.found?.isAdded === false) this.#throw('unasked', `${what(op)} was refused and happened`)
+      else if (op.found?.isAdded === false && this.rules.isOnce)
+        this.#throw('unasked', `${what(op)} was refused and happened`)
       places.set(token, place)
     }
     // What is lost is lost with a word.

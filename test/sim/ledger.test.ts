@@ -8,6 +8,7 @@ import { LedgerHistory, type LedgerOp, type LedgerRules } from './ledger-history
 
 const strict: LedgerRules = {
   keepsAll: true,
+  isOnce: true,
   tellsLosses: true,
   isLinearizable: true,
   keepsOrder: true,

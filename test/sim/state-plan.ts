@@ -70,6 +70,7 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
     rules: {
       keepsAll: mode !== 'careless',
       tellsLosses: true,
+      isOnce: mode !== 'careless',
       isLinearizable:
         mode === 'planned' || mode === 'rough' || mode === 'crash' || (mode === 'split' && hasQuorum),
       keepsOrder: mode === 'planned' || (mode === 'still' && !isRough),
@@ -93,6 +94,7 @@ export function afterFalseDeath({ level, merges, rules }: StatePlan): LedgerRule
   return {
     keepsAll: rules.keepsAll && merges,
     tellsLosses: false,
+    isOnce: false,
     isLinearizable: false,
     keepsOrder: false,
     mayFail: true,

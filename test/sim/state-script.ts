@@ -108,6 +108,7 @@ function roughen({ simulation, stage, random, plan }: ScriptWorld): void {
       return
     }
     const { up } = stage
+    if (up.length === 0) return
     const name = random.pick(up)
     const ms = blinkMsMax * random.fraction()
     if (random.chance(0.5)) stage.stall(name, ms)
