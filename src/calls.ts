@@ -12,8 +12,9 @@ import type { Methods } from './shard/methods.ts'
 import { PendingReply } from './shard/reply.ts'
 import type { Route, Router } from './shard/router.ts'
 import { closeSource } from './shard/source.ts'
+import { whyNotArgument } from './state/call-body.ts'
 import { type CallStream, type Outcome, type StreamChunk, StreamedCall, type StreamPorts } from './stream.ts'
-import { decodeBody, type Body as EncodedBody } from './wire/body.ts'
+import { decodeBody, type Body as EncodedBody, type WhyNot } from './wire/body.ts'
 import { fitTracestate, parseTrace, type TraceContext } from './wire/trace.ts'
 import type { TraceIds } from './wire/trace-ids.ts'
 
@@ -144,7 +145,8 @@ export class Calls {
     const scope = currentScope()
     const waitsFor = options.detached === true ? undefined : scope
     const leftMs = waitsFor === undefined ? waitMs : leastOf(waitMs, waitsFor, name)
-    const route = this.#route(options, name, leftMs, scope, watched)
+    const whyNot = reply.hears === undefined ? undefined : whyNotArgument
+    const route = this.#route(options, name, leftMs, scope, watched, whyNot)
     const hedge = options.hedge === undefined ? undefined : checkHedge(options.hedge, route.idempotent)
     const call =
       hedge === undefined ? this.#router.route(route, reply) : this.#hedges.route(route, hedge, reply)
@@ -210,6 +212,7 @@ export class Calls {
     leftMs: Millis,
     scope: Scope | undefined,
     watched: WatchedCall | undefined,
+    whyNot?: WhyNot,
   ): Route {
     const { method, key, to } = options
     const declared = typeof method === 'string' ? this.#methods.isIdempotent(method) : method.idempotent
@@ -219,7 +222,7 @@ export class Calls {
       method: name,
       key,
       to,
-      body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax),
+      body: encodeRequest(options.body, key, this.#config.limits.frameBytesMax, whyNot),
       idempotent: options.idempotent ?? declared,
       waits: options.whenStalled !== 'fail',
       deadline: this.#clock.now() + leftMs,

@@ -5,7 +5,7 @@
 import type { RequestOptions } from './api.ts'
 import { ShoalError } from './errors.ts'
 import { methodNameRange, nameFits } from './shard/methods.ts'
-import { type Body, encodeBody } from './wire/body.ts'
+import { type Body, BodyError, encodeBody, type WhyNot } from './wire/body.ts'
 
 /** More than header, method and trace context of a frame take. */
 const headerBytesMax = 1024
@@ -34,9 +34,14 @@ export function checkRequest<Body, Reply>(
   return name
 }
 
-/** Throws `ERR_SHOAL_OPTION` for what MessagePack cannot carry, `ERR_SHOAL_TOO_LARGE` for what no frame holds. */
-export function encodeRequest(value: unknown, key: string | undefined, frameBytesMax: number): Body {
-  const body = encodeOrThrow(value)
+/** Throws `ERR_SHOAL_OPTION` for what cannot be carried or must not be, `ERR_SHOAL_TOO_LARGE` for what no frame holds. */
+export function encodeRequest(
+  value: unknown,
+  key: string | undefined,
+  frameBytesMax: number,
+  whyNot: WhyNot | undefined,
+): Body {
+  const body = encodeOrThrow(value, whyNot)
   const bytes = body.end - body.start
   const most = frameBytesMax - headerBytesMax - 3 * (key?.length ?? 0)
   if (bytes <= most) return body
@@ -46,11 +51,14 @@ export function encodeRequest(value: unknown, key: string | undefined, frameByte
   )
 }
 
-function encodeOrThrow(value: unknown): Body {
+function encodeOrThrow(value: unknown, whyNot: WhyNot | undefined): Body {
   try {
-    return encodeBody(value)
+    return encodeBody(value, whyNot)
   } catch (cause) {
-    throw new ShoalError('ERR_SHOAL_OPTION', 'body: expected what MessagePack can carry', { cause })
+    // Without a cause of its own it is what `whyNot` has said.
+    const isRefused = cause instanceof BodyError && cause.cause === undefined
+    const message = isRefused ? cause.message : 'body: expected what MessagePack can carry'
+    throw new ShoalError('ERR_SHOAL_OPTION', message, { cause })
   }
 }
 

@@ -20,6 +20,7 @@ export interface Dependent {
 /** A call that a handler of this process answers, as the calls made for it see it. */
 export interface Scope {
   readonly method: string
+  readonly key: string | undefined
   /** Until its caller stops waiting; never negative. Not a point in time: the calls may be made on another clock. */
   readonly remainingMs: Millis
   readonly trace: TraceContext | undefined

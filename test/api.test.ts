@@ -10,6 +10,7 @@ import * as otelApi from '../src/otel/index.ts'
 import { ringDefaults } from '../src/ring/ring.ts'
 import * as simApi from '../src/sim/index.ts'
 import { linkQueueBytes } from '../src/sim/links.ts'
+import { kindOf } from '../src/state/kind.ts'
 import { defaultLimits, profiles } from '../src/swim/config.ts'
 import { goawayCodes } from '../src/wire/frame.ts'
 import { codeIn, readDocument, root, tableUnder } from './support/markdown.ts'
@@ -26,8 +27,9 @@ function listed(rows: readonly string[][]): string[] {
 
 /** The members of an interface, read from its source. */
 function membersOf(path: string, name: string): string[] {
-  const body = new RegExp(`export interface ${name} \\{\\n(.*?)\\n\\}`, 's').exec(source(path))?.[1] ?? ''
-  return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, member = '']) => member).sort()
+  const body =
+    new RegExp(`export interface ${name}(?:<[^>]*>)? \\{\\n(.*?)\\n\\}`, 's').exec(source(path))?.[1] ?? ''
+  return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm)].map(([, member = '']) => member).sort()
 }
 
 /** The texts of a union of literals, read from its source: those between `start` and the first line without one. */
@@ -152,6 +154,50 @@ test('docs/options.md lists the parameters of the ring and every limit, with the
     assert.deepEqual(listed(rows), Object.keys(defaults).sort())
     for (const [cell, shown = ''] of rows) assert.equal(numberIn(shown), defaults[codeIn(cell)], cell)
   }
+})
+
+test('docs/options.md lists every option of an entity and of its calls, with default and range', () => {
+  const { entity } = api
+  const rows = tableUnder(options, 'Entities')
+  const optionsPage = 'src/state/entity.ts'
+  const calls = tableUnder(options, 'Calls of entities')
+  assert.deepEqual(listed(rows), membersOf(optionsPage, 'EntityOptions'))
+  assert.deepEqual(listed(calls), membersOf(optionsPage, 'EntityCallOptions'))
+  const least = { open: () => ({}), calls: { read: () => 1 } }
+  const { evicts, ...kind } = kindOf(entity('e', { ...least, level: 'replicated' }))
+  const { level } = kindOf(entity('e', least))
+  const defaults: Readonly<Record<string, unknown>> = {
+    ...kind,
+    level,
+    whenFull: evicts ? 'evict' : 'refuse',
+  }
+  const make = (name: string, value: unknown) => {
+    const level = ['copies', 'acks', 'acksMin', 'quorum'].includes(name) ? 'replicated' : 'handoff'
+    const beside = name === 'whenFull' ? { keysMax: 1 } : {}
+    return () => entity('e', { ...least, ...beside, level, [name]: value } as unknown as typeof least)
+  }
+  const refused = (name: string) => ({ code: 'ERR_SHOAL_OPTION', message: new RegExp(`"e": ${name}`) })
+  const compared: string[] = []
+  for (const [cell, shown = '', range = ''] of rows) {
+    const name = codeIn(cell)
+    const text = /^`(.*)`$/.exec(shown)?.[1]
+    if (text !== undefined) assert.equal(String(defaults[name]), text.replaceAll("'", ''), name)
+    else if (shown === 'required') assert.throws(make(name, undefined), refused(name))
+    else if (shown === 'none') assert.ok([undefined, Infinity].includes(defaults[name] as undefined), name)
+    const [, from, to] = /(?:^|, )(\d+) to (\d+|`\w+`)$/.exec(range) ?? []
+    if (from !== undefined && to !== undefined) {
+      const most = Number(defaults[codeIn(to)] ?? to)
+      const of = (value: number) => make(name, name === 'quorum' ? { voters: value } : value)
+      for (const sound of [Number(from), most]) of(sound)()
+      for (const wrong of [Number(from) - 1, most + 1]) assert.throws(of(wrong), refused(name))
+      compared.push(name)
+    }
+    for (const [, one] of name === 'level' || name === 'whenFull' ? range.matchAll(/`(\w+)`/g) : []) {
+      make(name, one)()
+      compared.push(`${name}: ${one}`)
+    }
+  }
+  assert.equal(compared.length, 13)
 })
 
 test('docs/simulation.md lists every option of a link, with its default', () => {

@@ -16,6 +16,7 @@ function failed(error: unknown, code: ShoalErrorCode, mayHaveRun: boolean): Shoa
 }
 
 const scope: Scope = {
+  key: undefined,
   method: 'm',
   remainingMs: 1,
   trace: undefined,

@@ -12,6 +12,7 @@ import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } fr
 import type { Epoch } from '../state/epoch.ts'
 import { readAsk, readCopyHead, readReply, writeAsk, writeReply } from '../state/messages.ts'
 import type { Holdings } from '../state/store.ts'
+import { Copied } from './copied.ts'
 import type { CopyTarget } from './copying.ts'
 import type { InternalCalls } from './internal.ts'
 import { Outgoing } from './outgoing.ts'
@@ -53,6 +54,7 @@ export class Custodian {
   readonly #busy = new Map<number, Promise<void>>()
   /** Live here, and frozen until what another node had is merged. */
   readonly #merging = new Set<number>()
+  readonly #copied = new Copied()
   readonly #answers = new Map<number, (reply: unknown) => void>()
   readonly #incoming = new Map<number, (answer: 'admit' | Pick<Refusal, 'code' | 'reason'>) => void>()
   #ids = 0
@@ -170,7 +172,10 @@ export class Custodian {
 
   #target(id: number, partition: number): CopyTarget {
     return {
-      chunk: (bytes) => this.#accept(partition, bytes),
+      chunk: (bytes) => {
+        this.#copied.add(partition, bytes.length)
+        return this.#accept(partition, bytes)
+      },
       ended: (reason) => {
         this.#driver.feed({ type: 'received', id, reason })
         return reason === undefined ? ['whole'] : ['unreadable', reason]
@@ -251,7 +256,7 @@ export class Custodian {
         this.#served.push(...output.partitions)
         break
       case 'told':
-        this.#ports.told(output)
+        this.#ports.told(this.#copied.withThem(output))
         break
       default:
         output satisfies never
@@ -349,6 +354,7 @@ export class Custodian {
   }
 
   #discard(partition: number): void {
+    this.#copied.forget(partition)
     this.#inTurn(partition, () => this.#holdings.discard(partition))
   }
 

@@ -9,7 +9,7 @@ import { ShoalError } from '../errors.ts'
 import type { News } from '../news.ts'
 import type { NodeConfig } from '../options.ts'
 import type { CallRequest, CallSink } from '../rpc/call.ts'
-import { runOutside } from '../scope.ts'
+import { currentScope, runOutside, type Scope } from '../scope.ts'
 import type { Admission } from '../shard/admission.ts'
 import type { Cancellable, Running } from '../shard/context.ts'
 import {
@@ -85,16 +85,19 @@ export class Hosting {
     notCalled: () => Error | undefined,
   ): EntityReferences<Named> {
     const { boot, calls, config } = this.#ports
+    checkEntity(entity)
     // Two references would count their calls each by itself, and each take the other's for repeated ones.
     if (this.#names.has(entity.name) || this.#own.has(entity.name)) {
       throw new ShoalError('ERR_SHOAL_STATE', `entity "${entity.name}" is hosted already`)
     }
     this.#names.add(entity.name)
-    if (config.weight > 0) this.#add(entity)
+    const store = config.weight > 0 ? this.#add(entity) : undefined
     return references(entity, {
       origin: boot,
       call: (method, key, body, options, open) => {
-        const error = notCalled()
+        const scope = store === undefined || options?.detached === true ? undefined : currentScope()
+        const isOwnTurn = scope?.key === key && store?.waitsForItself(key, method, scope)
+        const error = isOwnTurn ? waitsForItself(method, key, scope) : notCalled()
         if (error !== undefined) {
           open.settled()
           return Promise.reject(error)
@@ -158,7 +161,7 @@ export class Hosting {
     for (const store of this.#stores.values()) store.close()
   }
 
-  #add(entity: Defined): void {
+  #add(entity: Defined): EntityStore {
     const { self, clock, config, codec, admission, methods, news, partitionOf } = this.#ports
     const kind = kindOf(entity)
     const store = new EntityStore(kind, {
@@ -182,6 +185,7 @@ export class Hosting {
       methods.register(call.method, handler, { idempotent: true }, true)
       this.stores.bind(call.method, kind.name)
     }
+    return store
   }
 
   #replicator(kind: EntityKind, store: EntityStore): Replicator {
@@ -207,6 +211,13 @@ export class Hosting {
   }
 }
 
+/** What was not made by `entity` has been checked by nobody. */
+function checkEntity(entity: Partial<Defined> | undefined): void {
+  const { name, level, definition } = entity ?? {}
+  if (typeof name === 'string' && level !== undefined && typeof definition === 'object') return
+  throw new ShoalError('ERR_SHOAL_OPTION', 'host: expected what entity(name, { open, calls }) returned')
+}
+
 function checkStore(name: string, store: PartitionStore): void {
   if (typeof name !== 'string' || !nameFits(name)) {
     throw new ShoalError('ERR_SHOAL_OPTION', `store: expected ${methodNameRange}`)
@@ -215,6 +226,12 @@ function checkStore(name: string, store: PartitionStore): void {
     if (typeof store?.[part] === 'function') continue
     throw new ShoalError('ERR_SHOAL_OPTION', `store "${name}": ${part}: expected a function`)
   }
+}
+
+/** Its caller has the turn of the key, and would keep it until this call has ended. */
+function waitsForItself(method: string, key: string, scope: Scope): ShoalError {
+  const message = `${method} was not called: ${scope.method}, in which it is made, has the turn of "${key}" and would wait for itself. List one of the two in interleave, or make the call with { detached: true } and do not await it`
+  return new ShoalError('ERR_SHOAL_STATE', message)
 }
 
 function storeNotice(store: string, what: 'release' | 'merge', partition: number, reason: string): Notice {

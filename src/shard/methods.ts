@@ -64,7 +64,8 @@ export interface Method<Body, Reply, Input = unknown> {
 }
 
 export interface BodyCodec {
-  encode(value: unknown): Body
+  /** Throws for what cannot be carried, and for what `whyNot` refuses: it is asked of values that are not plain. */
+  encode(value: unknown, whyNot?: (value: unknown) => string | undefined): Body
   /** A chunk of a stream; never without bytes of a value. */
   encodeChunk(value: unknown): Body
   decode(body: Body): unknown
@@ -281,19 +282,7 @@ export class Methods {
       sink.failed(error.failure)
       return
     }
-    // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
-    sink.failed(
-      running.abandoned === undefined
-        ? {
-            ...failure(
-              'ERR_SHOAL_REMOTE',
-              `the handler of ${request.method} threw: ${messageOf(error)}`,
-              true,
-            ),
-            remoteCode: codeOf(error),
-          }
-        : failure('ERR_SHOAL_TIMEOUT', running.abandoned.message, true),
-    )
+    sink.failed(handlerThrew(request.method, running, error))
   }
 
   #done(running: Running): void {
@@ -333,14 +322,43 @@ export function failure(code: CallFailure['code'], message: string, mayHaveRun: 
 /** Anything can be thrown; some of it cannot even be turned into text. */
 export function messageOf(error: unknown): string {
   try {
-    return String(error instanceof Error ? error.message : error)
+    if (typeof error !== 'object' || error === null) return String(error)
+    const { message } = error as { readonly message?: unknown }
+    if (error instanceof Error || typeof message === 'string') return String(message)
+    const text = String(error)
+    return text === '[object Object]' ? `no Error but ${partsOf(error)}` : text
   } catch {
     return 'something that is no text'
   }
 }
 
+/** What the caller hears of it. `withStack`: where it was thrown, too. */
+export function handlerThrew(
+  method: string,
+  { abandoned }: Pick<Running, 'abandoned'>,
+  error: unknown,
+  withStack = false,
+): CallFailure {
+  // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
+  if (abandoned !== undefined) return failure('ERR_SHOAL_TIMEOUT', abandoned.message, true)
+  const stack = withStack && error instanceof Error ? error.stack : undefined
+  const message = `the handler of ${method} threw: ${stack ?? messageOf(error)}`
+  return { ...failure('ERR_SHOAL_REMOTE', message, true), remoteCode: codeOf(error) }
+}
+
+/** Parts of what was thrown that are told. */
+const partsMax = 8
+
+function partsOf(thrown: object): string {
+  const parts = Object.entries(thrown).map(([name, value]) => {
+    const isText = typeof value === 'string'
+    return `${name}: ${isText ? JSON.stringify(value) : typeof value === 'object' ? '…' : String(value)}`
+  })
+  return `{ ${parts.slice(0, partsMax).join(', ')}${parts.length > partsMax ? ', …' : ''} }`
+}
+
 /** The `code` of what was thrown, if it is one that travels. */
-export function codeOf(error: unknown): string | undefined {
+function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   try {
     const { code } = error as { readonly code?: unknown }
@@ -351,7 +369,7 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 /** 1 to 64 characters of printable ASCII. */
-export function remoteCodeFits(code: string): boolean {
+function remoteCodeFits(code: string): boolean {
   return /^[ -~]{1,64}$/.test(code)
 }
 

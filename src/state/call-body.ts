@@ -4,9 +4,14 @@
  * `[origin, seq, previous, settledBelow, callId, arg]`, without `arg` if that is undefined. Numbers of completed calls are
  * told as one watermark, as in RIFL (Lee et al., SOSP 2015, section 3.2).
  */
+import { isCount } from './fields.ts'
+
+import { whyNotSent } from './plain.ts'
 
 /** Longest `callId`, in UTF-8. */
 export const callIdBytesMax = 128
+/** Longest name that a key remembers a call by, in UTF-8. */
+export const callNameBytesMax: number = 255 + 1 + callIdBytesMax
 const originCharsMax = 64
 
 export interface CallBody {
@@ -36,6 +41,12 @@ export function writeCallBody(
     : [origin, seq, previous, settledBelow, callId, arg]
 }
 
+/** Why the argument in a body must not be sent. */
+export function whyNotArgument(body: unknown): string | undefined {
+  const why = whyNotSent((body as readonly unknown[])[5])
+  return why === undefined ? undefined : `the argument: ${why}`
+}
+
 /** Undefined for what no reference wrote. */
 export function readCallBody(body: unknown): CallBody | undefined {
   if (!Array.isArray(body) || body.length < 5 || body.length > 6) return undefined
@@ -47,14 +58,20 @@ export function readCallBody(body: unknown): CallBody | undefined {
   return { origin, seq, previous, settledBelow, callId, arg }
 }
 
+/** A `callId` holds for one handler: what a key remembers such a call by. Empty: none. */
+export function nameOfCall(call: string, callId: string): string {
+  return callId === '' ? '' : `${call}\0${callId}`
+}
+
+/** The `callId` in such a name. */
+export function callIdIn(name: string, method: string, entity: string): string {
+  return name.slice(method.length - entity.length)
+}
+
 export function callIdFits(callId: string): boolean {
   const { length } = callId
   return (
     length * 3 <= callIdBytesMax ||
     (length <= callIdBytesMax && new TextEncoder().encode(callId).length <= callIdBytesMax)
   )
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
 }

@@ -132,11 +132,9 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       case 'view':
         this.#view(input, now)
         break
-      case 'peers': {
-        const { gone } = this.#ground.update(input.peers)
-        this.#peersChanged(gone, now)
+      case 'peers':
+        this.#peersChanged(this.#ground.update(input.peers), now)
         break
-      }
       case 'asked':
         if (input.ask.type === 'claim') this.#claims.claimed(input.id, input.from, input.ask, now)
         else if (input.ask.type === 'whose') this.#claims.whose(input.id, input.ask)
@@ -199,10 +197,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const ground = this.#ground
     const { phases, strays } = ground
     const before: Owners = ground.owners
-    const { gone } = ground.update(peers)
+    const gone = ground.update(peers)
     const former = new Map(ground.former)
     ground.former.clear()
-    ground.setOwners(owners)
+    ground.owners = owners
     for (const partition of lost) {
       if (phases[partition] === phase.seeking) {
         phases[partition] = phase.none
@@ -281,7 +279,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const { phases, strays, epochs } = ground
     const sought: number[] = []
     for (const partition of partitions) {
-      if (phases[partition] !== phase.active && phases[partition] !== phase.frozen) continue
+      if (!ground.isHeld(partition)) continue
       this.#giver.forget(partition)
       phases[partition] = phase.none
       ground.held -= 1

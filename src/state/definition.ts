@@ -1,7 +1,9 @@
 /** The checks of a definition: whoever gets one wrong hears which option, before anything is hosted. */
 import { ShoalError } from '../errors.ts'
 import { nameFits } from '../shard/methods.ts'
+import { copiesMax } from './config.ts'
 import type { EntityOptions } from './entity.ts'
+import { schemaMax } from './records.ts'
 
 const known: readonly string[] = [
   'open',
@@ -25,9 +27,7 @@ const known: readonly string[] = [
   'remoteStacks',
 ] satisfies (keyof EntityOptions<unknown, unknown>)[]
 
-const copiesMax = 7
 const votersMax = 99
-const versionMax = 65_535
 const idleMsMax = 30 * 24 * 3_600_000
 /** A reference with such a method would be taken for something else. */
 const reservedCalls: readonly string[] = ['then', '__proto__']
@@ -56,7 +56,7 @@ export function checkDefinition(name: string, definition: Unchecked): void {
   checkCalls(name, definition, wrong)
   checkCopies(definition, wrong)
   const { version, idleMs, keysMax, bytesMax, whenFull, remoteStacks } = definition
-  inRange('version', version, 0, versionMax, true)
+  inRange('version', version, 0, schemaMax, true)
   inRange('idleMs', idleMs, 1, idleMsMax, false)
   inRange('keysMax', keysMax, 1, Number.MAX_SAFE_INTEGER, true)
   inRange('bytesMax', bytesMax, 1, Number.MAX_SAFE_INTEGER, true)
@@ -86,7 +86,7 @@ function checkCalls(name: string, definition: Unchecked, wrong: Wrong): void {
   const calls: unknown = definition.calls
   if (typeof calls !== 'object' || calls === null) throw wrong('calls', calls, 'an object of functions')
   const names = Object.keys(calls)
-  if (names.length === 0) throw wrong('calls', calls, 'at least one call')
+  if (names.length === 0) throw wrong('calls', [], 'at least one call')
   for (const call of names) {
     const value = (calls as Record<string, unknown>)[call]
     if (typeof value !== 'function') throw wrong(`calls.${call}`, value, 'a function')
@@ -96,8 +96,10 @@ function checkCalls(name: string, definition: Unchecked, wrong: Wrong): void {
   }
   for (const [option, list] of Object.entries({ interleave, readonly })) {
     if (list === undefined) continue
-    const unknown = Array.isArray(list) ? list.find((call) => !names.includes(call)) : list
-    if (unknown !== undefined) throw wrong(option, unknown, `a list of ${names.join(', ')}`)
+    if (!Array.isArray(list)) throw wrong(option, list, 'a list of calls')
+    for (const call of list as unknown[]) {
+      if (!names.includes(call as string)) throw wrong(option, call, `names of calls (${names.join(', ')})`)
+    }
   }
 }
 
@@ -134,5 +136,6 @@ function isWhole(value: unknown, min: number, max: number): value is number {
 
 function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
+  if (Array.isArray(value) && value.length === 0) return 'none'
   return typeof value === 'object' || typeof value === 'function' ? typeof value : String(value)
 }

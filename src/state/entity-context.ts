@@ -1,7 +1,9 @@
 /** What handlers and `open` are told. */
 import type { Millis } from '../env.ts'
 import type { Running } from '../shard/context.ts'
+import { callIdIn } from './call-body.ts'
 import type { EntityContext, KeyContext } from './entity.ts'
+import { epochText } from './epoch.ts'
 import type { Instance } from './instance.ts'
 import type { Entry } from './window.ts'
 
@@ -19,7 +21,7 @@ export class InstanceContext implements KeyContext {
     this.key = key
     this.entity = entity
     this.node = node
-    this.epoch = partition.epochText
+    this.epoch = epochText(partition.epoch)
   }
 }
 
@@ -48,7 +50,7 @@ export class RunningContext implements EntityContext {
   }
 
   get epoch(): string {
-    return this.#entry.instance.partition.epochText
+    return epochText(this.#entry.instance.partition.epoch)
   }
 
   get caller(): string {
@@ -56,8 +58,8 @@ export class RunningContext implements EntityContext {
   }
 
   get callId(): string {
-    const { callId, caller, seq } = this.#entry
-    return callId === '' ? `${caller.origin}:${seq}` : callId
+    const { name, caller, seq } = this.#entry
+    return name === '' ? `${caller.origin}:${seq}` : callIdIn(name, this.#running.method, this.entity)
   }
 
   get remainingMs(): Millis {

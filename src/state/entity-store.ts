@@ -3,7 +3,7 @@
  * ask of a key is done by `Executor`.
  */
 import type { Timer } from '../env.ts'
-import { runOutside } from '../scope.ts'
+import { runOutside, type Scope } from '../scope.ts'
 import type { Running } from '../shard/context.ts'
 import { isThenable, messageOf } from '../shard/methods.ts'
 import type { Later } from '../shard/own.ts'
@@ -12,7 +12,7 @@ import { Arrivals } from './arrivals.ts'
 import { RecordError } from './bytes.ts'
 import { PartitionCollection } from './collection.ts'
 import type { Effects } from './effects.ts'
-import { type Epoch, epochText, noEpoch } from './epoch.ts'
+import { type Epoch, noEpoch } from './epoch.ts'
 import { Executor, type ExecutorPorts } from './executor.ts'
 import { type Instance, Partition } from './instance.ts'
 import { Keeping } from './keeping.ts'
@@ -80,6 +80,13 @@ export class EntityStore implements Holdings {
     return this.#executor.call(call, body, running)
   }
 
+  /** Whether a call that `scope` makes of this key would wait for `scope` itself. */
+  waitsForItself(key: string, method: string, scope: Scope): boolean {
+    const instance = this.#partitions.get(this.#ports.partitionOf(key))?.keys.get(key)
+    if (instance?.taken !== scope) return false
+    return !this.kind.calls.some((call) => call.method === method && call.interleaves)
+  }
+
   size(number: number): HoldingSize {
     const partition = this.#partitions.get(number)
     return { keys: partition?.keys.size ?? 0, bytes: partition?.bytes ?? 0 }
@@ -97,7 +104,6 @@ export class EntityStore implements Holdings {
       return
     }
     partition.epoch = epoch
-    partition.epochText = epochText(epoch)
     partition.phase = 'active'
     const { arrivals } = partition
     if (arrivals === undefined) return
@@ -143,11 +149,8 @@ export class EntityStore implements Holdings {
       this.#resting[number] = stilled
       return
     }
-    if (stilled !== undefined) {
-      // Something came meanwhile that is not taken, and is discarded yet.
-      partition.epoch = stilled
-      partition.epochText = epochText(stilled)
-    }
+    // Something came meanwhile that is not taken, and is discarded yet.
+    if (stilled !== undefined) partition.epoch = stilled
     partition.frozen = undefined
     partition.phase = 'active'
   }
@@ -249,9 +252,9 @@ export class EntityStore implements Holdings {
     this.#keeping.measured(instance, body.end - body.start)
     const calls: CallRecord[] = []
     for (let entry = window; entry !== undefined; entry = entry.after) {
-      const { caller, seq, callId, outcome } = entry
+      const { caller, seq, name, outcome } = entry
       if (entry.turn === undefined || outcome !== undefined)
-        calls.push({ origin: caller.origin, seq, callId, outcome })
+        calls.push({ origin: caller.origin, seq, name, outcome })
     }
     return { key, stamp: { epoch, version }, schema, state: body, calls }
   }

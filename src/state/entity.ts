@@ -57,7 +57,8 @@ export interface EntityOptions<State, Calls> {
   open(key: string, context: KeyContext): State | Promise<State>
   /**
    * The calls by name: `(state, arg, context)`, sync or async. One runs at a time for a key. What it throws reaches the
-   * caller as `ERR_SHOAL_REMOTE`; what it did to the state before stays.
+   * caller as `ERR_SHOAL_REMOTE`; what it did to the state before stays. Argument and reply are plain data, which arrive as
+   * what they are; others (a `Map`, a class, also deep inside) are refused, an argument with `ERR_SHOAL_OPTION`.
    */
   readonly calls: Calls
   /**
@@ -130,21 +131,29 @@ export interface EntityCallOptions {
   /** As for `request`. Default `wait`. */
   readonly whenStalled?: 'wait' | 'fail'
   /**
-   * A name of the call, at most 128 bytes: another call of the key with the same name gets the first one's outcome and does
-   * not run, for as long as the owner remembers (`limits.windowMs`).
+   * A name of the call, at most 128 bytes: another one of the same handler and key with the same name gets the first one's
+   * outcome and does not run, for as long as the owner remembers (`limits.windowMs`).
    */
   readonly callId?: string
+  /**
+   * The call outlives the call in whose handler it is made, as for `request`: a call of the handler's own key must be
+   * made so, and not be awaited, for it runs after it. Default false.
+   */
+  readonly detached?: boolean
 }
+
+/** What a caller gets: a `Buffer` arrives as plain bytes. All else arrives as what it is, or is refused. */
+type Arrived<Reply> = Reply extends Uint8Array & { readonly readUInt8: unknown } ? Uint8Array : Reply
 
 type CallOf<Handler> = Handler extends (state: never, ...rest: infer Rest) => infer Reply
   ? Rest extends []
-    ? (arg?: undefined, options?: EntityCallOptions) => Promise<Awaited<Reply>>
+    ? (arg?: undefined, options?: EntityCallOptions) => Promise<Arrived<Awaited<Reply>>>
     : Rest extends [infer Arg, ...unknown[]]
       ? undefined extends Arg
-        ? (arg?: Arg, options?: EntityCallOptions) => Promise<Awaited<Reply>>
-        : (arg: Arg, options?: EntityCallOptions) => Promise<Awaited<Reply>>
+        ? (arg?: Arg, options?: EntityCallOptions) => Promise<Arrived<Awaited<Reply>>>
+        : (arg: Arg, options?: EntityCallOptions) => Promise<Arrived<Awaited<Reply>>>
       : Rest extends [(infer Arg)?, ...unknown[]]
-        ? (arg?: Arg, options?: EntityCallOptions) => Promise<Awaited<Reply>>
+        ? (arg?: Arg, options?: EntityCallOptions) => Promise<Arrived<Awaited<Reply>>>
         : never
   : never
 

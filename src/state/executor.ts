@@ -10,7 +10,7 @@ import { failure } from '../shard/methods.ts'
 import { type Later, Refused } from '../shard/own.ts'
 import type { Body } from '../wire/body.ts'
 import type { Arrival } from './arrivals.ts'
-import { type CallBody, readCallBody } from './call-body.ts'
+import { type CallBody, nameOfCall, readCallBody } from './call-body.ts'
 import { shipRecord } from './effects.ts'
 import { mailboxFull, notHere, notTyped, settledBefore, waitedInVain } from './failures.ts'
 import type { Instance, Partition } from './instance.ts'
@@ -93,7 +93,8 @@ export class Executor implements TurnPorts {
     if (refusal !== undefined) throw new Refused(refusal)
     const caller = this.window.heard(said.origin, said.settledBelow)
     if (caller.held !== undefined) this.#order.settled(caller)
-    const known = this.window.find(caller, said.seq, said.callId, key)
+    const name = nameOfCall(call.name, said.callId)
+    const known = this.window.find(caller, said.seq, name, key)
     if (known !== undefined) {
       const again = this.#again(known, call, said, running)
       if (again !== undefined) return again
@@ -146,10 +147,11 @@ export class Executor implements TurnPorts {
   ): Body | Later {
     const instance = partition.keys.get(key) ?? this.#life.open(partition, key)
     this.#ports.keeping.used(instance)
+    const name = nameOfCall(call.name, said.callId)
     const isOrdered = this.#order.permits(caller, said.previous)
-    const isFree = instance.phase === 'open' && (!instance.taken || call.interleaves)
+    const isFree = instance.phase === 'open' && (instance.taken === undefined || call.interleaves)
     if (isFree && isOrdered && instance.head === undefined) {
-      const entry = this.window.add(caller, said.seq, said.callId, instance)
+      const entry = this.window.add(caller, said.seq, name, instance)
       try {
         return this.#runner.run(entry, call, said.arg, running)
       } finally {
@@ -160,7 +162,7 @@ export class Executor implements TurnPorts {
     if (this.#runner.waiting >= limits.turnsWaitingMax) {
       throw new Refused(mailboxFull(self, call, limits.turnsWaitingMax))
     }
-    const entry = this.window.add(caller, said.seq, said.callId, instance)
+    const entry = this.window.add(caller, said.seq, name, instance)
     const turn = new Turn(this, entry, call, said.arg, running)
     entry.turn = turn
     turn.enter = rememberScope()

@@ -3,6 +3,7 @@
  * outputs. Arrays of the ring's length cost 9 bytes a partition; all else is kept only while a partition moves.
  */
 import type { Millis } from '../env.ts'
+import { Queue } from '../machine.ts'
 import type { CopiesPort } from './copies-port.ts'
 import type { Ask, CustodyOutput, Owners, Reply, ViewPeer } from './custody-io.ts'
 import { type Epoch, noEpoch } from './epoch.ts'
@@ -11,7 +12,6 @@ import { Timetable } from './timetable.ts'
 
 /** `none`: not held and not sought. `seeking`: ours by the table. `active`: held. `frozen`: held, on its way out. */
 export const phase = { none: 0, seeking: 1, active: 2, frozen: 3 } as const
-export type Phase = (typeof phase)[keyof typeof phase]
 
 /** One life of another node. Kept for as long as anything refers to it. */
 export interface Peer {
@@ -128,13 +128,13 @@ export class Ground {
   readonly strays: Set<number> = new Set()
   /** Partitions that are active or frozen. */
   held = 0
-  #owners: Owners = { ownerOf: () => undefined }
-  readonly #outputs: CustodyOutput[] = []
+  /** The table. */
+  owners: Owners = { ownerOf: () => undefined }
+  readonly #outputs = new Queue<CustodyOutput>()
   #activated: number[] = []
   #lists = new Map<number, readonly string[]>()
   #served: number[] = []
   readonly #told = new Map<string, Told>()
-  #next = 0
   #ids = 0
   readonly #pending = new Map<number, Pending>()
 
@@ -145,16 +145,8 @@ export class Ground {
     this.epochs = new Array<Epoch | undefined>(options.partitions)
   }
 
-  get owners(): Owners {
-    return this.#owners
-  }
-
-  setOwners(owners: Owners): void {
-    this.#owners = owners
-  }
-
   isOurs(partition: number): boolean {
-    return this.#owners.ownerOf(partition) === this.options.self
+    return this.owners.ownerOf(partition) === this.options.self
   }
 
   isHeld(partition: number): boolean {
@@ -228,12 +220,7 @@ export class Ground {
   }
 
   poll(): CustodyOutput | undefined {
-    const output = this.#outputs[this.#next]
-    if (output === undefined) {
-      this.#outputs.length = 0
-      this.#next = 0
-    } else this.#next++
-    return output
+    return this.#outputs.take()
   }
 
   id(): number {
@@ -253,10 +240,9 @@ export class Ground {
     then?.(reply, now)
   }
 
-  /** Takes the members that are there now; those lives that are gone, and those that came. */
-  update(peers: readonly ViewPeer[]): { readonly gone: Peer[]; readonly came: Peer[] } {
+  /** Takes the members that are there now; those lives that are gone. */
+  update(peers: readonly ViewPeer[]): Peer[] {
     const gone: Peer[] = []
-    const came: Peer[] = []
     const there = new Map(peers.map((peer) => [peer.name, peer.boot]))
     for (const peer of this.peers.values()) {
       if (there.get(peer.name) === peer.boot) continue
@@ -280,11 +266,10 @@ export class Ground {
       peer.isGone = false
       peer.isLeaving = isLeaving
       this.peers.set(name, peer)
-      came.push(peer)
       if (known === peer) this.strangers.delete(name)
     }
     if (gone.length > 0) this.#orphan(gone)
-    return { gone, came }
+    return gone
   }
 
   /** Remembers what they should have had; who was leaving has given it, or its heirs seek it there, or have until lately. */
@@ -299,7 +284,7 @@ export class Ground {
     if (killed.size === 0) return
     const { partitions } = this.options
     for (let partition = 0; partition < partitions; partition++) {
-      const owner = this.#owners.ownerOf(partition)
+      const owner = this.owners.ownerOf(partition)
       if (owner !== undefined && killed.has(owner)) this.orphans.set(partition, owner)
     }
   }
@@ -308,7 +293,7 @@ export class Ground {
   orphanOf(partition: number, peer: Peer): string | undefined {
     const known = this.peers.get(peer.name)
     const isReborn = known !== undefined && known !== peer
-    if (isReborn && this.#owners.ownerOf(partition) === peer.name) return peer.name
+    if (isReborn && this.owners.ownerOf(partition) === peer.name) return peer.name
     return this.orphans.get(partition)
   }
 
@@ -345,6 +330,7 @@ export class Ground {
   }
 }
 
+/** One that is not in the view. */
 function newPeer(name: string, boot: string): Peer {
   return {
     name,

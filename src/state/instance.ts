@@ -1,7 +1,8 @@
 /** One key on its owner, and the partition it is part of. Plain fields: there may be millions of keys. */
+import type { Running } from '../shard/context.ts'
 import type { Arrival, Arrivals } from './arrivals.ts'
 import type { PartitionCollection } from './collection.ts'
-import { type Epoch, epochText } from './epoch.ts'
+import type { Epoch } from './epoch.ts'
 import type { Use } from './recency.ts'
 import type { Turn } from './turn.ts'
 import type { Entry } from './window.ts'
@@ -17,8 +18,8 @@ export class Instance {
   readonly partition: Partition
   phase: InstancePhase = 'opening'
   state: unknown = undefined
-  /** A call runs beside which no other may. */
-  taken = false
+  /** The call that runs and beside which no other may. */
+  taken: Running | undefined = undefined
   /** Handlers that have not ended. */
   running = 0
   /** Calls that wait for their turn, oldest first. */
@@ -51,7 +52,6 @@ export class Partition {
   readonly keys: Map<string, Instance> = new Map()
   phase: PartitionPhase = 'arriving'
   epoch: Epoch
-  epochText: string
   /** Counts changes: the next version. */
   version = 0
   /** Handlers that have not ended. */
@@ -73,6 +73,13 @@ export class Partition {
   constructor(number: number, epoch: Epoch) {
     this.number = number
     this.epoch = epoch
-    this.epochText = epochText(epoch)
   }
+}
+
+/** The key has changed: it is the newest of its partition. */
+export function stamp(instance: Instance): void {
+  const { partition } = instance
+  partition.version += 1
+  instance.version = partition.version
+  instance.epoch = partition.epoch
 }

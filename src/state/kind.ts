@@ -2,6 +2,7 @@
 import type { EntityContext, EntityLevel, EntityOptions, KeyContext, SnapshotContext } from './entity.ts'
 
 export interface CallKind {
+  readonly name: string
   /** Name of the method: `NAME/CALL`. */
   readonly method: string
   /** Runs the handler. */
@@ -49,6 +50,7 @@ export function kindOf({ name, level, definition }: Defined): EntityKind {
     level,
     moves: level !== 'routed',
     calls: Object.keys(calls).map((call) => ({
+      name: call,
       method: `${name}/${call}`,
       run: (calls[call] as CallKind['run']).bind(calls),
       interleaves: interleave.includes(call),

@@ -45,7 +45,7 @@ export class Lingering {
   left(instance: Instance): void {
     const { key, taken } = instance
     const before = this.#byKey.get(key)
-    if (!taken || before?.heir === instance) return
+    if (taken === undefined || before?.heir === instance) return
     if (before !== undefined) this.#remove(before)
     const linger = new Linger(instance, this.#clock.now() + this.#waitMs, (late) => this.#over(late))
     this.#byKey.set(key, linger)
@@ -57,7 +57,7 @@ export class Lingering {
     const linger = this.#byKey.get(instance.key)
     if (linger === undefined) return
     linger.heir = instance
-    instance.taken = true
+    instance.taken = linger.instance.taken
   }
 
   /** The handler of a key that is not here has ended. */
@@ -70,7 +70,7 @@ export class Lingering {
     const { heir } = linger
     this.#remove(linger)
     if (heir === undefined) return
-    heir.taken = false
+    heir.taken = undefined
     this.#freed(heir)
   }
 

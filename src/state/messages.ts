@@ -3,15 +3,27 @@
  * ascending, each as its distance to the one before in LEB128, so that a third of all partitions takes a byte each. What
  * comes in is checked field by field; whatever is wrong makes the whole message nothing.
  */
-import type { Ask, Elsewhere, GiveEntry, HeldAt, Orphans, Refusal, RefusalCode, Reply } from './custody-io.ts'
+import {
+  type Ask,
+  type CopyOutcome,
+  type Elsewhere,
+  type GiveEntry,
+  type HeldAt,
+  type Orphans,
+  type Refusal,
+  type RefusalCode,
+  type Reply,
+  unknownCounter,
+} from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
+import { isCount, isText } from './fields.ts'
 
 /** Text of a message from elsewhere that is kept, in characters. */
 const reasonLengthMax = 256
 const bootLengthMax = 64
 const nameLengthMax = 128
 /** No history comes near it, and a lie leaves room for the truth. */
-const counterMax = 2 ** 48
+const counterMax = unknownCounter
 /** Members with copies that a partition may have. */
 const listMax = 16
 /** What replication says of a partition with it: a chain of lists of names. */
@@ -259,7 +271,7 @@ export function readCopyHead(value: unknown, count: number): CopyHead | undefine
 }
 
 /** What became of a copy. Undefined: malformed. */
-export function readOutcome(value: unknown): 'whole' | Pick<Refusal, 'code' | 'reason'> | undefined {
+export function readOutcome(value: unknown): CopyOutcome | undefined {
   if (!Array.isArray(value)) return undefined
   return value[0] === 'whole' ? 'whole' : readRefusal(value[0], value[1])
 }
@@ -274,12 +286,4 @@ function readEpoch(counter: unknown, boot: unknown): Epoch | undefined {
   return isCount(counter) && counter <= counterMax && isText(boot, bootLengthMax)
     ? { counter, boot }
     : undefined
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-function isText(value: unknown, lengthMax: number): value is string {
-  return typeof value === 'string' && value.length <= lengthMax
 }

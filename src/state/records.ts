@@ -6,7 +6,7 @@
  *   epoch    counter, text boot                          holds for the keys behind it
  *   callers  (text origin, number settledBelow)*         what each caller has settled
  *   key      u8 flags | text key | number version (of the stamp) | [number schema] | [body state] | entries to the end
- *   entry    u8 flags | text origin | number seq | [text callId] | [body reply | text message, [text remoteCode]]
+ *   entry    u8 flags | text origin | number seq | [text name] | [body reply | text message, [text remoteCode]]
  *   body     u8 kind | number length | bytes
  *
  * numbers and texts: bytes.ts. The epoch is a record of its own because most keys of a partition share it, and a key of a
@@ -16,15 +16,15 @@ import type { CallFailure } from '../rpc/call.ts'
 import { failure } from '../shard/methods.ts'
 import type { Body, BodyKind } from '../wire/body.ts'
 import { ByteReader, ByteWriter, RecordError } from './bytes.ts'
-import { callIdBytesMax } from './call-body.ts'
-import { type Epoch, noEpoch, type Stamp } from './epoch.ts'
+import { callNameBytesMax } from './call-body.ts'
+import { compareEpochs, type Epoch, type Stamp } from './epoch.ts'
 
 /** A call of the key that has run, and what came of it. */
 export interface CallRecord {
   readonly origin: string
   readonly seq: number
-  /** Empty: none. */
-  readonly callId: string
+  /** See `nameOfCall`. Empty: none. */
+  readonly name: string
   /** Undefined: it changed nothing, and may run again. */
   readonly outcome: Body | CallFailure | undefined
 }
@@ -71,10 +71,11 @@ const bodyKinds: readonly BodyKind[] = ['none', 'bytes', 'value']
 
 const originBytesMax = 64
 const keyBytesMax = 65_535
-const schemaMax = 65_535
+/** The highest `version` of an entity. */
+export const schemaMax = 65_535
 const messageCharsMax = 1_024
 const messageBytesMax: number = 3 * messageCharsMax
-export const remoteCodeBytesMax = 64
+const remoteCodeBytesMax = 64
 /** Longest record, and so the largest state of a key that can move or have copies. */
 export const recordBytesMax: number = 64 * 1024 * 1024
 /** Calls that travel with their key: the newest. */
@@ -124,8 +125,7 @@ export class RecordWriter {
   }
 
   #setEpoch(epoch: Epoch): void {
-    const { counter, boot } = this.#epoch ?? noEpoch
-    if (this.#epoch !== undefined && counter === epoch.counter && boot === epoch.boot) return
+    if (this.#epoch !== undefined && compareEpochs(this.#epoch, epoch) === 0) return
     // It stands in front of the record that is being made.
     const record = this.#record.finish()
     this.#record.number(epoch.counter)
@@ -209,17 +209,17 @@ function readKey(reader: ByteReader, epoch: Epoch): KeyRecord {
   return { key, stamp: { epoch, version }, schema, state, calls }
 }
 
-function writeCall(out: ByteWriter, { origin, seq, callId, outcome }: CallRecord): void {
+function writeCall(out: ByteWriter, { origin, seq, name, outcome }: CallRecord): void {
   const isFailure = outcome !== undefined && 'code' in outcome
   const remoteCode = isFailure ? outcome.remoteCode : undefined
-  let flags = callId === '' ? 0 : callFlags.named
+  let flags = name === '' ? 0 : callFlags.named
   if (isFailure) flags |= callFlags.failure | (outcome.code === 'ERR_SHOAL_TIMEOUT' ? callFlags.timeout : 0)
   else if (outcome !== undefined) flags |= callFlags.reply
   if (remoteCode !== undefined) flags |= callFlags.remoteCode
   out.u8(flags)
   out.text(origin)
   out.number(seq)
-  if (callId !== '') out.text(callId)
+  if (name !== '') out.text(name)
   if (outcome === undefined) return
   if (!('code' in outcome)) writeBody(out, outcome)
   else {
@@ -240,13 +240,13 @@ function readCall(reader: ByteReader): CallRecord {
   }
   const origin = readOrigin(reader)
   const seq = reader.number()
-  const callId = (flags & callFlags.named) === 0 ? '' : reader.text(callIdBytesMax)
-  if (isReply) return { origin, seq, callId, outcome: readBody(reader) }
-  if (!isFailure) return { origin, seq, callId, outcome: undefined }
+  const name = (flags & callFlags.named) === 0 ? '' : reader.text(callNameBytesMax)
+  if (isReply) return { origin, seq, name, outcome: readBody(reader) }
+  if (!isFailure) return { origin, seq, name, outcome: undefined }
   const code = (flags & callFlags.timeout) === 0 ? 'ERR_SHOAL_REMOTE' : 'ERR_SHOAL_TIMEOUT'
   const failed = failure(code, reader.text(messageBytesMax), true)
-  if ((flags & callFlags.remoteCode) === 0) return { origin, seq, callId, outcome: failed }
-  return { origin, seq, callId, outcome: { ...failed, remoteCode: reader.text(remoteCodeBytesMax) } }
+  if ((flags & callFlags.remoteCode) === 0) return { origin, seq, name, outcome: failed }
+  return { origin, seq, name, outcome: { ...failed, remoteCode: reader.text(remoteCodeBytesMax) } }
 }
 
 function writeBody(out: ByteWriter, body: Body): void {
@@ -263,7 +263,15 @@ function readBody(reader: ByteReader): Body {
   return new Range(kind, reader.bytes, start, reader.at)
 }
 
-/** A body where it lies in its chunk. */
+/** The same call with its outcome in memory of its own: the chunk it was read from is large, and must not live on for it. */
+export function ownedCall(call: CallRecord): CallRecord {
+  const { outcome } = call
+  if (outcome === undefined || 'code' in outcome) return call
+  const bytes = new Uint8Array(outcome.bytes)
+  return { ...call, outcome: new Range(outcome.kind, bytes, 0, bytes.length) }
+}
+
+/** A body where it lies in its chunk; that of `wire` is not for this room (test/architecture.test.ts). */
 class Range implements Body {
   readonly kind: BodyKind
   readonly source: Uint8Array

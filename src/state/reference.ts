@@ -4,6 +4,15 @@ import { callIdBytesMax, callIdFits, writeCallBody } from './call-body.ts'
 import type { Entity, EntityCallOptions, EntityReference, EntityReferences } from './entity.ts'
 import { type OpenCall, OpenCalls } from './open-calls.ts'
 
+const optionNames: readonly string[] = [
+  'timeoutMs',
+  'signal',
+  'bulk',
+  'whenStalled',
+  'callId',
+  'detached',
+] satisfies (keyof EntityCallOptions)[]
+
 /** Makes keyed calls. */
 export interface EntityCaller {
   /** Boot id of this node. */
@@ -54,6 +63,16 @@ export function references<Calls>(
   }
 }
 
+function whyNotOptions(options: unknown): string | undefined {
+  if (typeof options !== 'object' || options === null) {
+    return `options: expected an object behind the argument, got ${typeof options}`
+  }
+  for (const option in options) {
+    if (!optionNames.includes(option)) return `no such option: ${option}`
+  }
+  return undefined
+}
+
 function made(
   caller: EntityCaller,
   calls: OpenCalls,
@@ -62,6 +81,12 @@ function made(
   arg: unknown,
   options: EntityCallOptions | undefined,
 ): Promise<unknown> {
+  if (options !== undefined) {
+    const why = whyNotOptions(options)
+    if (why !== undefined) {
+      return Promise.reject(new ShoalError('ERR_SHOAL_OPTION', `${method}: ${why}`))
+    }
+  }
   const callId = options?.callId ?? ''
   if (callId !== '' && (typeof callId !== 'string' || !callIdFits(callId))) {
     const message = `${method}: callId: expected text of at most ${callIdBytesMax} bytes`

@@ -12,12 +12,13 @@
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { type Config, type Seat, sameSeat, sameSeats } from './config.ts'
-import type { Copies, CopiesCounters, CopiesLimits } from './copies.ts'
+import type { Copies, CopiesCounters } from './copies.ts'
 import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
 import { Packer } from './packed.ts'
 import { difference, differingBuckets } from './reconcile.ts'
 import { rowsMax, type ShipReply } from './replica-messages.ts'
+import type { ReplicationLimits } from './replication-config.ts'
 import { composeRow, type Sent } from './ship-row.ts'
 import { ledElsewhere, Tenure, type TenureStart, type TenureView } from './tenure.ts'
 
@@ -43,7 +44,7 @@ export function noneCounted(): ReplicasCounters {
 }
 
 export interface ReplicasPorts {
-  readonly limits: CopiesLimits & { readonly repairMs: Millis; readonly takeoverWaitMs: Millis }
+  readonly limits: ReplicationLimits
   readonly counters: ReplicasCounters
   seats(partition: number): readonly Seat[]
   acks(seats: number): number
@@ -76,7 +77,7 @@ export class Replicas {
   /** Tenures in which something may be done that was not. */
   readonly #moved = new Set<Tenure>()
   /** Tenures that wait for promises, in the order in which they began to. */
-  readonly #asking: { readonly tenure: Tenure; readonly config: Config; readonly until: Millis }[] = []
+  readonly #asking: { readonly tenure: Tenure; readonly until: Millis }[] = []
   readonly #view: TenureView
   /** Of the last batch to anybody: grows over the lives and absences of each receiver. */
   #seq = 0
@@ -173,7 +174,8 @@ export class Replicas {
 
   /** What waits may be done now. */
   unblocked(): void {
-    for (const tenure of this.#tenures.values()) if (tenure.waiting > 0) this.#moved.add(tenure)
+    for (const tenure of this.#tenures.values())
+      if (tenure.waiting > 0 || !tenure.isFenced) this.#moved.add(tenure)
   }
 
   /** Lists follow the table; who is gone is not waited for. */
@@ -205,8 +207,8 @@ export class Replicas {
   tick(now: Millis): void {
     for (let first = this.#asking[0]; first !== undefined && first.until <= now; first = this.#asking[0]) {
       this.#asking.shift()
-      const { tenure, config } = first
-      if (tenure.config !== config || this.#tenures.get(tenure.partition) !== tenure) continue
+      const { tenure, until } = first
+      if (tenure.patientUntil !== until || this.#tenures.get(tenure.partition) !== tenure) continue
       tenure.isPatienceOver = true
       this.#moved.add(tenure)
     }
@@ -259,18 +261,18 @@ export class Replicas {
 
   #advance(tenure: Tenure, now: Millis): void {
     const wasFenced = tenure.isFenced
+    // Whoever has come since is waited for as long as the others were.
+    this.#askAll(tenure)
     let done: readonly Shipped[] = []
     this.#copies.resize(tenure.copy, () => {
       done = tenure.commit(this.#view)
     })
     this.#settle(done, undefined)
+    this.#askAll(tenure)
     if (tenure.isFenced && !wasFenced) this.#touch(tenure)
-    if (tenure.asksAll)
-      for (const peer of tenure.askAll(this.#ports.peers())) this.#channel(peer).dirty.add(tenure)
-    if (!tenure.isFenced && tenure.timed !== tenure.config) {
-      tenure.timed = tenure.config
-      const until = now + this.#ports.limits.takeoverWaitMs
-      this.#asking.push({ tenure, config: tenure.config, until })
+    if (!tenure.isFenced && tenure.patientUntil === undefined) {
+      tenure.patientUntil = now + this.#ports.limits.takeoverWaitMs
+      this.#asking.push({ tenure, until: tenure.patientUntil })
     }
     if (tenure.mayDrop) {
       for (const state of tenure.seats.values()) {
@@ -279,6 +281,11 @@ export class Replicas {
     }
     const { partition, config } = tenure
     if (tenure.settle(this.#view)) this.#exchange.out({ type: 'settled', partition, config })
+  }
+
+  #askAll(tenure: Tenure): void {
+    if (tenure.isFenced || !tenure.asksAll) return
+    for (const peer of tenure.askAll(this.#ports.peers())) this.#channel(peer).dirty.add(tenure)
   }
 
   #settle(done: readonly Shipped[], failure: CallFailure | undefined): void {

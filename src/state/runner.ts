@@ -7,16 +7,17 @@ import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import type { Slot } from '../shard/concurrency.ts'
 import type { Running } from '../shard/context.ts'
-import { type BodyCodec, isThenable, messageOf } from '../shard/methods.ts'
+import { type BodyCodec, handlerThrew, isThenable } from '../shard/methods.ts'
 import { type Later, Refused } from '../shard/own.ts'
 import { isAsyncIterable } from '../shard/source.ts'
 import type { Body } from '../wire/body.ts'
 import { type Effects, shipRecord } from './effects.ts'
 import { type Host, RunningContext } from './entity-context.ts'
-import { handlerThrew, notHere } from './failures.ts'
-import type { Instance, Partition } from './instance.ts'
+import { notHere, replyUnfit } from './failures.ts'
+import { type Instance, type Partition, stamp } from './instance.ts'
 import type { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
+import { whyNotSent } from './plain.ts'
 import type { KeyRecord } from './records.ts'
 import { Turn, type TurnPorts } from './turn.ts'
 import type { Entry } from './window.ts'
@@ -103,7 +104,7 @@ export class Runner {
   #startAll(instance: Instance): void {
     for (let runs = 0; instance.phase === 'open'; runs++) {
       const turn = instance.head
-      if (turn === undefined || (instance.taken && !turn.call.interleaves)) return
+      if (turn === undefined || (instance.taken !== undefined && !turn.call.interleaves)) return
       if (instance.partition.phase !== 'active') return
       if (runs >= runsMax) {
         runOutside(() => this.#ports.clock.afterIo(() => this.pump(instance)))
@@ -119,7 +120,7 @@ export class Runner {
   #start(turn: Turn): void {
     const { entry, call, running } = turn
     turn.phase = 'running'
-    this.#begin(entry.instance, call)
+    this.#begin(entry.instance, call, running)
     let result: unknown
     try {
       const run = (): unknown => this.#handle(entry, call, turn.arg, running)
@@ -134,14 +135,12 @@ export class Runner {
 
   /** Runs a call that need not wait. Throws `Refused`. */
   run(entry: Entry, call: CallKind, arg: unknown, running: Running): Body | Later {
-    this.#begin(entry.instance, call)
+    this.#begin(entry.instance, call, running)
     let outcome: Body | CallFailure
     try {
       const result = this.#handle(entry, call, arg, running)
       if (isThenable(result)) {
-        const turn = new Turn(this.#links, entry, call, undefined, running)
-        turn.phase = 'running'
-        entry.turn = turn
+        const turn = this.#turn(entry, call, running)
         this.#follow(turn, result)
         return turn.outcome
       }
@@ -150,9 +149,7 @@ export class Runner {
       outcome = this.#thrown(call, running, error)
     }
     if (this.#ports.effects() !== undefined) {
-      const turn = new Turn(this.#links, entry, call, undefined, running)
-      turn.phase = 'running'
-      entry.turn = turn
+      const turn = this.#turn(entry, call, running)
       this.#end(entry, call, outcome)
       return turn.outcome
     }
@@ -163,9 +160,7 @@ export class Runner {
 
   /** Tells an outcome again, once its effect is where it should be. */
   confirm(effects: Effects, entry: Entry, call: CallKind, running: Running): Later {
-    const turn = new Turn(this.#links, entry, call, undefined, running)
-    turn.phase = 'running'
-    entry.turn = turn
+    const turn = this.#turn(entry, call, running)
     const { outcome, instance } = entry
     effects.ship(instance.partition.number, instance.key, undefined, (failed) => {
       entry.turn = undefined
@@ -175,13 +170,21 @@ export class Runner {
     return turn.outcome
   }
 
+  /** Of a call that has run, or whose handler goes on. */
+  #turn(entry: Entry, call: CallKind, running: Running): Turn {
+    const turn = new Turn(this.#links, entry, call, undefined, running)
+    turn.phase = 'running'
+    entry.turn = turn
+    return turn
+  }
+
   #handle(entry: Entry, call: CallKind, arg: unknown, running: Running): unknown {
     const context = new RunningContext(entry, this.#host, running)
     return call.run(entry.instance.state, arg, context)
   }
 
-  #begin(instance: Instance, call: CallKind): void {
-    if (!call.interleaves) instance.taken = true
+  #begin(instance: Instance, call: CallKind, running: Running): void {
+    if (!call.interleaves) instance.taken = running
     instance.running += 1
     instance.partition.running += 1
   }
@@ -209,14 +212,14 @@ export class Runner {
     try {
       if (isAsyncIterable(value)) throw new Error('a call of an entity cannot stream')
       // It may be part of the state, which the next call changes.
-      return codec.copy(codec.encode(value))
+      return codec.copy(codec.encode(value, whyNotSent))
     } catch (error) {
-      return this.#thrown(call, running, new Error(`its reply cannot be sent: ${messageOf(error)}`))
+      return replyUnfit(call, running.abandoned, error)
     }
   }
 
   #thrown(call: CallKind, running: Running, error: unknown): CallFailure {
-    return handlerThrew(call, running.abandoned, error, this.#kind.remoteStacks)
+    return handlerThrew(call.method, running, error, this.#kind.remoteStacks)
   }
 
   /** A handler has ended. */
@@ -228,7 +231,7 @@ export class Runner {
       this.#links.ended(entry)
     }
     if (!call.interleaves) {
-      instance.taken = false
+      instance.taken = undefined
       if (instance.phase === 'gone') this.#links.lingered(instance)
     }
     instance.running -= 1
@@ -236,9 +239,7 @@ export class Runner {
     const isHeard = instance.phase === 'open' && turn?.phase !== 'over'
     if (isHeard && !call.readonly) entry.outcome = outcome
     if (instance.phase === 'open' && !call.readonly) {
-      partition.version += 1
-      instance.version = partition.version
-      instance.epoch = partition.epoch
+      stamp(instance)
       this.#ports.keeping.changed(instance)
       this.#ports.changed(instance)
     }

@@ -26,6 +26,8 @@ interface Round {
   /** With the counter of the highest epoch heard of. */
   readonly partitions: Map<number, number>
   readonly since: Millis
+  /** Those who are silent are waited for until then, measured since the last of them was asked. */
+  patientUntil: Millis
   /** By name; asked and not answered, or not asked again yet. */
   readonly silent: Map<string, Seat>
   readonly heard: Map<string, Seat>
@@ -68,8 +70,8 @@ export class Surveys {
 
   get deadline(): Millis {
     let due = Infinity
-    for (const { since, heldUntil } of this.#rounds)
-      due = Math.min(due, heldUntil === 0 ? since + this.#ports.limits.takeoverWaitMs : heldUntil)
+    for (const { patientUntil, heldUntil } of this.#rounds)
+      due = Math.min(due, heldUntil === 0 ? patientUntil : heldUntil)
     for (const { at } of this.#repeats) due = Math.min(due, at)
     return due
   }
@@ -96,7 +98,7 @@ export class Surveys {
     for (const round of [...this.#rounds]) {
       for (const [name, seat] of round.silent)
         if (!peers.some((peer) => sameSeat(peer, seat))) round.silent.delete(name)
-      this.#askAll(round)
+      this.#askAll(round, now)
       this.#conclude(round, now)
     }
   }
@@ -117,13 +119,14 @@ export class Surveys {
     const round: Round = {
       partitions: this.#waiting,
       since: now,
+      patientUntil: now,
       silent: new Map(),
       heard: new Map(),
       heldUntil: 0,
     }
     this.#waiting = new Map()
     this.#rounds.add(round)
-    this.#askAll(round)
+    this.#askAll(round, now)
     this.#conclude(round, now)
   }
 
@@ -132,11 +135,12 @@ export class Surveys {
     return silent !== undefined && sameSeat(silent, seat)
   }
 
-  #askAll(round: Round): void {
+  #askAll(round: Round, now: Millis): void {
     for (const peer of this.#ports.peers()) {
       const heard = round.heard.get(peer.name)
       if ((heard !== undefined && sameSeat(heard, peer)) || this.#isSilent(round, peer)) continue
       round.silent.set(peer.name, peer)
+      round.patientUntil = now + this.#ports.limits.takeoverWaitMs
       this.#ask(round, peer)
     }
   }
@@ -166,9 +170,8 @@ export class Surveys {
 
   #conclude(round: Round, now: Millis): void {
     if (!this.#rounds.has(round)) return
-    const { takeoverWaitMs } = this.#ports.limits
     if (round.partitions.size === 0) this.#end(round)
-    else if (round.silent.size > 0 && now < round.since + takeoverWaitMs) round.heldUntil = 0
+    else if (round.silent.size > 0 && now < round.patientUntil) round.heldUntil = 0
     else if (!this.#ports.mayLead(round.since, now)) round.heldUntil = now + heldMs
     else {
       this.#end(round)

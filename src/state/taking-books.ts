@@ -13,7 +13,8 @@ export interface Taking {
   seen: Config | undefined
   answers: Map<string, CopyAnswer>
   silent: Map<string, Seat>
-  isPatienceOver: boolean
+  /** Those who have no known part in it are waited for until then, measured since the last of them was asked. */
+  patientUntil: Millis
   /** Collecting: what is decided. */
   collecting: Collecting | undefined
   tries: number

@@ -80,7 +80,7 @@ export class Takings {
       seen: undefined,
       answers: new Map(),
       silent: new Map(),
-      isPatienceOver: false,
+      patientUntil: 0,
       collecting: undefined,
       tries: 0,
       pausedUntil: Infinity,
@@ -119,11 +119,15 @@ export class Takings {
         taking.collecting = undefined
       }
       if (this.#paused.has(taking)) continue
+      let hasCome = false
       for (const peer of peers) {
         const answer = taking.answers.get(peer.name)
         if (answer !== undefined && sameSeat(answer.seat, peer)) continue
-        if (!taking.silent.has(peer.name)) this.#askFence(taking, peer)
+        if (taking.silent.has(peer.name)) continue
+        this.#askFence(taking, peer)
+        hasCome = true
       }
+      if (hasCome) this.#beginPatience(taking, now)
       this.#decide(taking, now)
     }
   }
@@ -133,9 +137,8 @@ export class Takings {
     // Taken off at once: a member that goes leaves tens of thousands of rounds, and each shift would move all that follow.
     const due = this.#rounds.findIndex(({ until }) => until > now)
     for (const { taking, config } of this.#rounds.splice(0, due < 0 ? this.#rounds.length : due)) {
-      if (taking.config !== config || this.#takings.get(taking.partition) !== taking) continue
-      taking.isPatienceOver = true
-      this.#decide(taking, now)
+      if (taking.config === config && this.#takings.get(taking.partition) === taking)
+        this.#decide(taking, now)
     }
     for (const taking of [...this.#held]) {
       if (taking.pausedUntil > now) continue
@@ -188,14 +191,18 @@ export class Takings {
     taking.collecting = undefined
     taking.answers.clear()
     taking.silent.clear()
-    taking.isPatienceOver = false
     const { self } = this.#exchange
     const { partition, config, seen } = taking
-    this.#rounds.push({ taking, config, until: now + this.#ports.limits.takeoverWaitMs })
+    this.#beginPatience(taking, now)
     this.#note(taking, self, this.#copies.fence({ partition, config, seen, keep: false }), now)
     if (this.#paused.has(taking)) return
     for (const peer of this.#ports.peers()) this.#askFence(taking, peer)
     this.#decide(taking, now)
+  }
+
+  #beginPatience(taking: Taking, now: Millis): void {
+    taking.patientUntil = now + this.#ports.limits.takeoverWaitMs
+    this.#rounds.push({ taking, config: taking.config, until: taking.patientUntil })
   }
 
   #askFence(taking: Taking, seat: Seat, keep = false): void {
@@ -226,19 +233,9 @@ export class Takings {
         taking.answers.set(seat.name, nothing(seat))
         return
       case 'promised': {
-        const { before, base, chain, isCut, top, digest, version } = reply
-        taking.answers.set(seat.name, {
-          seat,
-          isFenced: true,
-          before,
-          base,
-          chain,
-          isCut,
-          top,
-          digest,
-          version,
-        })
-        taking.seen = newerConfig(taking.seen, before)
+        const { type: _, ...copy } = reply
+        taking.answers.set(seat.name, { ...copy, seat, isFenced: true })
+        taking.seen = newerConfig(taking.seen, copy.before)
         return
       }
       case 'refused':
@@ -294,7 +291,7 @@ export class Takings {
       answers,
       silent: [...taking.silent.values()],
       isGone: (seat) => this.#ports.isGone(seat),
-      isPatienceOver: taking.isPatienceOver,
+      isPatienceOver: now >= taking.patientUntil,
     })
     if (decision.type === 'wait') return
     if (decision.type === 'fence') {

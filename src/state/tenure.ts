@@ -8,6 +8,7 @@
  * Before anything is done under a configuration, of each one before it `seats - acks + 1` have promised this one: whoever
  * takes over later hears of it from them (Vertical Paxos, sections 3 and 4).
  */
+import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { failure } from '../shard/methods.ts'
 import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
@@ -72,8 +73,8 @@ export class Tenure {
   /** All who live are to be asked before anything counts; those who do not answer, until patience is over. */
   asksAll = false
   isPatienceOver = false
-  /** The configuration for which patience was measured. */
-  timed: Config | undefined
+  /** When it is, measured since the last of them was asked; undefined: not measured yet. */
+  patientUntil: Millis | undefined
   readonly #drafts = new Map<string, { readonly record: Uint8Array | undefined; readonly version: number }>()
   readonly #waiting: Waiting[] = []
   #next = 0
@@ -123,7 +124,8 @@ export class Tenure {
     if (this.#isFenced) this.chain = [...this.chain, config].slice(-chainMax)
     this.config = { epoch: config.epoch, revision: config.revision + 1, seats, acks }
     this.copy.promise(this.config)
-    this.#isFenced = this.isSettled = this.asksAll = this.isPatienceOver = false
+    this.#isFenced = this.isSettled = this.asksAll = false
+    this.#beginPatience()
     this.#seat(false)
   }
 
@@ -156,12 +158,13 @@ export class Tenure {
 
   /** Moves on to what enough seats have; those whose calls are done. */
   commit(view: TenureView): Shipped[] {
+    // Nor does it begin: what a minority alone takes for the newest there is would bury what counts elsewhere.
+    if (!view.mayCommit()) return []
     if (!this.#isFenced) {
       const isOpen = !this.isFirst || this.chain.length > 0 || this.#opens(view)
       if (!isOpen || !this.chain.every((one) => this.#follows(one, view))) return []
       this.#fenced()
     }
-    if (!view.mayCommit()) return []
     const matched = [this.head]
     for (const { isListed, hasPromised, isBehind, matched: upTo } of this.seats.values()) {
       if (isListed && hasPromised && !isBehind) matched.push(upTo)
@@ -351,7 +354,13 @@ export class Tenure {
       this.seats.set(peer.name, state)
       asked.push(peer)
     }
+    if (asked.length > 0) this.#beginPatience()
     return asked
+  }
+
+  #beginPatience(): void {
+    this.isPatienceOver = false
+    this.patientUntil = undefined
   }
 
   #takeWaiting(position: number): Shipped[] {

@@ -23,8 +23,8 @@ export interface WindowLimits {
 export class Entry {
   readonly caller: Caller
   readonly seq: number
-  /** Empty: it has no name of its own. */
-  readonly callId: string
+  /** See `nameOfCall`. Empty: it has no name of its own. */
+  readonly name: string
   readonly instance: Instance
   /** While it has no outcome. */
   turn: Turn | undefined
@@ -42,10 +42,10 @@ export class Entry {
   counted = true
   named = false
 
-  constructor(caller: Caller, seq: number, callId: string, instance: Instance, age: number) {
+  constructor(caller: Caller, seq: number, name: string, instance: Instance, age: number) {
     this.caller = caller
     this.seq = seq
-    this.callId = callId
+    this.name = name
     this.instance = instance
     this.age = age
   }
@@ -70,7 +70,7 @@ export class Caller {
 export class Window {
   readonly #limits: WindowLimits
   readonly #callers = new Map<string, Caller>()
-  /** By `callId` and key. */
+  /** By name and key. */
   readonly #named = new Map<string, Entry>()
   #oldestNamed: Entry | undefined
   #newestNamed: Entry | undefined
@@ -108,12 +108,12 @@ export class Window {
     return caller
   }
 
-  find(caller: Caller, seq: number, callId: string, key: string): Entry | undefined {
-    return (callId === '' ? undefined : this.#named.get(nameOf(callId, key))) ?? caller.entries.get(seq)
+  find(caller: Caller, seq: number, name: string, key: string): Entry | undefined {
+    return (name === '' ? undefined : this.#named.get(nameAt(name, key))) ?? caller.entries.get(seq)
   }
 
-  add(caller: Caller, seq: number, callId: string, instance: Instance): Entry {
-    const entry = new Entry(caller, seq, callId, instance, this.#age)
+  add(caller: Caller, seq: number, name: string, instance: Instance): Entry {
+    const entry = new Entry(caller, seq, name, instance, this.#age)
     const { window } = instance
     entry.after = window
     if (window !== undefined) window.before = entry
@@ -123,18 +123,18 @@ export class Window {
     else caller.newest.next = entry
     caller.newest = entry
     if (caller.entries.size > this.#limits.windowCallsMax) this.#shift(caller)
-    if (callId !== '') this.#name(entry)
+    if (name !== '') this.#name(entry)
     return entry
   }
 
   /** What a key's calls came to on another node; the newest first. */
   restore(instance: Instance, calls: readonly CallRecord[]): void {
     for (let at = calls.length - 1; at >= 0; at--) {
-      const { origin, seq, callId, outcome } = calls[at] as CallRecord
+      const { origin, seq, name, outcome } = calls[at] as CallRecord
       const caller = this.#callers.get(origin) ?? this.#newCaller(origin)
-      const isSettled = callId === '' && seq < caller.settledBelow
-      if (isSettled || this.find(caller, seq, callId, instance.key) !== undefined) continue
-      this.add(caller, seq, callId, instance).outcome = outcome
+      const isSettled = name === '' && seq < caller.settledBelow
+      if (isSettled || this.find(caller, seq, name, instance.key) !== undefined) continue
+      this.add(caller, seq, name, instance).outcome = outcome
     }
   }
 
@@ -152,7 +152,7 @@ export class Window {
   unname(entry: Entry): void {
     if (!entry.named) return
     entry.named = false
-    this.#named.delete(nameOf(entry.callId, entry.instance.key))
+    this.#named.delete(nameAt(entry.name, entry.instance.key))
   }
 
   /** The key is not here any more. */
@@ -231,7 +231,7 @@ export class Window {
 
   #name(entry: Entry): void {
     entry.named = true
-    this.#named.set(nameOf(entry.callId, entry.instance.key), entry)
+    this.#named.set(nameAt(entry.name, entry.instance.key), entry)
     if (this.#newestNamed === undefined) this.#oldestNamed = entry
     else this.#newestNamed.nextNamed = entry
     this.#newestNamed = entry
@@ -248,8 +248,8 @@ export class Window {
 }
 
 /** A number says nothing of another key, a name neither. */
-function nameOf(callId: string, key: string): string {
-  return `${callId}\0${key}`
+function nameAt(name: string, key: string): string {
+  return `${name}\0${key}`
 }
 
 function unlink(entry: Entry): void {

@@ -69,20 +69,27 @@ function recordless(unpackr: Unpackr): Unpackr {
   return Object.assign(unpackr, { structures: none })
 }
 
+/** Why a value must not be sent; asked only of values that are not plain. */
+export type WhyNot = (value: unknown) => string | undefined
+
 /**
  * Encodes a value. A `Uint8Array` is not copied here: it must not change until it was sent.
  * Typed arrays, sets, errors and big integers arrive as what they are, maps as objects, functions as `undefined`. Throws
- * `BodyError` for what MessagePack cannot carry: symbols and cycles.
+ * `BodyError` for what MessagePack cannot carry: symbols and cycles; and for what `whyNot` refuses.
  */
-export function encodeBody(value: unknown): Body {
+export function encodeBody(value: unknown, whyNot?: WhyNot): Body {
   if (value === undefined) return noBody
   if (value instanceof Uint8Array) return new Body('bytes', value, 0, value.length)
+  let why: string | undefined
   try {
     const plain = writePlain(value)
     if (plain !== undefined) return new Body('value', plain.source, plain.start, plain.end)
+    why = whyNot?.(value)
+    if (why !== undefined) throw new BodyError(why)
     const bytes = packr.pack(value)
     return new Body('value', bytes, 0, bytes.length)
   } catch (cause) {
+    if (why !== undefined) throw cause
     throw new BodyError(`the body cannot be encoded: ${reason(cause)}`, cause)
   }
 }
@@ -127,7 +134,7 @@ export function copyBody(body: Body): Body {
 
 /** How bodies and chunks are written and read. */
 export const bodyCodec: {
-  encode(value: unknown): Body
+  encode(value: unknown, whyNot?: WhyNot): Body
   encodeChunk(value: unknown): Body
   decode(body: Body): unknown
   copy(body: Body): Body

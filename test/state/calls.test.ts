@@ -240,7 +240,8 @@ test('a call with a name of its own runs once for all callers, however often the
   assert.equal(stand.call('k', 'add', 'a', named).reply, 1)
   assert.equal(stand.call('k', 'add', 'a', { ...named, seq: 9, settledBelow: 9 }).reply, 1)
   assert.equal(stand.call('k', 'add', 'a', { ...named, origin: 'bob' }).reply, 1)
-  // Another key is another matter.
+  // Another key is another matter, and so is another handler.
+  assert.deepEqual(stand.call('k', 'list', undefined, named).reply, ['a'])
   assert.equal(stand.call('l', 'add', 'a', named).reply, 1)
   await stand.pass(2_000)
   assert.equal(stand.call('k', 'add', 'a', { ...named, origin: 'bob' }).reply, 2)

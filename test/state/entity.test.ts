@@ -33,6 +33,8 @@ const Cart = entity('cart', {
       same<Equal<typeof item, unknown>>(true)
     },
     take: (items, count?: number) => items.slice(0, count),
+    image: (items) => (items.length > 0 ? Buffer.from(items.join('')) : undefined),
+    packed: async () => new Float32Array(2),
   },
   interleave: ['list'],
   readonly: ['list', 'at'],
@@ -57,6 +59,12 @@ export async function calls(node: ShoalNode): Promise<void> {
   await cart.at(3)
   const nothing = await cart.any({ what: 'ever' })
   same<Equal<typeof nothing, void>>(true)
+  const image = await cart.image()
+  same<Equal<typeof image, Uint8Array | undefined>>(true)
+  // @ts-expect-error a Buffer arrives as plain bytes
+  image?.toString('base64')
+  const packed = await cart.packed()
+  same<Equal<typeof packed, Float32Array<ArrayBuffer>>>(true)
   await cart.take()
   await cart.take(3)
   // @ts-expect-error the handler takes text
@@ -98,7 +106,7 @@ test('a wrong definition is refused by the name of its option', () => {
     [/opened: expected no such option/, 'e', { ...fine, opened: 1 }],
     [/open: expected a function, got undefined/, 'e', { calls: fine.calls }],
     [/calls: expected an object of functions/, 'e', { open: fine.open }],
-    [/calls: expected at least one call/, 'e', { ...fine, calls: {} }],
+    [/calls: expected at least one call, got none/, 'e', { ...fine, calls: {} }],
     [/calls\.read: expected a function, got 7/, 'e', { ...fine, calls: { read: 7 } }],
     [
       /calls: expected other names than then/,
@@ -106,8 +114,9 @@ test('a wrong definition is refused by the name of its option', () => {
       { ...fine, calls: Object.fromEntries([['then', fine.open]]) },
     ],
     [/calls: expected shorter names/, 'e', { ...fine, calls: { ['x'.repeat(127)]: fine.open } }],
-    [/interleave: expected a list of read, got "write"/, 'e', { ...fine, interleave: ['write'] }],
-    [/readonly: expected a list of read/, 'e', { ...fine, readonly: 'read' }],
+    [/interleave: expected names of calls \(read\), got "write"/, 'e', { ...fine, interleave: ['write'] }],
+    [/readonly: expected names of calls \(read\), got undefined/, 'e', { ...fine, readonly: [undefined] }],
+    [/readonly: expected a list of calls, got "read"/, 'e', { ...fine, readonly: 'read' }],
     [/level: expected 'routed', 'handoff' or 'replicated', got "sure"/, 'e', { ...fine, level: 'sure' }],
     [/copies: expected level: 'replicated' beside it/, 'e', { ...fine, copies: 2 }],
     [/copies: expected a whole number from 2 to 7, got 1/, 'e', { ...fine, level: 'replicated', copies: 1 }],
@@ -131,6 +140,12 @@ test('an entity is hosted once, before the start, and its key is a text', async 
   const node = createNode({ name: 'solo', port: 0, membershipThread: false })
   const hosted = node.host(Cart)
   assert.throws(() => node.host(Cart), { code: 'ERR_SHOAL_STATE', message: /"cart" is hosted already/ })
+  for (const wrong of [{ name: 'cart' }, fine, undefined, null]) {
+    assert.throws(() => node.host(wrong as never), {
+      code: 'ERR_SHOAL_OPTION',
+      message: 'host: expected what entity(name, { open, calls }) returned',
+    })
+  }
   assert.throws(() => hosted.get(7 as never), { code: 'ERR_SHOAL_OPTION' })
   await assert.rejects(hosted.get('k').add('a'), { code: 'ERR_SHOAL_STATE' })
   await node.close()
@@ -194,11 +209,28 @@ test('a callId that is too long, or none, is refused before the call counts', as
   assert.equal(sent[0]!.body.callId.length, 64)
 })
 
+test('a misspelled option of a call is refused before the call counts', async () => {
+  const { sent, get } = caller()
+  const wrong: [object | number, RegExp][] = [
+    [{ timeout: 100 }, /^cart\/add: no such option: timeout$/],
+    [{ hedge: true }, /no such option: hedge/],
+    [500, /options: expected an object behind the argument, got number/],
+  ]
+  for (const [options, message] of wrong) {
+    await assert.rejects(get('a').add('1', options as object), { code: 'ERR_SHOAL_OPTION', message })
+  }
+  assert.equal(sent.length, 0)
+  const { signal } = new AbortController()
+  const all = { timeoutMs: 1, signal, bulk: true, whenStalled: 'fail', callId: 'c', detached: true } as const
+  void get('a').add('1', all)
+  assert.equal(sent.length, 1)
+})
+
 test('a reference is no thenable and has the calls as its only members', async () => {
   const { get } = caller()
   const reference = get('k')
   assert.equal(await Promise.resolve(reference), reference)
   const members: string[] = []
   for (const name in reference) members.push(name)
-  assert.deepEqual(members, ['add', 'list', 'at', 'any', 'take'])
+  assert.deepEqual(members, ['add', 'list', 'at', 'any', 'take', 'image', 'packed'])
 })

@@ -54,6 +54,20 @@ test('a key is opened once, however many calls wait for it', async () => {
   )
 })
 
+test('a state that no call can change is refused, unless all calls only read it', () => {
+  for (const state of [0, 'text', true, 5n]) {
+    const { failure } = new Stand(value({ open: () => state }).defined).activate(0).call('k', 'add', 1)
+    assert.equal(failure?.code, 'ERR_SHOAL_REMOTE')
+    const why = `its state is a ${typeof state}, which no call can change: make it an object, or list all calls in readonly`
+    assert.equal(failure.message, `open of entity "value" threw: ${why}`)
+    const looks = { open: () => state, calls: { look: (seen: unknown) => seen }, readonly: ['look'] }
+    assert.equal(new Stand(value(looks).defined).activate(0).call('k', 'look').reply, state)
+  }
+  // Some keep nothing, and want their turns.
+  const lock = value({ open: () => undefined, calls: { hold: () => 'held' }, readonly: [] })
+  assert.equal(new Stand(lock.defined).activate(0).call('k', 'hold').reply, 'held')
+})
+
 test('an open that throws fails those that wait; the next call opens anew', async () => {
   const { opens, defined } = value()
   const stand = new Stand(defined).activate(0)

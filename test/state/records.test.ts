@@ -66,7 +66,7 @@ const failed = object({
 const call: fc.Arbitrary<CallRecord> = object({
   origin: fc.string({ minLength: 1, maxLength: 16 }),
   seq: fc.nat(),
-  callId: fc.string({ maxLength: 16 }),
+  name: fc.string({ maxLength: 16 }),
   outcome: fc.oneof(body, failed, fc.constant(undefined)),
 })
 const record: fc.Arbitrary<KeyRecord> = object({
@@ -152,7 +152,7 @@ test('a key travels with the newest of its calls, and with no more than one may 
   const calls = Array.from({ length: recordCallsMax + 5 }, (_, index) => ({
     origin: 'b',
     seq: 9_000 - index,
-    callId: '',
+    name: '',
     outcome: undefined,
   }))
   const found = read(writeRecord({ ...one, calls })).keys[0]!.record

@@ -4,6 +4,9 @@ import { test } from 'node:test'
 import { RecordError } from '../../src/state/bytes.ts'
 import { entity } from '../../src/state/entity.ts'
 import { readRecords } from '../../src/state/records.ts'
+import { ReplicatedHoldings } from '../../src/state/replicated.ts'
+import type { Replication } from '../../src/state/replication.ts'
+import type { Holdings } from '../../src/state/store.ts'
 import { Gate, Stand } from './stand.ts'
 
 function list(options: object = {}) {
@@ -328,7 +331,54 @@ test('a state that would not come back as it is must have a snapshot, and is ref
     )
   }
   const routed = new Stand(list({ open: () => new Map(), level: 'routed' }).defined).activate(0)
-  assert.equal(routed.call('k', 'all').failure, undefined)
+  assert.equal(
+    routed.call('k', 'add', 'a').failure?.message.startsWith('the handler of list/add threw'),
+    true,
+  )
+})
+
+test('a state that is part of itself is refused by the place where it meets itself', () => {
+  const self: Record<string, unknown> = { n: 1 }
+  self['list'] = [0, { back: self }]
+  const items = new Set<unknown>()
+  items.add({ items })
+  let deep: unknown = 1
+  for (let depth = 0; depth < 300; depth++) deep = { deep }
+  for (const [state, why] of [
+    [self, 'part of itself at .list[1].back'],
+    [items, 'part of itself at [0].items'],
+    [deep, 'nested deeper than 200 levels'],
+  ]) {
+    const { failure } = new Stand(list({ open: () => state }).defined).activate(0).call('k', 'all')
+    assert.ok(failure?.message.includes(`its state is ${why as string}: it needs`), failure?.message)
+  }
+})
+
+test('a reply that would not arrive as it is is refused, and what arrives is what was returned', () => {
+  class Cart {
+    total = 1
+  }
+  const sound = [
+    [new Set([1]), new Date(7), /x/g, 5n, new TypeError('no'), new Float32Array(2)],
+    { items: [{ n: 1 }], none: null, bytes: Uint8Array.of(1) },
+    new Set(['a']),
+    undefined,
+  ]
+  let reply: unknown
+  const { defined } = list({ calls: { give: () => reply }, readonly: ['give'] })
+  const stand = new Stand(defined).activate(0)
+  for (reply of sound) assert.deepEqual(stand.call('k', 'give').reply, reply)
+  for (const [unsound, what] of [
+    [new Map([['a', 1]]), 'a Map'],
+    [{ carts: [new Cart()] }, 'a Cart at .carts[0]'],
+    [{ done: () => 1 }, 'a function at .done'],
+  ] as const) {
+    reply = unsound
+    const { failure } = stand.call('k', 'give')
+    const why = `the reply of list/give cannot be sent: it is ${what}, which would not arrive as it is`
+    assert.deepEqual([failure?.code, failure?.mayHaveRun], ['ERR_SHOAL_REMOTE', true])
+    assert.ok(failure?.message.startsWith(why), failure?.message)
+  }
 })
 
 /** The same key, live on two nodes after a split, comes together on the first. */
@@ -443,4 +493,24 @@ test('what is held is counted, and a partition that is large says so', async () 
   assert.deepEqual(stand.store.size(0), { keys: 0, bytes: 0 })
   assert.deepEqual(stand.store.held.bytes, stand.store.size(1).bytes)
   assert.deepEqual([...stand.store.partitions()], [1])
+})
+
+test('what callers have settled goes along once, with keys that have copies too', () => {
+  const withCopies = (store: Stand['store']): Holdings => new ReplicatedHoldings(store, {} as Replication)
+  for (const holdingsOf of [(store: Stand['store']): Holdings => store, withCopies]) {
+    const { defined } = list()
+    const [ours, theirs] = [new Stand(defined).activate(0), new Stand(defined).activate(0)]
+    const holdings = holdingsOf(ours.store)
+    ours.call('k', 'add', 'a', { seq: 1 })
+    ours.call('k', 'add', 'b', { seq: 2, settledBelow: 2 })
+    const taker = {}
+    const along = holdings.along?.(taker)
+    assert.ok(along instanceof Uint8Array)
+    assert.equal(holdings.along?.(taker), undefined)
+    holdingsOf(theirs.store).hear?.(along)
+    assert.equal(theirs.call('k', 'add', 'a', { seq: 1 }).outcome, 'ERR_SHOAL_TIMEOUT')
+    // What cannot be read changes nothing.
+    holdingsOf(theirs.store).hear?.(Uint8Array.of(9, 9))
+    assert.equal(theirs.call('k', 'add', 'b', { seq: 2 }).reply, 1)
+  }
 })
