@@ -192,6 +192,7 @@ export class Giver {
       const move = newMove(giving, size)
       this.#moves.set(partition, move)
       if (isLong) giving.large.push(partition)
+      else if (move.bytes === 0) giving.empty.push(partition)
       else giving.small.push(partition)
       hasNew = true
     }

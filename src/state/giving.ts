@@ -36,6 +36,8 @@ export interface Batch {
 /** All that goes to one peer. */
 export interface Giving {
   readonly peer: Peer
+  /** Nothing is in them. */
+  readonly empty: number[]
   /** Ascending from the end: the next one is popped. */
   small: number[]
   large: number[]
@@ -117,6 +119,7 @@ export function count({ giving, bytes }: Move, change: 1 | -1): void {
 export function newGiving(peer: Peer): Giving {
   return {
     peer,
+    empty: [],
     small: [],
     large: [],
     ready: [],
@@ -147,33 +150,42 @@ export function newMove(giving: Giving, { keys, bytes }: HoldingSize): Move {
 }
 
 /** Empty partitions on their way to one peer: they cost next to nothing. */
-const emptiesMax = 1_024
+const emptiesMax = 4_096
 
-/** Takes the next partition to freeze, those that are copied first; undefined: none, or there is no room. */
+/**
+ * Takes the next partition to freeze; undefined: none, or there is no room. Those that are copied come first, then the others
+ * with something in them, and never behind those with nothing, which may be nearly all: a node that leaves has only so long.
+ */
 export function nextToFreeze(
   giving: Giving,
   moves: ReadonlyMap<number, Move>,
   { movesMax, frozenBytesMax }: CustodyLimits,
   mayLeave: (bytes: number) => boolean,
 ): number | undefined {
-  for (const row of [giving.ready, giving.small]) {
-    for (;;) {
-      const partition = row.at(-1)
-      if (partition === undefined) break
+  const fits = ({ bytes }: Move): boolean => {
+    const isRoom = giving.frozen < movesMax && giving.frozenBytes + bytes <= frozenBytesMax
+    return (isRoom || giving.frozen === 0) && mayLeave(bytes)
+  }
+  return (
+    firstOf([giving.ready, giving.small], giving, moves, fits) ??
+    firstOf([giving.empty], giving, moves, () => giving.frozenEmpty < emptiesMax)
+  )
+}
+
+function firstOf(
+  rows: readonly number[][],
+  giving: Giving,
+  moves: ReadonlyMap<number, Move>,
+  fits: (move: Move) => boolean,
+): number | undefined {
+  for (const row of rows) {
+    for (let partition = row.at(-1); partition !== undefined; partition = row.at(-1)) {
       const move = moves.get(partition)
-      // It was cancelled meanwhile, or begun anew.
-      if (move?.giving !== giving || (move.step !== 'queued' && move.step !== 'ready')) {
-        row.pop()
-        continue
-      }
-      if (move.bytes === 0) {
-        if (giving.frozenEmpty >= emptiesMax) return undefined
-      } else {
-        const isRoom = giving.frozen < movesMax && giving.frozenBytes + move.bytes <= frozenBytesMax
-        if (!isRoom && giving.frozen > 0) return undefined
-        if (!mayLeave(move.bytes)) return undefined
-      }
+      const isNext = move?.giving === giving && (move.step === 'queued' || move.step === 'ready')
+      if (isNext && !fits(move)) return undefined
       row.pop()
+      // It was cancelled meanwhile, or begun anew.
+      if (!isNext) continue
       count(move, 1)
       move.step = 'freezing'
       return partition

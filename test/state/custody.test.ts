@@ -535,6 +535,17 @@ test('whoever is to have what another node has sought hears of its holder that i
   }
 })
 
+test('what has something in it goes before what is empty, however much that is', () => {
+  const alice = new Alone()
+  alice.view('alice', [])
+  alice.keys.set(9, 1)
+  alice.view('bob', [bob])
+  const partitions = Array.from({ length: 16 }, (_, partition) => partition)
+  alice.feed({ type: 'asked', id: 1, from: 'bob', ask: { type: 'claim', boot: 'b1', partitions } })
+  const [freeze] = alice.of('freeze')
+  assert.deepEqual([freeze?.partitions[0], freeze?.partitions.length], [9, 16])
+})
+
 test('many small partitions go before few large ones, which are copied while they are served', () => {
   const alice = new Alone()
   alice.view('alice', [])
@@ -546,7 +557,7 @@ test('many small partitions go before few large ones, which are copied while the
     from: 'bob',
     ask: { type: 'claim', boot: 'b1', partitions: [3, 4, 5, 6] },
   })
-  assert.deepEqual(alice.of('freeze')[0]?.partitions, [6, 5, 4])
+  assert.deepEqual(alice.of('freeze')[0]?.partitions, [5, 4, 6])
   assert.deepEqual(
     alice.of('copy').map(({ partition }) => partition),
     [3],

@@ -7,7 +7,6 @@ const seeker = 'src/state/seeker.ts'
 const taker = 'src/state/taker.ts'
 const giver = 'src/state/giver.ts'
 const batches = 'src/state/batches.ts'
-const giving = 'src/state/giving.ts'
 const messages = 'src/state/messages.ts'
 const hints = 'src/state/hints.ts'
 
@@ -174,10 +173,18 @@ export const custodyFaults: readonly Mutant[] = [
     tests: ['state/custody', 'state/custody-random'],
   },
   {
+    id: 'custody/state-waits-behind-empty-partitions',
+    file: giver,
+    find: 'else if (move.bytes === 0) giving.empty.push(partition);',
+    replace: '',
+    why: 'a node that leaves has only so long, and most of its partitions may be empty',
+    tests: ['state/custody.test'],
+  },
+  {
     id: 'custody/large-before-small',
-    file: giving,
-    find: 'const partition = row.at(-1);',
-    replace: 'const partition = row[0];',
+    file: giver,
+    find: 'this.#bytesOf(b) - this.#bytesOf(a);',
+    replace: 'this.#bytesOf(a) - this.#bytesOf(b);',
     why: 'many small partitions go before few large ones',
     tests: ['state/custody'],
   },
