@@ -181,6 +181,14 @@ export const custodyFaults: readonly Mutant[] = [
     tests: ['state/custody.test'],
   },
   {
+    id: 'custody/leaves-with-the-only-copy',
+    file: 'src/hosting/stores.ts',
+    find: 'replicator.whenUnlisted(one);',
+    replace: 'one();',
+    why: 'what a node that leaves keeps for others is elsewhere before it goes',
+    tests: ['state/replicated.test'],
+  },
+  {
     id: 'custody/large-before-small',
     file: giver,
     find: 'this.#bytesOf(b) - this.#bytesOf(a);',
