@@ -179,14 +179,18 @@ export class Stores implements StorePlaces {
     return this.internal.receive(incoming)
   }
 
-  /** `done` once nothing is held here that anybody could take. */
+  /** `done` once nothing is held here that anybody could take, and what is kept for others is elsewhere. */
   whenEmpty(done: () => void): void {
     let left = this.#stores.size
     if (left === 0) done()
-    for (const { custodian } of this.#stores.values()) {
+    const one = (): void => {
+      left -= 1
+      if (left === 0) done()
+    }
+    for (const { custodian, replicator } of this.#stores.values()) {
       custodian.whenEmpty(() => {
-        left -= 1
-        if (left === 0) done()
+        if (replicator === undefined) one()
+        else replicator.whenUnlisted(one)
       })
     }
   }

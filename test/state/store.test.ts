@@ -109,6 +109,43 @@ test('a handler that does not end is cut off after freezeWaitMs: its caller is t
   assert.deepEqual([...stand.store.partitions()], [])
 })
 
+test('a key that is back while a handler of its former stay goes on waits for that one, alone, but not for ever', async () => {
+  const { defined, gates } = list({ interleave: ['all'], readonly: [] })
+  const stand = new Stand(defined, { freezeWaitMs: 1_000 }).activate(0)
+  const back = (): void => {
+    // Deposed in the midst of it, and owner again.
+    stand.store.freeze(0, () => {})
+    stand.store.release(0)
+    stand.store.activate(0, { counter: 9, boot: 'b1' })
+  }
+  stand.call('k', 'wait', 'a', { timeoutMs: 60_000 })
+  back()
+  back()
+  assert.deepEqual(stand.call('k', 'all').reply, [])
+  const next = stand.call('k', 'add', 'b')
+  assert.equal(stand.call('l', 'add', 'x').reply, 1)
+  assert.equal(next.outcome, 'open')
+  gates[0]!.open()
+  await stand.settle()
+  assert.equal(next.reply, 1)
+  // The second one never ends.
+  stand.call('k', 'wait', 'c', { timeoutMs: 60_000 })
+  back()
+  const later = stand.call('k', 'add', 'd', { timeoutMs: 60_000 })
+  await stand.pass(900)
+  assert.equal(later.outcome, 'open')
+  await stand.pass(200)
+  assert.equal(later.reply, 1)
+  // And what it does in the end changes nothing.
+  const last = stand.call('k', 'wait', 'e', { timeoutMs: 60_000 })
+  gates[1]!.open()
+  await stand.settle()
+  assert.equal(last.outcome, 'open')
+  gates[2]!.open()
+  await stand.settle()
+  assert.equal(last.reply, 2)
+})
+
 test('a partition that is thawed while it waits for a handler cuts nobody off, nor does its next freeze before its time', async () => {
   const { defined, gates } = list()
   const stand = new Stand(defined, { freezeWaitMs: 1_000 }).activate(0)

@@ -32,6 +32,22 @@ export const entityFaults: readonly Mutant[] = [
     tests: ['state/calls'],
   },
   {
+    id: 'entity/overlaps-with-its-former-stay',
+    file: 'src/state/lingering.ts',
+    find: 'instance.taken = linger.instance.taken;',
+    replace: ';',
+    why: 'no two handlers of a key overlap on one node, though it was deposed between them',
+    tests: ['state/store'],
+  },
+  {
+    id: 'entity/waits-for-its-former-stay-for-ever',
+    file: 'src/state/lingering.ts',
+    find: 'this.#deadlines.add(linger);',
+    replace: ';',
+    why: 'a handler that never ends, of a key that had left, holds it up for freezeWaitMs',
+    tests: ['state/store'],
+  },
+  {
     id: 'entity/running-call-is-forgotten',
     file: window,
     find: 'if (caller.oldest.turn === undefined)',
