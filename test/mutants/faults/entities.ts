@@ -223,4 +223,12 @@ export const entityFaults: readonly Mutant[] = [
     why: 'bytes received are those that were given',
     tests: ['state/entity-node'],
   },
+  {
+    id: 'entity/empty-partitions-are-left-behind',
+    file: 'src/hosting/stores.ts',
+    find: 'if (!holdings.copiesLive)',
+    replace: 'if (true)',
+    why: 'a node without keys leaves nothing behind',
+    tests: ['state/entity-node'],
+  },
 ]
