@@ -14,6 +14,7 @@ import { Chunks, type ChunksOwner } from './shard/chunks.ts'
 import { Pump, type PumpOwner, valueMax } from './shard/pump.ts'
 import type { RouteSink } from './shard/router.ts'
 import { Source, type StreamSource } from './shard/source.ts'
+import { notRead } from './shard/told.ts'
 import { type Body, decodeBody, encodeChunk } from './wire/body.ts'
 
 /** The chunks of a reply that is a stream; of one that is not, the reply itself. */
@@ -168,7 +169,7 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependen
     const { output } = this
     if (output === undefined) {
       reader.stop()
-      this.#fail(new ShoalError('ERR_SHOAL_REMOTE', notRead(this.#options.method), { mayHaveRun: true }))
+      this.#fail(errorOf(notRead(this.#options.method)))
       return
     }
     this.#hasBegun = true
@@ -306,10 +307,6 @@ export class StreamedCall implements RouteSink, PumpOwner, ChunksOwner, Dependen
 }
 
 const stopped: CallFailure = callFailure('ERR_SHOAL_DISCONNECTED', 'the call is over', true, true)
-
-function notRead(method: string): string {
-  return `${method} streams its reply: call it with stream() instead of request()`
-}
 
 function errorOf({
   code,

@@ -1,4 +1,4 @@
-/** What the benchmark keeps: a key with a text of 100 characters, and what its processes say to each other. */
+/** What the benchmark keeps: a key with a text of 100 characters. */
 import { type Entity, type EntityReferences, entity } from '../../src/index.ts'
 
 export interface ItemState {

@@ -29,8 +29,8 @@ async function fill(node: ShoalNode, items: Items, keys: number): Promise<number
 
 function memory(): Answer {
   globalThis.gc?.()
-  const { heapUsed, external, rss } = process.memoryUsage()
-  return { type: 'memory', heap: heapUsed, external, resident: rss }
+  const { heapUsed, external } = process.memoryUsage()
+  return { type: 'memory', heap: heapUsed, external }
 }
 
 /** Tells how much has come, until all has. */
@@ -65,11 +65,7 @@ async function main([name = '', role = '', join = '']: readonly string[]): Promi
     if (order.type === 'fill') say({ type: 'filled', keys: await fill(node, items, order.keys) })
     else if (order.type === 'memory') say(memory())
     else if (order.type === 'probe') say({ type: 'probed', ...(await probe.run(order.keys, order.depth)) })
-    else if (order.type === 'stop') probe.stop()
-    else {
-      await node.leave()
-      say({ type: 'left' })
-    }
+    else probe.stop()
   }
   process.on('message', (order: Order) => {
     take(order).catch((error: unknown) => say({ type: 'failed', message: String(error) }))

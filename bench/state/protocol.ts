@@ -7,7 +7,6 @@ export type Order =
   /** Calls keys at random, so many at a time, until told to stop. */
   | { readonly type: 'probe'; readonly keys: number; readonly depth: number }
   | { readonly type: 'stop' }
-  | { readonly type: 'leave' }
 
 /** What a prober saw within one slice of time. */
 export interface Slice {
@@ -22,7 +21,7 @@ export interface Slice {
 export type Answer =
   | { readonly type: 'ready'; readonly gossip: string }
   | { readonly type: 'filled'; readonly keys: number }
-  | { readonly type: 'memory'; readonly heap: number; readonly external: number; readonly resident: number }
+  | { readonly type: 'memory'; readonly heap: number; readonly external: number }
   | {
       readonly type: 'probed'
       readonly failed: number
@@ -31,5 +30,4 @@ export type Answer =
     }
   /** Unasked: what a joining member has received so far. `settled`: nothing more is to come. */
   | { readonly type: 'received'; readonly keys: number; readonly bytes: number; readonly settled: boolean }
-  | { readonly type: 'left' }
   | { readonly type: 'failed'; readonly message: string }

@@ -1,5 +1,5 @@
 /** What the benchmark found: as a table, and as the plot and the part of docs/benchmarks.md that show it. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writePart, writePlot } from '../page.ts'
 import { plot } from './plot.ts'
 import type { Slice } from './protocol.ts'
 
@@ -92,18 +92,8 @@ function middle(slices: readonly Slice[]): string {
   return (times[times.length >> 1] ?? 0).toFixed(2)
 }
 
-const docs = new URL('../../../docs/', import.meta.url)
-const begin = '<!-- bench:state -->'
-const end = '<!-- /bench:state -->'
-
 export function writeDocs(report: Report): void {
-  const page = new URL('benchmarks.md', docs)
-  const text = readFileSync(page, 'utf8')
-  const from = text.indexOf(begin)
-  const to = text.indexOf(end)
-  if (from < 0 || to < from) throw new Error(`docs/benchmarks.md has no ${begin} and ${end}`)
   const { date, node, cores, cpu } = report
-  const body = `\nMeasured ${date}: Node ${node}, ${cores} cores (${cpu}).\n\n${table(report)}\n`
-  writeFileSync(page, `${text.slice(0, from + begin.length)}\n${body}\n${text.slice(to)}`)
-  writeFileSync(new URL('state-rebalance.svg', docs), plot(report))
+  writePart('state', `\nMeasured ${date}: Node ${node}, ${cores} cores (${cpu}).\n\n${table(report)}\n`)
+  writePlot('state-rebalance.svg', plot(report))
 }

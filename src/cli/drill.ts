@@ -5,16 +5,17 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type { EntityLevel } from '../index.ts'
 import { type Command, type Input, UsageError } from './command.ts'
 import type { Setting } from './drill/contract.ts'
 import { type DrillEvent, Exercise, type Plan, type Step, type Summary, termsOf } from './drill/exercise.ts'
-import { describePromise, type Kind, type Level } from './drill/verdict.ts'
+import { describePromise, type Kind } from './drill/verdict.ts'
 import { outputFlags } from './flags.ts'
 import { print, printJson } from './output.ts'
 import { aborted, quitOnSignal } from './quit.ts'
 
 const kinds: readonly string[] = ['rolling', 'crash', 'pause', 'split'] satisfies Kind[]
-const levels: readonly string[] = ['routed', 'handoff', 'replicated'] satisfies Level[]
+const levels: readonly string[] = ['routed', 'handoff', 'replicated'] satisfies EntityLevel[]
 /** Long enough that the others declare it dead, with some room. */
 const awaySeconds: Readonly<Record<Kind, number>> = { rolling: 0, crash: 1, pause: 10, split: 15 }
 const interruptedCode = 130
@@ -84,7 +85,7 @@ function readPlan(input: Input): Plan {
 }
 
 function readSetting(input: Input): Setting {
-  const level = (input.text('level') ?? 'handoff') as Level
+  const level = (input.text('level') ?? 'handoff') as EntityLevel
   if (!levels.includes(level)) {
     throw new UsageError(`--level: expected ${levels.join(', ')}, got "${level}"`)
   }

@@ -1,6 +1,6 @@
 /** What commands write: JSON lines, tables, and colour where a person is looking. */
 import { styleText } from 'node:util'
-import type { Member, MemberChange } from '../index.ts'
+import { isShoalError, type Member, type MemberChange } from '../index.ts'
 
 export type Paint = (style: Parameters<typeof styleText>[0], text: string) => string
 
@@ -18,6 +18,11 @@ export function print(line: string): void {
 /** One JSON object on a line of its own. */
 export function printJson(value: object): void {
   print(toJson(value))
+}
+
+/** Why something failed, in one line. */
+export function reason(error: unknown): string {
+  return isShoalError(error) ? `${error.code} ${error.message}` : String(error)
 }
 
 /** A change of one member: what changed, and how it is now. */

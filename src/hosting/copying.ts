@@ -6,6 +6,8 @@ import type { Clock, Millis, Timer } from '../env.ts'
 import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { ChunkReader, ChunkWriter } from '../rpc/stream.ts'
 import type { Cancellable } from '../shard/context.ts'
+import { messageOf } from '../shard/methods.ts'
+import { joined } from '../state/bytes.ts'
 import { Body, bodyCodec } from '../wire/body.ts'
 
 export const copyMethod = 'shoal:copy'
@@ -242,7 +244,8 @@ export class CopyReceiver {
     this.#parts.push(piece.slice(1))
     if (piece[0] === more) return
     this.#bytes = 0
-    const chunk = joined(this.#parts)
+    const [only] = this.#parts
+    const chunk = only !== undefined && this.#parts.length === 1 ? only : joined(this.#parts)
     this.#parts = []
     try {
       const kept = this.#target.chunk(chunk)
@@ -266,20 +269,4 @@ export class CopyReceiver {
     this.#reader.stop()
     this.#incoming.reply(bodyCodec.encode(this.#target.ended(reason)))
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const [only] = parts
-  if (parts.length === 1 && only !== undefined) return only
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let end = 0
-  for (const part of parts) {
-    whole.set(part, end)
-    end += part.length
-  }
-  return whole
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

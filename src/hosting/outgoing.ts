@@ -1,7 +1,8 @@
 /** What leaves a store for another node: collected chunk by chunk, sent at once if it is little, else as a copy. */
 import type { Clock, Millis } from '../env.ts'
 import type { Cancellable } from '../shard/context.ts'
-import type { CustodyInput, CustodyOutput } from '../state/custody-io.ts'
+import { messageOf } from '../shard/methods.ts'
+import type { CopyOutcome, CustodyInput, CustodyOutput } from '../state/custody-io.ts'
 import { readOutcome, writeCopyHead } from '../state/messages.ts'
 import type { Collection, Holdings } from '../state/store.ts'
 import type { InternalCalls } from './internal.ts'
@@ -86,7 +87,7 @@ export class Outgoing {
   copy({ partition, copy, after, to, toBoot }: Extract<CustodyOutput, { type: 'copy' }>): void {
     const { internal, boot, clock } = this.#ports
     let bytes = 0
-    const ended = (outcome: Extract<CustodyInput, { type: 'copied' }>['outcome']): void => {
+    const ended = (outcome: CopyOutcome): void => {
       if (this.#sending.get(partition) !== call) return
       this.#sending.delete(partition)
       this.#ports.feed({ type: 'copied', partition, copy, outcome, bytes })
@@ -138,8 +139,4 @@ export class Outgoing {
     for (const call of this.#sending.values()) call.cancel()
     for (const collection of this.#collections.values()) collection.close()
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -7,13 +7,15 @@ import type { Clock, Millis, Random, Timer } from '../env.ts'
 import type { RingTable } from '../ring/ring.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
+import { messageOf } from '../shard/methods.ts'
+import { joined } from '../state/bytes.ts'
 import type { Seat } from '../state/config.ts'
 import type { CopiesNews, CopiesPort } from '../state/copies-port.ts'
 import type { ViewPeer } from '../state/custody-io.ts'
 import type { Effect, Effects } from '../state/effects.ts'
 import type { Epoch } from '../state/epoch.ts'
 import type { ReplicaOutput } from '../state/exchange.ts'
-import { joined, ReplicatedHoldings } from '../state/replicated.ts'
+import { ReplicatedHoldings } from '../state/replicated.ts'
 import { Replication } from '../state/replication.ts'
 import type { ReplicationLimits } from '../state/replication-config.ts'
 import type { Holdings } from '../state/store.ts'
@@ -271,7 +273,7 @@ export class Replicator implements CopiesPort, Effects {
     const failed = (error: unknown): void => {
       if (isStale()) return
       void this.#live.discard(partition)
-      this.#ports.unreadable(partition, error instanceof Error ? error.message : String(error))
+      this.#ports.unreadable(partition, messageOf(error))
       this.#ports.clock.setTimer(retryMs, () => {
         if (!isStale()) this.#accept(news)
       })

@@ -113,12 +113,8 @@ export class Stores implements StorePlaces {
     return list
   }
 
-  has(name: string): boolean {
-    return this.#stores.has(name)
-  }
-
   /** Takes a store into custody, before the start. `replicator`: it has copies on other nodes too. */
-  add(holdings: Holdings, replicator?: Replicator): Custodian {
+  add(holdings: Holdings, replicator?: Replicator): void {
     const { self, boot, clock, partitions, options, mayRun, served } = this.#ports
     if (this.#stores.size === 0) this.#ports.opened(this)
     const custodian = new Custodian(holdings, {
@@ -137,7 +133,6 @@ export class Stores implements StorePlaces {
     })
     replicator?.reportTo(custodian)
     this.#stores.set(holdings.name, { custodian, holdings, replicator })
-    return custodian
   }
 
   /** Calls of this method follow the state of that store. */

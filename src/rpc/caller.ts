@@ -1,5 +1,6 @@
 /** The calls we make on one connection: ids, deadlines, and which answer is whose. Part of `Mux`. */
 import type { Millis } from '../env.ts'
+import type { Queue } from '../machine.ts'
 import { flag, remainingMsMax } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { Outbox } from '../wire/outbox.ts'
@@ -10,7 +11,6 @@ import { callFailure, errorCodes, lost, overloaded, timedOut } from './failure.t
 import { readBody } from './incoming.ts'
 import type { MuxOutput } from './mux-io.ts'
 import type { OutgoingCall } from './outgoing.ts'
-import type { Queue } from './queue.ts'
 import { isReserved } from './reserve.ts'
 import type { RpcCounters } from './stats.ts'
 import { callOver, type StreamSide, type Streams } from './streams.ts'

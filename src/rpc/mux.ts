@@ -4,7 +4,7 @@
  * `poll` says. What is written waits in the outbox until the driver's `flush`, once per turn.
  */
 import type { Millis } from '../env.ts'
-import type { Machine } from '../machine.ts'
+import { type Machine, Queue } from '../machine.ts'
 import { frameType, type GoawayCode, goawayCodes, type HelloFrame } from '../wire/frame.ts'
 import { FrameReader } from '../wire/frame-reader.ts'
 import { Outbox } from '../wire/outbox.ts'
@@ -14,7 +14,6 @@ import { Caller, type Ends } from './caller.ts'
 import type { RpcConfig } from './config.ts'
 import { Handshake, type Refusal, type Role } from './handshake.ts'
 import type { MuxInput, MuxOutput } from './mux-io.ts'
-import { Queue } from './queue.ts'
 import { count, type RpcCounters } from './stats.ts'
 import { Streams } from './streams.ts'
 import { type Violation, violations } from './violation.ts'

@@ -5,6 +5,7 @@
  * by ids alone: an id that was never used is a lie, one whose call is over is late, and late chunks may not exceed the
  * credit that was open when their calls ended.
  */
+import type { Queue } from '../machine.ts'
 import { Body } from '../wire/body.ts'
 import { bodyKinds, flag, frameType } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
@@ -13,7 +14,6 @@ import type { CallFailure } from './call.ts'
 import type { RpcLimits } from './config.ts'
 import { disconnected } from './failure.ts'
 import type { MuxOutput } from './mux-io.ts'
-import type { Queue } from './queue.ts'
 import type { RpcCounters } from './stats.ts'
 import { chunkCost } from './stream.ts'
 import { dataHeadBytes, StreamLane } from './stream-lane.ts'

@@ -282,19 +282,7 @@ export class Methods {
       sink.failed(error.failure)
       return
     }
-    // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
-    sink.failed(
-      running.abandoned === undefined
-        ? {
-            ...failure(
-              'ERR_SHOAL_REMOTE',
-              `the handler of ${request.method} threw: ${messageOf(error)}`,
-              true,
-            ),
-            remoteCode: codeOf(error),
-          }
-        : failure('ERR_SHOAL_TIMEOUT', running.abandoned.message, true),
-    )
+    sink.failed(handlerThrew(request.method, running, error))
   }
 
   #done(running: Running): void {
@@ -344,6 +332,20 @@ export function messageOf(error: unknown): string {
   }
 }
 
+/** What the caller hears of it. `withStack`: where it was thrown, too. */
+export function handlerThrew(
+  method: string,
+  { abandoned }: Pick<Running, 'abandoned'>,
+  error: unknown,
+  withStack = false,
+): CallFailure {
+  // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
+  if (abandoned !== undefined) return failure('ERR_SHOAL_TIMEOUT', abandoned.message, true)
+  const stack = withStack && error instanceof Error ? error.stack : undefined
+  const message = `the handler of ${method} threw: ${stack ?? messageOf(error)}`
+  return { ...failure('ERR_SHOAL_REMOTE', message, true), remoteCode: codeOf(error) }
+}
+
 /** Parts of what was thrown that are told. */
 const partsMax = 8
 
@@ -356,7 +358,7 @@ function partsOf(thrown: object): string {
 }
 
 /** The `code` of what was thrown, if it is one that travels. */
-export function codeOf(error: unknown): string | undefined {
+function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   try {
     const { code } = error as { readonly code?: unknown }
@@ -367,7 +369,7 @@ export function codeOf(error: unknown): string | undefined {
 }
 
 /** 1 to 64 characters of printable ASCII. */
-export function remoteCodeFits(code: string): boolean {
+function remoteCodeFits(code: string): boolean {
   return /^[ -~]{1,64}$/.test(code)
 }
 

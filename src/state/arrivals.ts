@@ -3,11 +3,10 @@
  * known while the old owner still has it.
  */
 import { type BodyCodec, isThenable, messageOf } from '../shard/methods.ts'
-import type { Body } from '../wire/body.ts'
 import { RecordError } from './bytes.ts'
 import { compareStamps, type Stamp } from './epoch.ts'
 import type { EntityKind } from './kind.ts'
-import { type CallerRecord, type CallRecord, type KeyRecord, readRecords } from './records.ts'
+import { type CallerRecord, type CallRecord, type KeyRecord, ownedCall, readRecords } from './records.ts'
 
 export interface Arrival {
   readonly stamp: Stamp
@@ -54,7 +53,7 @@ export class Arrivals {
     }
     const bytes = state.end - state.start
     const keep = (restored: unknown): void => {
-      this.keys.set(key, { stamp, state: restored, bytes, calls: calls.map(owned) })
+      this.keys.set(key, { stamp, state: restored, bytes, calls: calls.map(ownedCall) })
     }
     const failed = (error: unknown): never => {
       const message = `${JSON.stringify(key)} of entity "${this.#kind.name}" cannot be restored`
@@ -75,13 +74,4 @@ export class Arrivals {
 
 function throwFirst(results: readonly PromiseSettledResult<void>[]): void {
   for (const result of results) if (result.status === 'rejected') throw result.reason
-}
-
-/** The chunk is large, and must not live on for what a call came to. */
-function owned(call: CallRecord): CallRecord {
-  const { outcome } = call
-  if (outcome === undefined || 'code' in outcome) return call
-  const bytes = new Uint8Array(outcome.bytes)
-  const body: Body = { kind: outcome.kind, source: bytes, start: 0, end: bytes.length, bytes }
-  return { ...call, outcome: body }
 }

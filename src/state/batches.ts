@@ -1,5 +1,6 @@
 /** Batches of frozen partitions on their way to a taker, each asked again with its number until it is answered. */
 import type { Millis } from '../env.ts'
+import { bytesIn } from './bytes.ts'
 import type { GiveEntry, Reply } from './custody-io.ts'
 import type { Batch, Giving, Move } from './giving.ts'
 import type { Ground } from './ground.ts'
@@ -36,7 +37,7 @@ export class Batches {
     const { giving } = move
     move.step = 'sealed'
     giving.sealed.push(partition)
-    giving.sealedBytes += move.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    giving.sealedBytes += bytesIn(move.chunks)
     this.#flushSoon(giving, now)
   }
 
@@ -72,7 +73,7 @@ export class Batches {
       if (move?.giving !== giving || move.step !== 'sealed') continue
       move.step = 'asked'
       const { chunks, copy } = move
-      move.sentBytes += chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+      move.sentBytes += bytesIn(chunks)
       const epoch = this.#ground.epochOf(partition)
       const list = this.#ground.options.copies?.listOf(partition) ?? []
       entries.push({ partition, epoch, copy, chunks, list })

@@ -150,3 +150,19 @@ export class ByteReader {
     return from
   }
 }
+
+/** How many bytes these are together. */
+export function bytesIn(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0)
+}
+
+/** All of them, one after the other, in an array of its own. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(bytesIn(parts))
+  let end = 0
+  for (const part of parts) {
+    whole.set(part, end)
+    end += part.length
+  }
+  return whole
+}

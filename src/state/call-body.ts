@@ -4,6 +4,7 @@
  * `[origin, seq, previous, settledBelow, callId, arg]`, without `arg` if that is undefined. Numbers of completed calls are
  * told as one watermark, as in RIFL (Lee et al., SOSP 2015, section 3.2).
  */
+import { isCount } from './fields.ts'
 
 import { whyNotSent } from './plain.ts'
 
@@ -73,8 +74,4 @@ export function callIdFits(callId: string): boolean {
     length * 3 <= callIdBytesMax ||
     (length <= callIdBytesMax && new TextEncoder().encode(callId).length <= callIdBytesMax)
   )
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
 }

@@ -3,7 +3,8 @@
  * "Vertical Paxos and Primary-Backup Replication", PODC 2009). An update counts once `acks` seats of it have it; so
  * whoever has heard `seats - acks + 1` of them has heard of every update that counts, and has stopped the rest.
  */
-import { compareEpochs, type Epoch, epochText } from './epoch.ts'
+import { compareEpochs, type Epoch } from './epoch.ts'
+import { isCount, isText } from './fields.ts'
 
 /** One life of one process: a restarted node has the same name and none of the records. */
 export interface Seat {
@@ -55,11 +56,6 @@ export function holds({ seats }: Config, seat: Seat): boolean {
   return seats.some((one) => sameSeat(one, seat))
 }
 
-/** As users see it: `7@9f3c….2 [alice, bob]`. */
-export function configText({ epoch, revision, seats }: Config): string {
-  return `${epochText(epoch)}.${revision} [${seats.map(({ name }) => name).join(', ')}]`
-}
-
 /** A configuration as a peer wrote it; undefined when it is none. */
 export function readConfig(value: unknown): Config | undefined {
   if (typeof value !== 'object' || value === null) return undefined
@@ -89,10 +85,6 @@ export function readSeat(value: unknown): Seat | undefined {
   return isName(name) && isName(boot) ? { name, boot } : undefined
 }
 
-export function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-}
-
 function isName(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= textMax
+  return isText(value, textMax)
 }

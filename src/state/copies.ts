@@ -21,13 +21,7 @@ import { type PackedRecord, Packer, unpack } from './packed.ts'
 import { bucketsFor, hashSet, isKnown, listedMax, listHashes, sumBuckets } from './reconcile.ts'
 import type { RecordLog } from './record-log.ts'
 import type { FenceReply, FenceRow, FetchAsk, FetchReply, ShipReply, ShipRow } from './replica-messages.ts'
-
-export interface CopiesLimits {
-  /** Bytes of copies of other nodes' partitions; beyond, owners are told that there is no room, and try again. */
-  readonly copyBytesMax: number
-  /** Bytes of records in one batch, about. */
-  readonly batchBytesMax: number
-}
+import type { ReplicationLimits } from './replication-config.ts'
 
 export interface CopiesCounters {
   /** Batches' rows that a newer promise refused. */
@@ -40,7 +34,7 @@ export interface CopiesCounters {
 
 export interface CopiesPorts {
   readonly self: Seat
-  readonly limits: CopiesLimits
+  readonly limits: Pick<ReplicationLimits, 'copyBytesMax' | 'batchBytesMax'>
   readonly counters: CopiesCounters
   /** Under which configuration this node leads a partition. */
   leads(partition: number): Config | undefined

@@ -79,7 +79,6 @@ export class Copy {
   }
 
   #promise(config: Config, known: readonly Config[]): void {
-    if (compareConfigs(config, this.promised) < 0) return
     const { base } = this
     const before = new Map<string, Config>()
     for (const one of known) {

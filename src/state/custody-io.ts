@@ -73,12 +73,16 @@ export interface Elsewhere {
   /** Empty, with the boot id: it does not know. */
   readonly name: string
   readonly boot: string
-  /** Of their epoch when they went there; `unknownCounter`: it has only heard of that. */
+  /** Of their epoch when they went there; `unknownCounter`: it has only heard of that; `unsureCounter`: see there. */
   readonly counter: number
+  /** The answering node has seen that life, and sees it no more. */
+  readonly isGone: boolean
   readonly partitions: readonly number[]
 }
 
 export const unknownCounter: number = 2 ** 48
+/** Less than any epoch's: it should be there by the table of the answering node, or was when that one sought it last. */
+export const unsureCounter = 0
 
 /** Partitions of a member that is gone without having left. */
 export interface Orphans {

@@ -131,11 +131,9 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       case 'view':
         this.#view(input, now)
         break
-      case 'peers': {
-        const { gone } = this.#ground.update(input.peers)
-        this.#peersChanged(gone, now)
+      case 'peers':
+        this.#peersChanged(this.#ground.update(input.peers), now)
         break
-      }
       case 'asked':
         if (input.ask.type === 'claim') this.#claimed(input.id, input.from, input.ask, now)
         else this.#taker.give(input.id, input.from, input.ask, now)
@@ -197,14 +195,14 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const ground = this.#ground
     const { phases, strays } = ground
     const before: Owners = ground.owners
-    const { gone } = ground.update(peers)
+    const gone = ground.update(peers)
     const former = new Map(ground.former)
     ground.former.clear()
-    ground.setOwners(owners)
+    ground.owners = owners
     for (const partition of lost) {
       if (phases[partition] === phase.seeking) {
         phases[partition] = phase.none
-        this.#seeker.drop(partition)
+        this.#seeker.lose(partition)
       } else if (phases[partition] !== phase.none) strays.add(partition)
     }
     this.#taker.lost(lost)
@@ -296,8 +294,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
           peer.hasClaimed = true
           break
         }
-        default:
+        default: {
           this.#remembered(partition, elsewhere)
+          this.#believed(partition, from, elsewhere)
+        }
       }
     }
     const orphaned = Array.from(orphans, ([name, group]) => ({ name, partitions: group }))
@@ -315,6 +315,16 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   #remembered(partition: number, places: Places): void {
     const { counter } = this.#ground.epochOf(partition)
     if (counter > 0) places.add(this.#ground.hints.get(partition), counter, partition)
+  }
+
+  /** Where it should be, as far as we know: the view of whoever asks may be behind ours, or before it. */
+  #believed(partition: number, from: string, places: Places): void {
+    const { owners, peers, trails } = this.#ground
+    const owner = owners.ownerOf(partition) ?? from
+    const other = owner === from ? undefined : peers.get(owner)
+    if (other !== undefined) places.believed(other, partition)
+    const trail = trails.get(partition)
+    if (trail !== undefined) places.believed(trail, partition)
   }
 
   #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {
@@ -340,7 +350,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const { phases, strays, epochs } = ground
     const sought: number[] = []
     for (const partition of partitions) {
-      if (phases[partition] !== phase.active && phases[partition] !== phase.frozen) continue
+      if (!ground.isHeld(partition)) continue
       this.#giver.forget(partition)
       phases[partition] = phase.none
       ground.held -= 1
@@ -377,6 +387,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     ground.epochs[partition] = epoch
     ground.hints.delete(partition)
     ground.orphans.delete(partition)
+    ground.trails.delete(partition)
     ground.activated(partition, list)
     ground.served(partition)
   }

@@ -1,7 +1,9 @@
 /** The checks of a definition: whoever gets one wrong hears which option, before anything is hosted. */
 import { ShoalError } from '../errors.ts'
 import { nameFits } from '../shard/methods.ts'
+import { copiesMax } from './config.ts'
 import type { EntityOptions } from './entity.ts'
+import { schemaMax } from './records.ts'
 
 const known: readonly string[] = [
   'open',
@@ -25,9 +27,7 @@ const known: readonly string[] = [
   'remoteStacks',
 ] satisfies (keyof EntityOptions<unknown, unknown>)[]
 
-const copiesMax = 7
 const votersMax = 99
-const versionMax = 65_535
 const idleMsMax = 30 * 24 * 3_600_000
 /** A reference with such a method would be taken for something else. */
 const reservedCalls: readonly string[] = ['then', '__proto__']
@@ -56,7 +56,7 @@ export function checkDefinition(name: string, definition: Unchecked): void {
   checkCalls(name, definition, wrong)
   checkCopies(definition, wrong)
   const { version, idleMs, keysMax, bytesMax, whenFull, remoteStacks } = definition
-  inRange('version', version, 0, versionMax, true)
+  inRange('version', version, 0, schemaMax, true)
   inRange('idleMs', idleMs, 1, idleMsMax, false)
   inRange('keysMax', keysMax, 1, Number.MAX_SAFE_INTEGER, true)
   inRange('bytesMax', bytesMax, 1, Number.MAX_SAFE_INTEGER, true)

@@ -3,6 +3,7 @@ import type { Millis } from '../env.ts'
 import type { Running } from '../shard/context.ts'
 import { callIdIn } from './call-body.ts'
 import type { EntityContext, KeyContext } from './entity.ts'
+import { epochText } from './epoch.ts'
 import type { Instance } from './instance.ts'
 import type { Entry } from './window.ts'
 
@@ -20,7 +21,7 @@ export class InstanceContext implements KeyContext {
     this.key = key
     this.entity = entity
     this.node = node
-    this.epoch = partition.epochText
+    this.epoch = epochText(partition.epoch)
   }
 }
 
@@ -49,7 +50,7 @@ export class RunningContext implements EntityContext {
   }
 
   get epoch(): string {
-    return this.#entry.instance.partition.epochText
+    return epochText(this.#entry.instance.partition.epoch)
   }
 
   get caller(): string {

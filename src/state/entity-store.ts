@@ -12,7 +12,7 @@ import { Arrivals } from './arrivals.ts'
 import { RecordError } from './bytes.ts'
 import { PartitionCollection } from './collection.ts'
 import type { Effects } from './effects.ts'
-import { type Epoch, epochText, noEpoch } from './epoch.ts'
+import { type Epoch, noEpoch } from './epoch.ts'
 import { Executor, type ExecutorPorts } from './executor.ts'
 import { type Instance, Partition } from './instance.ts'
 import { Keeping } from './keeping.ts'
@@ -104,7 +104,6 @@ export class EntityStore implements Holdings {
       return
     }
     partition.epoch = epoch
-    partition.epochText = epochText(epoch)
     partition.phase = 'active'
     const { arrivals } = partition
     if (arrivals === undefined) return
@@ -150,11 +149,8 @@ export class EntityStore implements Holdings {
       this.#resting[number] = stilled
       return
     }
-    if (stilled !== undefined) {
-      // Something came meanwhile that is not taken, and is discarded yet.
-      partition.epoch = stilled
-      partition.epochText = epochText(stilled)
-    }
+    // Something came meanwhile that is not taken, and is discarded yet.
+    if (stilled !== undefined) partition.epoch = stilled
     partition.frozen = undefined
     partition.phase = 'active'
   }

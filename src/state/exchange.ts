@@ -1,5 +1,6 @@
 /** Questions of this node's replication to other nodes' that have no answer yet, and the queue of what goes out. */
 import type { Millis } from '../env.ts'
+import { Queue } from '../machine.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import type { Config, Seat } from './config.ts'
 import type { CopiesNews } from './copies-port.ts'
@@ -20,8 +21,7 @@ type Told = (reply: ReplicaReply | undefined, now: Millis) => void
 
 export class Exchange {
   readonly self: Seat
-  readonly #outputs: ReplicaOutput[] = []
-  #next = 0
+  readonly #outputs = new Queue<ReplicaOutput>()
   #ids = 0
   readonly #asked = new Map<number, Told>()
 
@@ -34,13 +34,7 @@ export class Exchange {
   }
 
   poll(): ReplicaOutput | undefined {
-    const output = this.#outputs[this.#next]
-    if (output === undefined) {
-      this.#outputs.length = this.#next = 0
-      return undefined
-    }
-    this.#next++
-    return output
+    return this.#outputs.take()
   }
 
   ask(to: Seat, ask: ReplicaAsk, told: Told): void {

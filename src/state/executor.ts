@@ -97,8 +97,9 @@ export class Executor implements TurnPorts {
 
   /** The call came before; undefined: it may run once more. */
   #again(entry: Entry, call: CallKind, said: CallBody, running: Running): Body | Later | undefined {
-    const { outcome, turn } = entry
     const isCopy = entry.seq !== said.seq || entry.caller.origin !== said.origin
+    if (isCopy && entry.turn?.phase === 'held') this.#bringForward(entry.turn, said)
+    const { outcome, turn } = entry
     if (turn === undefined && outcome === undefined) {
       // Another number stays known: later calls of its caller follow it.
       if (isCopy) this.window.unname(entry)
@@ -113,6 +114,12 @@ export class Executor implements TurnPorts {
       return this.#runner.confirm(effects, entry, call, running)
     if (outcome !== undefined && 'code' in outcome) throw new Refused(outcome)
     return outcome
+  }
+
+  /** A copy of a held call comes where the call itself may, and may be what that one is held for. */
+  #bringForward(turn: Turn, { origin, seq, previous }: CallBody): void {
+    if (this.#order.permits(this.window.heard(origin, 0), previous)) this.#order.release(turn)
+    else if (turn.after === seq && turn.entry.caller.origin === origin) this.#order.holdFor(turn, previous)
   }
 
   /** Later calls of the same caller name this copy as the one they follow. */

@@ -1,6 +1,6 @@
 /** What callers hear of calls that an entity does not run. */
 import type { CallFailure } from '../rpc/call.ts'
-import { codeOf, failure, messageOf } from '../shard/methods.ts'
+import { failure, messageOf } from '../shard/methods.ts'
 import type { CallKind } from './kind.ts'
 
 /** The partition of the key is not active here. */
@@ -42,18 +42,4 @@ export const givenUp: CallFailure = failure('ERR_SHOAL_TIMEOUT', 'the caller no 
 export function replyUnfit({ method }: CallKind, abandoned: Error | undefined, error: unknown): CallFailure {
   if (abandoned !== undefined) return failure('ERR_SHOAL_TIMEOUT', abandoned.message, true)
   return failure('ERR_SHOAL_REMOTE', `the reply of ${method} cannot be sent: ${messageOf(error)}`, true)
-}
-
-/** `abandoned`: why nobody waits for the call any more. */
-export function handlerThrew(
-  { method }: CallKind,
-  abandoned: Error | undefined,
-  error: unknown,
-  withStack: boolean,
-): CallFailure {
-  // It may be the first to notice that the deadline has passed; the caller's answer must not depend on that.
-  if (abandoned !== undefined) return failure('ERR_SHOAL_TIMEOUT', abandoned.message, true)
-  const stack = withStack && error instanceof Error ? error.stack : undefined
-  const message = `the handler of ${method} threw: ${stack ?? messageOf(error)}`
-  return { ...failure('ERR_SHOAL_REMOTE', message, true), remoteCode: codeOf(error) }
 }

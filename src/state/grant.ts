@@ -1,6 +1,7 @@
 /** What a giver's replication says to the next owner's, in the commit of a planned handoff. */
-import { type Config, isCount, readConfig, readSeat, type Seat } from './config.ts'
+import { type Config, readConfig, readSeat, type Seat } from './config.ts'
 import { chainMax } from './copy.ts'
+import { isCount } from './fields.ts'
 import type { Tenure } from './tenure.ts'
 
 export interface Grant {

@@ -3,6 +3,7 @@
  * outputs. Arrays of the ring's length cost 9 bytes a partition; all else is kept only while a partition moves.
  */
 import type { Millis } from '../env.ts'
+import { Queue } from '../machine.ts'
 import type { CopiesPort } from './copies-port.ts'
 import type { Ask, CustodyOutput, Owners, Reply, ViewPeer } from './custody-io.ts'
 import { type Epoch, noEpoch } from './epoch.ts'
@@ -11,7 +12,6 @@ import { Timetable } from './timetable.ts'
 
 /** `none`: not held and not sought. `seeking`: ours by the table. `active`: held. `frozen`: held, on its way out. */
 export const phase = { none: 0, seeking: 1, active: 2, frozen: 3 } as const
-export type Phase = (typeof phase)[keyof typeof phase]
 
 /** One life of another node. Kept for as long as anything refers to it. */
 export interface Peer {
@@ -19,6 +19,8 @@ export interface Peer {
   readonly boot: string
   /** In the view, in this life. */
   isThere: boolean
+  /** It was, and is no more. */
+  isGone: boolean
   isLeaving: boolean
   /** It has claimed partitions that our table did not give it yet. */
   hasClaimed: boolean
@@ -120,17 +122,19 @@ export class Ground {
    * harm: it counts only for a partition that nobody has, and whoever had it since then has been killed too.
    */
   readonly orphans: Map<number, string> = new Map()
+  /** Who had what was sought here until the table gave it to another one, which may not know where to ask: should it be gone. */
+  readonly trails: Map<number, Peer> = new Map()
   /** Held, and another node's by the table. */
   readonly strays: Set<number> = new Set()
   /** Partitions that are active or frozen. */
   held = 0
-  #owners: Owners = { ownerOf: () => undefined }
-  readonly #outputs: CustodyOutput[] = []
+  /** The table. */
+  owners: Owners = { ownerOf: () => undefined }
+  readonly #outputs = new Queue<CustodyOutput>()
   #activated: number[] = []
   #lists = new Map<number, readonly string[]>()
   #served: number[] = []
   readonly #told = new Map<string, Told>()
-  #next = 0
   #ids = 0
   readonly #pending = new Map<number, Pending>()
 
@@ -141,16 +145,8 @@ export class Ground {
     this.epochs = new Array<Epoch | undefined>(options.partitions)
   }
 
-  get owners(): Owners {
-    return this.#owners
-  }
-
-  setOwners(owners: Owners): void {
-    this.#owners = owners
-  }
-
   isOurs(partition: number): boolean {
-    return this.#owners.ownerOf(partition) === this.options.self
+    return this.owners.ownerOf(partition) === this.options.self
   }
 
   isHeld(partition: number): boolean {
@@ -212,12 +208,7 @@ export class Ground {
   }
 
   poll(): CustodyOutput | undefined {
-    const output = this.#outputs[this.#next]
-    if (output === undefined) {
-      this.#outputs.length = 0
-      this.#next = 0
-    } else this.#next++
-    return output
+    return this.#outputs.take()
   }
 
   id(): number {
@@ -237,14 +228,14 @@ export class Ground {
     then?.(reply, now)
   }
 
-  /** Takes the members that are there now; those lives that are gone, and those that came. */
-  update(peers: readonly ViewPeer[]): { readonly gone: Peer[]; readonly came: Peer[] } {
+  /** Takes the members that are there now; those lives that are gone. */
+  update(peers: readonly ViewPeer[]): Peer[] {
     const gone: Peer[] = []
-    const came: Peer[] = []
     const there = new Map(peers.map((peer) => [peer.name, peer.boot]))
     for (const peer of this.peers.values()) {
       if (there.get(peer.name) === peer.boot) continue
       peer.isThere = peer.hasClaimed = false
+      peer.isGone = true
       this.peers.delete(peer.name)
       // It may be back: a false alarm.
       this.#remember(peer)
@@ -258,28 +249,30 @@ export class Ground {
         continue
       }
       const known = this.strangers.get(name)
-      const peer =
-        known?.boot === boot
-          ? known
-          : { name, boot, isThere: true, isLeaving, hasClaimed: false, bytesEach: 0 }
+      const peer = known?.boot === boot ? known : newPeer(name, boot)
       peer.isThere = true
+      peer.isGone = false
       peer.isLeaving = isLeaving
       this.peers.set(name, peer)
-      came.push(peer)
-      this.strangers.delete(name)
+      if (known === peer) this.strangers.delete(name)
     }
     if (gone.length > 0) this.#orphan(gone)
-    return { gone, came }
+    return gone
   }
 
-  /** Remembers what they should have had; who was leaving has given it, or its heirs know that they seek it there. */
+  /** Remembers what they should have had; who was leaving has given it, or its heirs seek it there, or have until lately. */
   #orphan(gone: readonly Peer[]): void {
+    for (const [partition, { isThere, name }] of this.trails) {
+      if (isThere) continue
+      this.trails.delete(partition)
+      this.orphans.set(partition, name)
+    }
     const killed = new Set<string | undefined>()
     for (const { name, isLeaving } of gone) if (!isLeaving) killed.add(name)
     if (killed.size === 0) return
     const { partitions } = this.options
     for (let partition = 0; partition < partitions; partition++) {
-      const owner = this.#owners.ownerOf(partition)
+      const owner = this.owners.ownerOf(partition)
       if (owner !== undefined && killed.has(owner)) this.orphans.set(partition, owner)
     }
   }
@@ -288,7 +281,7 @@ export class Ground {
   orphanOf(partition: number, peer: Peer): string | undefined {
     const known = this.peers.get(peer.name)
     const isReborn = known !== undefined && known !== peer
-    if (isReborn && this.#owners.ownerOf(partition) === peer.name) return peer.name
+    if (isReborn && this.owners.ownerOf(partition) === peer.name) return peer.name
     return this.orphans.get(partition)
   }
 
@@ -298,7 +291,7 @@ export class Ground {
     if (known?.boot === boot) return known
     const stranger = this.strangers.get(name)
     if (stranger?.boot === boot) return stranger
-    return this.#remember({ name, boot, isThere: false, isLeaving: false, hasClaimed: false, bytesEach: 0 })
+    return this.#remember(newPeer(name, boot))
   }
 
   #remember(peer: Peer): Peer {
@@ -314,21 +307,26 @@ export class Ground {
 
   /** The same; if it is not in the view, as one that is gone. */
   lifeOrGhost(name: string, boot: string): Peer {
-    return (
-      this.life(name, boot) ?? {
-        name,
-        boot,
-        isThere: false,
-        isLeaving: false,
-        hasClaimed: false,
-        bytesEach: 0,
-      }
-    )
+    const known = this.life(name, boot) ?? this.strangers.get(name)
+    return known?.boot === boot ? known : newPeer(name, boot)
   }
 
   /** That life of that node, if it is in the view. */
   life(name: string, boot: string): Peer | undefined {
     const peer = this.peers.get(name)
     return peer?.boot === boot ? peer : undefined
+  }
+}
+
+/** One that is not in the view. */
+function newPeer(name: string, boot: string): Peer {
+  return {
+    name,
+    boot,
+    isThere: false,
+    isGone: false,
+    isLeaving: false,
+    hasClaimed: false,
+    bytesEach: 0,
   }
 }

@@ -2,7 +2,7 @@
 import type { Running } from '../shard/context.ts'
 import type { Arrival, Arrivals } from './arrivals.ts'
 import type { PartitionCollection } from './collection.ts'
-import { type Epoch, epochText } from './epoch.ts'
+import type { Epoch } from './epoch.ts'
 import type { Use } from './recency.ts'
 import type { Turn } from './turn.ts'
 import type { Entry } from './window.ts'
@@ -52,7 +52,6 @@ export class Partition {
   readonly keys: Map<string, Instance> = new Map()
   phase: PartitionPhase = 'arriving'
   epoch: Epoch
-  epochText: string
   /** Counts changes: the next version. */
   version = 0
   /** Handlers that have not ended. */
@@ -74,6 +73,13 @@ export class Partition {
   constructor(number: number, epoch: Epoch) {
     this.number = number
     this.epoch = epoch
-    this.epochText = epochText(epoch)
   }
+}
+
+/** The key has changed: it is the newest of its partition. */
+export function stamp(instance: Instance): void {
+  const { partition } = instance
+  partition.version += 1
+  instance.version = partition.version
+  instance.epoch = partition.epoch
 }

@@ -19,7 +19,7 @@ import type { EntityConflict, EntityNotice } from './conflict.ts'
 import { InstanceContext } from './entity-context.ts'
 import { compareStamps } from './epoch.ts'
 import { openThrew } from './failures.ts'
-import { Instance, type Partition } from './instance.ts'
+import { Instance, type Partition, stamp } from './instance.ts'
 import type { Keeping } from './keeping.ts'
 import type { EntityKind } from './kind.ts'
 import { whyNotPlain } from './plain.ts'
@@ -69,7 +69,7 @@ export class Life {
   forget(instance: Instance): void {
     const { partition, state } = instance
     const { close } = this.#kind
-    this.#stamp(instance)
+    stamp(instance)
     instance.phase = 'closing'
     instance.state = undefined
     this.#ports.keeping.removed(instance)
@@ -132,15 +132,7 @@ export class Life {
 
   /** Nobody takes the key: whoever keeps something outside hears of its end. */
   close(instance: Instance): void {
-    const { close } = this.#kind
-    if (close === undefined || instance.phase !== 'open') return
-    const { state } = instance
-    runOutside(() => {
-      const ended = new Promise((resolve) => {
-        resolve(close(state, this.#context(instance)))
-      })
-      ended.catch((error: unknown) => this.#closeThrew(instance, error))
-    })
+    if (instance.phase === 'open') this.#letGo(instance, instance.state)
   }
 
   #add(partition: Partition, key: string): Instance {
@@ -185,15 +177,16 @@ export class Life {
   /** The partition went elsewhere, or the key came from there, while it was being opened. */
   #isStale(instance: Instance, state: unknown): boolean {
     if (instance.phase === 'opening') return false
-    const { close } = this.#kind
-    if (close !== undefined) {
-      runOutside(() => {
-        new Promise((resolve) => {
-          resolve(close(state, this.#context(instance)))
-        }).catch((error: unknown) => this.#closeThrew(instance, error))
-      })
-    }
+    this.#letGo(instance, state)
     return true
+  }
+
+  /** Closes a state for which nobody waits. */
+  #letGo(instance: Instance, state: unknown): void {
+    const { close } = this.#kind
+    if (close === undefined) return
+    const closed = async (): Promise<unknown> => close(state, this.#context(instance))
+    runOutside(closed).catch((error: unknown) => this.#closeThrew(instance, error))
   }
 
   /** Throws when the state could never change, or never move. */
@@ -243,7 +236,7 @@ export class Life {
       }
     }
     if (kept === 'theirs') instance.state = theirs
-    this.#stamp(instance)
+    stamp(instance)
     this.#ports.keeping.measured(instance, undefined)
     this.#ports.changed(instance)
     this.#ports.merged(instance)
@@ -272,13 +265,6 @@ export class Life {
     this.#ports.keeping.added(instance)
     if (refused !== undefined) this.drop(instance, refused)
     else if (this.#load(instance) === undefined) this.#ports.pump(instance)
-  }
-
-  #stamp(instance: Instance): void {
-    const { partition } = instance
-    partition.version += 1
-    instance.version = partition.version
-    instance.epoch = partition.epoch
   }
 
   #context(instance: Instance): InstanceContext {

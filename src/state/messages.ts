@@ -3,15 +3,26 @@
  * ascending, each as its distance to the one before in LEB128, so that a third of all partitions takes a byte each. What
  * comes in is checked field by field; whatever is wrong makes the whole message nothing.
  */
-import type { Ask, Elsewhere, GiveEntry, Orphans, Refusal, RefusalCode, Reply } from './custody-io.ts'
+import {
+  type Ask,
+  type CopyOutcome,
+  type Elsewhere,
+  type GiveEntry,
+  type Orphans,
+  type Refusal,
+  type RefusalCode,
+  type Reply,
+  unknownCounter,
+} from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
+import { isCount, isText } from './fields.ts'
 
 /** Text of a message from elsewhere that is kept, in characters. */
 const reasonLengthMax = 256
 const bootLengthMax = 64
 const nameLengthMax = 128
 /** No history comes near it, and a lie leaves room for the truth. */
-const counterMax = 2 ** 48
+const counterMax = unknownCounter
 /** Members with copies that a partition may have. */
 const listMax = 16
 /** What replication says of a partition with it: a chain of lists of names. */
@@ -143,11 +154,12 @@ export function writeReply(reply: Reply): unknown {
     'claimed',
     reply.boot,
     packPartitions(reply.held),
-    reply.elsewhere.map(({ name, boot, counter, partitions }) => [
+    reply.elsewhere.map(({ name, boot, counter, isGone, partitions }) => [
       name,
       boot,
       packPartitions(partitions),
       counter,
+      isGone,
     ]),
     packPartitions(reply.contested),
     reply.counter,
@@ -170,13 +182,13 @@ export function readReply(value: unknown, count: number): Reply | undefined {
   const elsewhere: Elsewhere[] = []
   for (const place of places) {
     if (!Array.isArray(place)) return undefined
-    const [name, life, bytes, counter] = place as unknown[]
+    const [name, life, bytes, counter, isGone] = place as unknown[]
     const partitions = unpackPartitions(bytes, count)
     if (!isText(name, nameLengthMax) || !isText(life, bootLengthMax) || partitions === undefined) {
       return undefined
     }
-    if (!isCount(counter) || counter > counterMax) return undefined
-    elsewhere.push({ name, boot: life, counter, partitions })
+    if (!isCount(counter) || counter > counterMax || typeof isGone !== 'boolean') return undefined
+    elsewhere.push({ name, boot: life, counter, isGone, partitions })
   }
   const orphaned = readOrphans(orphans, count)
   return orphaned && { type, boot, held, elsewhere, contested, orphaned, counter, bytes }
@@ -234,7 +246,7 @@ export function readCopyHead(value: unknown, count: number): CopyHead | undefine
 }
 
 /** What became of a copy. Undefined: malformed. */
-export function readOutcome(value: unknown): 'whole' | Pick<Refusal, 'code' | 'reason'> | undefined {
+export function readOutcome(value: unknown): CopyOutcome | undefined {
   if (!Array.isArray(value)) return undefined
   return value[0] === 'whole' ? 'whole' : readRefusal(value[0], value[1])
 }
@@ -249,12 +261,4 @@ function readEpoch(counter: unknown, boot: unknown): Epoch | undefined {
   return isCount(counter) && counter <= counterMax && isText(boot, bootLengthMax)
     ? { counter, boot }
     : undefined
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-function isText(value: unknown, lengthMax: number): value is string {
-  return typeof value === 'string' && value.length <= lengthMax
 }

@@ -29,23 +29,37 @@ export class Order {
   }
 
   hold(turn: Turn, previous: number): void {
-    const { caller, instance } = turn.entry
     turn.phase = 'held'
-    turn.after = previous
     turn.deadline = this.#clock.now() + this.#waitMs
-    caller.held ??= new Map()
-    const others = caller.held.get(previous)
-    if (others === undefined) caller.held.set(previous, new Set([turn]))
-    else others.add(turn)
-    instance.partition.held.add(turn)
+    this.#add(turn, previous)
+    turn.entry.instance.partition.held.add(turn)
     this.#deadlines.add(turn)
+  }
+
+  /** It is held for another call from now on, and for no longer in all. */
+  holdFor(turn: Turn, previous: number): void {
+    this.#remove(turn)
+    this.#add(turn, previous)
   }
 
   /** It is held no longer. */
   drop(turn: Turn): void {
-    const { caller, instance } = turn.entry
     this.#deadlines.remove(turn)
-    instance.partition.held.delete(turn)
+    turn.entry.instance.partition.held.delete(turn)
+    this.#remove(turn)
+  }
+
+  #add(turn: Turn, previous: number): void {
+    const { caller } = turn.entry
+    turn.after = previous
+    caller.held ??= new Map()
+    const others = caller.held.get(previous)
+    if (others === undefined) caller.held.set(previous, new Set([turn]))
+    else others.add(turn)
+  }
+
+  #remove(turn: Turn): void {
+    const { caller } = turn.entry
     const others = caller.held?.get(turn.after)
     others?.delete(turn)
     if (others?.size === 0) caller.held?.delete(turn.after)

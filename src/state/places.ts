@@ -1,12 +1,13 @@
 /** Where partitions are that a claim asks for, grouped for its answer. */
-import { type Elsewhere, unknownCounter } from './custody-io.ts'
+import { type Elsewhere, unknownCounter, unsureCounter } from './custody-io.ts'
 
 interface Life {
   readonly name: string
   readonly boot: string
+  readonly isGone: boolean
 }
 
-const nowhere: Life = { name: '', boot: '' }
+const nowhere: Life = { name: '', boot: '', isGone: false }
 
 interface Group extends Elsewhere {
   readonly partitions: number[]
@@ -21,6 +22,11 @@ export class Places {
     this.add(life, unknownCounter, partition)
   }
 
+  /** It should be there, as far as this node knows. */
+  believed(life: Life, partition: number): void {
+    this.add(life, unsureCounter, partition)
+  }
+
   /** `life` took it from here; undefined: nobody knows who. */
   add(life: Life | undefined, counter: number, partition: number): void {
     const to = life ?? nowhere
@@ -31,7 +37,7 @@ export class Places {
     }
     let group = groups.get(counter)
     if (group === undefined) {
-      group = { name: to.name, boot: to.boot, counter, partitions: [] }
+      group = { name: to.name, boot: to.boot, counter, isGone: to.isGone, partitions: [] }
       groups.set(counter, group)
       this.all.push(group)
     }

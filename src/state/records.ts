@@ -17,7 +17,7 @@ import { failure } from '../shard/methods.ts'
 import type { Body, BodyKind } from '../wire/body.ts'
 import { ByteReader, ByteWriter, RecordError } from './bytes.ts'
 import { callNameBytesMax } from './call-body.ts'
-import { type Epoch, noEpoch, type Stamp } from './epoch.ts'
+import { compareEpochs, type Epoch, type Stamp } from './epoch.ts'
 
 /** A call of the key that has run, and what came of it. */
 export interface CallRecord {
@@ -71,10 +71,11 @@ const bodyKinds: readonly BodyKind[] = ['none', 'bytes', 'value']
 
 const originBytesMax = 64
 const keyBytesMax = 65_535
-const schemaMax = 65_535
+/** The highest `version` of an entity. */
+export const schemaMax = 65_535
 const messageCharsMax = 1_024
 const messageBytesMax: number = 3 * messageCharsMax
-export const remoteCodeBytesMax = 64
+const remoteCodeBytesMax = 64
 /** Longest record, and so the largest state of a key that can move or have copies. */
 export const recordBytesMax: number = 64 * 1024 * 1024
 /** Calls that travel with their key: the newest. */
@@ -124,8 +125,7 @@ export class RecordWriter {
   }
 
   #setEpoch(epoch: Epoch): void {
-    const { counter, boot } = this.#epoch ?? noEpoch
-    if (this.#epoch !== undefined && counter === epoch.counter && boot === epoch.boot) return
+    if (this.#epoch !== undefined && compareEpochs(this.#epoch, epoch) === 0) return
     // It stands in front of the record that is being made.
     const record = this.#record.finish()
     this.#record.number(epoch.counter)
@@ -263,7 +263,15 @@ function readBody(reader: ByteReader): Body {
   return new Range(kind, reader.bytes, start, reader.at)
 }
 
-/** A body where it lies in its chunk. */
+/** The same call with its outcome in memory of its own: the chunk it was read from is large, and must not live on for it. */
+export function ownedCall(call: CallRecord): CallRecord {
+  const { outcome } = call
+  if (outcome === undefined || 'code' in outcome) return call
+  const bytes = new Uint8Array(outcome.bytes)
+  return { ...call, outcome: new Range(outcome.kind, bytes, 0, bytes.length) }
+}
+
+/** A body where it lies in its chunk; that of `wire` is not for this room (test/architecture.test.ts). */
 class Range implements Body {
   readonly kind: BodyKind
   readonly source: Uint8Array

@@ -4,9 +4,10 @@
  * process before a restart is nobody's.
  */
 
-import { type Config, isCount, readConfig, readEpoch } from './config.ts'
+import { type Config, readConfig, readEpoch } from './config.ts'
 import { chainMax } from './copy.ts'
 import type { Epoch } from './epoch.ts'
+import { isCount } from './fields.ts'
 import { recentMax } from './quorum.ts'
 import type { LogDigest } from './record-log.ts'
 
@@ -61,21 +62,23 @@ export interface FenceRow {
   readonly keep?: boolean | undefined
 }
 
+/** What a copy says of itself (copy.ts). */
+export interface CopyState {
+  /** What it had promised before it was asked. */
+  readonly before: Config | undefined
+  readonly base: Config | undefined
+  readonly chain: readonly Config[]
+  readonly isCut: boolean
+  /** The newest that vouches for any record. */
+  readonly top: Config | undefined
+  readonly digest: LogDigest
+  readonly version: number
+}
+
 export type FenceReply =
   /** Nothing is known of it here, and nothing was promised. */
   | { readonly type: 'nothing' }
-  | {
-      readonly type: 'promised'
-      /** What was promised before. */
-      readonly before: Config | undefined
-      readonly base: Config | undefined
-      readonly chain: readonly Config[]
-      readonly isCut: boolean
-      /** The newest that vouches for any record. */
-      readonly top: Config | undefined
-      readonly digest: LogDigest
-      readonly version: number
-    }
+  | (CopyState & { readonly type: 'promised' })
   /** The answering node is its owner and lives. */
   | { readonly type: 'active'; readonly config: Config }
   | { readonly type: 'refused'; readonly promised: Config }

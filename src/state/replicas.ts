@@ -12,12 +12,13 @@
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { type Config, type Seat, sameSeat, sameSeats } from './config.ts'
-import type { Copies, CopiesCounters, CopiesLimits } from './copies.ts'
+import type { Copies, CopiesCounters } from './copies.ts'
 import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
 import { Packer } from './packed.ts'
 import { difference, differingBuckets } from './reconcile.ts'
 import { rowsMax, type ShipReply } from './replica-messages.ts'
+import type { ReplicationLimits } from './replication-config.ts'
 import { composeRow, type Sent } from './ship-row.ts'
 import { ledElsewhere, Tenure, type TenureStart, type TenureView } from './tenure.ts'
 
@@ -43,7 +44,7 @@ export function noneCounted(): ReplicasCounters {
 }
 
 export interface ReplicasPorts {
-  readonly limits: CopiesLimits & { readonly repairMs: Millis; readonly takeoverWaitMs: Millis }
+  readonly limits: ReplicationLimits
   readonly counters: ReplicasCounters
   seats(partition: number): readonly Seat[]
   acks(seats: number): number

@@ -2,6 +2,7 @@
  * The holdings of an entity with copies, as custody sees them: live states run calls, and what travels are the records that
  * replication has, so that the next owner and the copies hold the same bytes.
  */
+import { joined } from './bytes.ts'
 import type { Epoch } from './epoch.ts'
 import type { Replication } from './replication.ts'
 import type { Collection, HoldingSize, Holdings } from './store.ts'
@@ -48,6 +49,7 @@ export class ReplicatedHoldings implements Holdings {
   }
 
   accept(partition: number, chunk: Uint8Array): void | Promise<void> {
+    // Chunks one after the other are a chunk.
     return this.#live.accept(partition, joined(this.#replication.accept(partition, chunk)))
   }
 
@@ -59,17 +61,12 @@ export class ReplicatedHoldings implements Holdings {
   release(partition: number): void | Promise<void> {
     return this.#live.release(partition)
   }
-}
 
-/** Records as one chunk: chunks one after the other are a chunk. */
-export function joined(records: readonly Uint8Array[]): Uint8Array {
-  let length = 0
-  for (const record of records) length += record.length
-  const chunk = new Uint8Array(length)
-  let at = 0
-  for (const record of records) {
-    chunk.set(record, at)
-    at += record.length
+  along(to: object): Uint8Array | undefined {
+    return this.#live.along?.(to)
   }
-  return chunk
+
+  hear(chunk: Uint8Array): void {
+    this.#live.hear?.(chunk)
+  }
 }

@@ -1,6 +1,6 @@
 /** What replication did and holds, for metrics. */
 
-import type { ReplicasCounters } from './replicas.ts'
+import { noneCounted, type ReplicasCounters } from './replicas.ts'
 import type { Tenure } from './tenure.ts'
 
 /** Counted since the start; gauges are of now. Over all entities of level `replicated`. */
@@ -17,13 +17,7 @@ export interface ReplicationStats extends Readonly<ReplicasCounters> {
 }
 
 const none: ReplicationStats = Object.freeze({
-  refusedByFence: 0,
-  refusedMessages: 0,
-  repairedKeys: 0,
-  shippedRecords: 0,
-  shippedBytes: 0,
-  batches: 0,
-  deposed: 0,
+  ...noneCounted(),
   led: 0,
   underReplicated: 0,
   taking: 0,

@@ -191,10 +191,10 @@ export class Replication implements CopiesPort {
     this.#takings.abandon(partition)
     const arrived = this.#arrived.get(partition)
     this.#arrived.delete(partition)
-    const led = this.#empty.get(partition) ?? this.#replicas.tenures.get(partition)?.config.epoch
+    const own = this.#replicas.tenures.get(partition)
+    const led = this.#empty.get(partition) ?? own?.config.epoch
     if (led !== undefined && compareEpochs(led, epoch) === 0) return
     const grant = readGrant(list[0])
-    const own = this.#replicas.tenures.get(partition)
     const chain = [...(grant?.chain ?? []), ...(own === undefined ? [] : [...own.chain, own.config])]
     if (chain.length === 0) {
       this.#empty.set(partition, epoch)

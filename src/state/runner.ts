@@ -7,14 +7,14 @@ import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import type { Slot } from '../shard/concurrency.ts'
 import type { Running } from '../shard/context.ts'
-import { type BodyCodec, isThenable } from '../shard/methods.ts'
+import { type BodyCodec, handlerThrew, isThenable } from '../shard/methods.ts'
 import { type Later, Refused } from '../shard/own.ts'
 import { isAsyncIterable } from '../shard/source.ts'
 import type { Body } from '../wire/body.ts'
 import { type Effects, shipRecord } from './effects.ts'
 import { type Host, RunningContext } from './entity-context.ts'
-import { handlerThrew, notHere, replyUnfit } from './failures.ts'
-import type { Instance, Partition } from './instance.ts'
+import { notHere, replyUnfit } from './failures.ts'
+import { type Instance, type Partition, stamp } from './instance.ts'
 import type { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
 import { whyNotSent } from './plain.ts'
@@ -138,9 +138,7 @@ export class Runner {
     try {
       const result = this.#handle(entry, call, arg, running)
       if (isThenable(result)) {
-        const turn = new Turn(this.#links, entry, call, undefined, running)
-        turn.phase = 'running'
-        entry.turn = turn
+        const turn = this.#turn(entry, call, running)
         this.#follow(turn, result)
         return turn.outcome
       }
@@ -149,9 +147,7 @@ export class Runner {
       outcome = this.#thrown(call, running, error)
     }
     if (this.#ports.effects() !== undefined) {
-      const turn = new Turn(this.#links, entry, call, undefined, running)
-      turn.phase = 'running'
-      entry.turn = turn
+      const turn = this.#turn(entry, call, running)
       this.#end(entry, call, outcome)
       return turn.outcome
     }
@@ -162,9 +158,7 @@ export class Runner {
 
   /** Tells an outcome again, once its effect is where it should be. */
   confirm(effects: Effects, entry: Entry, call: CallKind, running: Running): Later {
-    const turn = new Turn(this.#links, entry, call, undefined, running)
-    turn.phase = 'running'
-    entry.turn = turn
+    const turn = this.#turn(entry, call, running)
     const { outcome, instance } = entry
     effects.ship(instance.partition.number, instance.key, undefined, (failed) => {
       entry.turn = undefined
@@ -172,6 +166,14 @@ export class Runner {
       if (known !== undefined) turn.settle(known)
     })
     return turn.outcome
+  }
+
+  /** Of a call that has run, or whose handler goes on. */
+  #turn(entry: Entry, call: CallKind, running: Running): Turn {
+    const turn = new Turn(this.#links, entry, call, undefined, running)
+    turn.phase = 'running'
+    entry.turn = turn
+    return turn
   }
 
   #handle(entry: Entry, call: CallKind, arg: unknown, running: Running): unknown {
@@ -215,7 +217,7 @@ export class Runner {
   }
 
   #thrown(call: CallKind, running: Running, error: unknown): CallFailure {
-    return handlerThrew(call, running.abandoned, error, this.#kind.remoteStacks)
+    return handlerThrew(call.method, running, error, this.#kind.remoteStacks)
   }
 
   /** A handler has ended. */
@@ -232,9 +234,7 @@ export class Runner {
     const isHeard = instance.phase === 'open' && turn?.phase !== 'over'
     if (isHeard && !call.readonly) entry.outcome = outcome
     if (instance.phase === 'open' && !call.readonly) {
-      partition.version += 1
-      instance.version = partition.version
-      instance.epoch = partition.epoch
+      stamp(instance)
       this.#ports.keeping.changed(instance)
       this.#ports.changed(instance)
     }

@@ -14,7 +14,7 @@
  *   none (taken, not ours)
  */
 import type { Millis } from '../env.ts'
-import { type Elsewhere, type Reply, unknownCounter } from './custody-io.ts'
+import { type Elsewhere, type Reply, unknownCounter, unsureCounter } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
 import type { Ground, Peer } from './ground.ts'
 import { Hints } from './hints.ts'
@@ -76,7 +76,16 @@ export class Seeker {
     }
   }
 
-  /** It is ours no more, or it is here. */
+  /** Another one is to have it now, and may not know whom we have sought it with. */
+  lose(partition: number): void {
+    const { orphans, trails } = this.#ground
+    const prior = this.seeks.get(partition)?.prior
+    if (prior?.isThere) trails.set(partition, prior)
+    else if (prior !== undefined) orphans.set(partition, prior.name)
+    this.drop(partition)
+  }
+
+  /** It is not sought any more. */
   drop(partition: number): void {
     const seek = this.seeks.get(partition)
     if (seek !== undefined) this.#abandon(partition, seek)
@@ -220,7 +229,7 @@ export class Seeker {
     const held: number[] = []
     for (const partition of reply.held) if (this.#isIn(round, partition)) held.push(partition)
     this.#found(held, speaker, now)
-    this.#readHints(round, speaker, reply.elsewhere)
+    this.#readHints(round, speaker, reply.elsewhere, now)
     for (const partition of reply.contested) {
       if (this.#isIn(round, partition)) round.contested.add(partition)
     }
@@ -231,18 +240,25 @@ export class Seeker {
     }
   }
 
-  #readHints(round: Round, speaker: Peer, places: readonly Elsewhere[]): void {
-    const { options, hints } = this.#ground
-    for (const { name, boot, counter, partitions } of places) {
-      const life = name === '' ? undefined : this.#ground.lifeOrGhost(name, boot)
+  #readHints(round: Round, speaker: Peer, places: readonly Elsewhere[], now: Millis): void {
+    const { options, hints, limits, orphans } = this.#ground
+    for (const { name, boot, counter, isGone, partitions } of places) {
+      const life = name === '' || name === options.self ? undefined : this.#ground.lifeOrGhost(name, boot)
+      // It may have come lately: our view is behind that of the speaker.
+      const isUnknown = life !== undefined && !life.isThere && !life.isGone && !isGone
       for (const partition of partitions) {
         if (!this.#isIn(round, partition)) continue
-        // It waits for one that is gone, as it will hear; or has it by now.
-        if (counter === unknownCounter && life?.isThere === false && name !== options.self) {
+        const since = this.seeks.get(partition)?.since ?? now
+        if (isUnknown && now - since < limits.holderWaitMs) round.contested.add(partition)
+        else if (counter === unsureCounter) {
+          // As the speaker will hear. One that is there is asked itself.
+          if (life?.isThere === false) orphans.set(partition, name)
+        } else if (counter === unknownCounter && life?.isThere === false) {
+          // It waits for one that is gone, as it will hear; or has it by now.
           round.contested.add(partition)
-          continue
+        } else {
+          round.hints.hear(partition, speaker, name === options.self ? hints.get(partition) : life, counter)
         }
-        round.hints.hear(partition, speaker, name === options.self ? hints.get(partition) : life, counter)
       }
     }
   }

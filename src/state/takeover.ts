@@ -11,21 +11,13 @@
  * while: with two copies one of them alone cannot know what the other did. This is where views that disagree can fork.
  */
 import { type Config, compareConfigs, newerConfig, readQuorum, type Seat, sameSeat } from './config.ts'
-import type { LogDigest } from './record-log.ts'
+import type { CopyState } from './replica-messages.ts'
 
 /** What one member has said, this one among them. */
-export interface CopyAnswer {
+export interface CopyAnswer extends CopyState {
   readonly seat: Seat
   /** It has promised us to refuse older owners. */
   readonly isFenced: boolean
-  /** What it had promised before us. */
-  readonly before: Config | undefined
-  readonly base: Config | undefined
-  readonly chain: readonly Config[]
-  readonly isCut: boolean
-  readonly top: Config | undefined
-  readonly digest: LogDigest
-  readonly version: number
 }
 
 export type Decision =

@@ -17,6 +17,7 @@
  *   not ours any more       staged                   discarded
  */
 import type { Millis } from '../env.ts'
+import { bytesIn } from './bytes.ts'
 import type { Ask, CustodyInput, GiveEntry, Refusal, RefusalCode } from './custody-io.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
 
@@ -81,11 +82,6 @@ export class Taker {
 
   isArriving(partition: number): boolean {
     return this.#stages.get(partition)?.state === 'arriving'
-  }
-
-  /** Partitions of which something has been accepted and is not live. */
-  get staged(): number {
-    return this.#stages.size
   }
 
   // ---- copies
@@ -192,10 +188,7 @@ export class Taker {
         arrival.refused.push({ partition, ...refusal })
         continue
       }
-      bytes.set(
-        partition,
-        chunks.reduce((sum, chunk) => sum + chunk.length, 0),
-      )
+      bytes.set(partition, bytesIn(chunks))
       const stage = this.#stages.get(partition)
       if (stage !== undefined && copy === 0) this.#drop(partition)
       this.#stages.set(partition, { from, copy, incoming: 0, state: 'arriving' })

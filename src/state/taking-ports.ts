@@ -2,14 +2,10 @@
 import type { Millis } from '../env.ts'
 import type { Config, Seat } from './config.ts'
 import type { Epoch } from './epoch.ts'
-
-export interface TakingLimits {
-  /** How long a takeover waits for members that are alive, do not answer, and have no known part in the partition. */
-  readonly takeoverWaitMs: Millis
-}
+import type { ReplicationLimits } from './replication-config.ts'
 
 export interface TakingPorts {
-  readonly limits: TakingLimits
+  readonly limits: Pick<ReplicationLimits, 'takeoverWaitMs'>
   /** Of the ring. */
   readonly partitions: number
   /** Who is to hold a partition that this node leads, this node first. */

@@ -137,7 +137,8 @@ export class Takings {
     // Taken off at once: a member that goes leaves tens of thousands of rounds, and each shift would move all that follow.
     const due = this.#rounds.findIndex(({ until }) => until > now)
     for (const { taking, config } of this.#rounds.splice(0, due < 0 ? this.#rounds.length : due)) {
-      if (taking.config === config && this.#takings.get(taking.partition) === taking) this.#decide(taking, now)
+      if (taking.config === config && this.#takings.get(taking.partition) === taking)
+        this.#decide(taking, now)
     }
     for (const taking of [...this.#held]) {
       if (taking.pausedUntil > now) continue
@@ -232,19 +233,9 @@ export class Takings {
         taking.answers.set(seat.name, nothing(seat))
         return
       case 'promised': {
-        const { before, base, chain, isCut, top, digest, version } = reply
-        taking.answers.set(seat.name, {
-          seat,
-          isFenced: true,
-          before,
-          base,
-          chain,
-          isCut,
-          top,
-          digest,
-          version,
-        })
-        taking.seen = newerConfig(taking.seen, before)
+        const { type: _, ...copy } = reply
+        taking.answers.set(seat.name, { ...copy, seat, isFenced: true })
+        taking.seen = newerConfig(taking.seen, copy.before)
         return
       }
       case 'refused':

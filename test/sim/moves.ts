@@ -4,6 +4,7 @@
  */
 import { createNode, type EntityReferences, entity, type ShoalNode } from '../../src/index.ts'
 import { type SimProcess, Simulation } from '../../src/sim/index.ts'
+import { type Blackout, blackoutOf } from './tallies.ts'
 
 export interface MoveOptions {
   readonly seed: number
@@ -29,7 +30,7 @@ export interface MoveReport {
   /** What of that travelled as state, in chunks. */
   readonly movedBytes: number
   /** How much longer than a call without a move the longest call of a moved key took. */
-  readonly blackoutMs: { readonly p50: number; readonly p999: number; readonly max: number }
+  readonly blackoutMs: Blackout
   /** From the moment at which the new node owned partitions until nothing was left to move. */
   readonly moveMs: number
 }
@@ -174,14 +175,12 @@ class Load {
     const sum = (numbers: readonly number[]): number =>
       numbers.reduce((all, one) => all + Math.max(0, one), 0)
     const longest = moved.map((key) => Math.max(0, this.#longest[key]! - roundTripMs)).sort((a, b) => a - b)
-    const at = (share: number): number =>
-      longest[Math.min(longest.length - 1, Math.floor(longest.length * share))] ?? 0
     return {
       calls: this.#calls,
       failed: this.#failed,
       lost: sum(missing),
       doubled: sum(missing.map((one) => -one)),
-      blackoutMs: { p50: at(0.5), p999: at(0.999), max: at(1) },
+      blackoutMs: blackoutOf(longest),
     }
   }
 

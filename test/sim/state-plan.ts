@@ -46,8 +46,8 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
   const apart = mode === 'split' || mode === 'asymmetric'
   const hasQuorum = level === 'replicated' && apart && random.chance(0.5)
   const isRough = mode === 'rough' || (mode !== 'planned' && random.chance(0.5))
-  // One is down at a time, and the others are to make all copies.
-  const nodes = Math.max(drawn, level === 'replicated' ? copies + 1 : 2)
+  // At most acks - 1 are down at a time, and the others are to make all copies.
+  const nodes = Math.max(drawn, level === 'replicated' ? copies + Math.max(1, acks - 1) : 2)
   return {
     mode,
     level,

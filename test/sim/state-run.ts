@@ -186,7 +186,7 @@ class StateRun {
     )
     while (!(await this.#isAtRest(nodes))) {
       await simulation.run(lookMs)
-      if (simulation.now > from + this.boundMs + movesMs) this.#throw('rest', this.#unrest(nodes))
+      if (simulation.now > from + this.boundMs + movesMs) this.#throw('rest', await this.#unrest(nodes))
     }
     return simulation.now - from
   }
@@ -248,9 +248,17 @@ class StateRun {
     return true
   }
 
-  #unrest(nodes: readonly WatchedNode[]): string {
-    const left = nodes.flatMap(({ node }) => node.rebalance.map((move) => ({ node: node.name, ...move })))
-    return `after ${movesMs} ms there is still to move: ${JSON.stringify(left).slice(0, 400)}`
+  async #unrest(nodes: readonly WatchedNode[]): Promise<string> {
+    const left: string[] = []
+    for (const { node, isGone } of nodes) {
+      if (isGone) continue
+      for (const move of node.rebalance) left.push(`${node.name} ${JSON.stringify(move)}`)
+      const { replication } = (await this.#simulation.settle(node.stats(), 6_000)).state
+      const { led, underReplicated, taking } = replication
+      if (underReplicated + taking > 0)
+        left.push(`${node.name} leads ${led}, of which ${underReplicated} lack copies, and takes ${taking}`)
+    }
+    return `after ${movesMs} ms there is still to move: ${left.join('; ').slice(0, 400)}`
   }
 
   #throw(rule: string, message: string): never {

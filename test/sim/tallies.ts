@@ -9,8 +9,21 @@ export interface TallyReport {
   readonly lost: number
   /** Updates that happened more than once. */
   readonly doubled: number
-  /** The longest call of a key: that of the middle key, of one in a thousand, of all. */
-  readonly blackoutMs: { readonly p50: number; readonly p999: number; readonly max: number }
+  readonly blackoutMs: Blackout
+}
+
+/** The longest call of a key: that of the middle key, of one in a thousand, of all. */
+export interface Blackout {
+  readonly p50: number
+  readonly p999: number
+  readonly max: number
+}
+
+/** Of the longest call of each key, ascending. */
+export function blackoutOf(longest: ArrayLike<number>): Blackout {
+  const { length } = longest
+  const at = (share: number): number => longest[Math.min(length - 1, Math.floor(length * share))] ?? 0
+  return { p50: at(0.5), p999: at(0.999), max: at(1) }
 }
 
 /** Numbers of a key that have a place at first, in bytes. */
@@ -69,15 +82,13 @@ export class Tallies {
       doubled += Math.max(0, count - below - this.#failed[key]!)
     }
     const longest = this.#longestMs.slice().sort()
-    const at = (share: number): number =>
-      longest[Math.min(longest.length - 1, Math.floor(longest.length * share))]!
     return {
       requests: this.requests,
       failed,
       firstFailure: this.#firstFailure,
       lost,
       doubled,
-      blackoutMs: { p50: at(0.5), p999: at(0.999), max: at(1) },
+      blackoutMs: blackoutOf(longest),
     }
   }
 

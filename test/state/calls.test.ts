@@ -248,6 +248,24 @@ test('a call with a name of its own runs once for all callers, however often the
   assert.deepEqual(seen, ['a', 'a', 'a'])
 })
 
+test('of two calls with one name the second may come first: it does not wait for the first to run', () => {
+  const { defined, seen } = journal()
+  const stand = new Stand(defined).activate(0)
+  const named = { callId: 'order-7' }
+  const third = stand.call('k', 'add', 'c', { seq: 3, previous: 2 })
+  const second = stand.call('k', 'add', 'a', { ...named, seq: 2, previous: 1 })
+  assert.deepEqual(outcomes([third, second]), ['open', 'open'])
+  const first = stand.call('k', 'add', 'a', { ...named, seq: 1 })
+  assert.deepEqual(outcomes([first, second, third]), [1, 1, 2])
+  // Both wait for what comes before either.
+  const sixth = stand.call('k', 'add', 'b', { callId: 'order-8', seq: 6, previous: 5 })
+  const fifth = stand.call('k', 'add', 'b', { callId: 'order-8', seq: 5, previous: 4 })
+  assert.deepEqual(outcomes([fifth, sixth]), ['open', 'open'])
+  assert.equal(stand.call('k', 'add', 'd', { seq: 4, previous: 3 }).reply, 3)
+  assert.deepEqual(outcomes([fifth, sixth]), [4, 4])
+  assert.deepEqual(seen, ['a', 'c', 'd', 'b'])
+})
+
 test('nodes beyond windowCallersMax: the one that was silent for longest is forgotten', async () => {
   const { defined } = journal()
   const stand = new Stand(defined, { windowMs: 60_000, windowCallersMax: 2 }).activate(0)

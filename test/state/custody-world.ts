@@ -77,6 +77,9 @@ function hash(text: string): number {
   return (value ^ (value >>> 13)) >>> 0
 }
 
+/** More than a view may be late, and a seek takes. */
+const forgottenMs = 200
+
 type Copying = { readonly from: Node; readonly partition: number; readonly copy: number; isStopped: boolean }
 
 /** One life of a node. */
@@ -142,6 +145,7 @@ export class World {
   #asks = 0
   #boots = 0
   #order = 0
+  readonly #deaths: { at: number; live: Map<number, Set<number>>; witnesses: Set<Node> }[] = []
   readonly #queue: { at: number; order: number; run: () => void }[] = []
 
   constructor(options: WorldOptions) {
@@ -234,8 +238,23 @@ export class World {
     for (const [partition, marks] of node.live)
       for (const mark of marks) setIn(this.gone, partition).add(mark)
     node.isDead = true
+    this.#forget(node)
     this.nodes.delete(name)
     this.change(this.members.filter((member) => member.name !== name))
+  }
+
+  /** Who is killed with all who knew it, before anybody can have heard of it, is known to nobody. */
+  #forget(node: Node): void {
+    const witnesses = new Set<Node>()
+    for (const other of this.nodes.values())
+      if (other !== node && other.members.some(({ boot }) => boot === node.boot)) witnesses.add(other)
+    this.#deaths.push({ at: this.now, live: new Map(node.live), witnesses })
+    for (const { at, live, witnesses } of this.#deaths) {
+      if (this.now - at > forgottenMs) continue
+      witnesses.delete(node)
+      if (witnesses.size > 0) continue
+      for (const [partition, marks] of live) for (const mark of marks) setIn(this.lost, partition).add(mark)
+    }
   }
 
   /** Killed, and back at once under its name. */

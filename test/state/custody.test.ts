@@ -12,7 +12,7 @@ import type {
   Reply,
   ViewPeer,
 } from '../../src/state/custody-io.ts'
-import { unknownCounter } from '../../src/state/custody-io.ts'
+import { unknownCounter, unsureCounter } from '../../src/state/custody-io.ts'
 import {
   packPartitions,
   readAsk,
@@ -418,6 +418,34 @@ test('a new owner does not open what its giver cannot get across to the one befo
   assert.deepEqual([world.missing(), world.untold()], [[], []])
 })
 
+test('whoever is to have what another node has sought hears of its holder that is gone', () => {
+  const leaving = { ...bob, isLeaving: true }
+  const ends: [string, (alice: Alone) => void][] = [
+    ['at once', (alice) => alice.view('carl', [carl])],
+    ['not yet, as we see it', (alice) => alice.view('carl', [leaving, carl])],
+    [
+      'later',
+      (alice) => {
+        alice.view('carl', [leaving, carl])
+        alice.feed({ type: 'peers', peers: [carl] })
+      },
+    ],
+  ]
+  for (const [when, end] of ends) {
+    const alice = new Alone()
+    alice.view('bob', [bob, carl])
+    alice.view('alice', [leaving, carl])
+    end(alice)
+    alice.feed({ type: 'asked', id: 1, from: 'carl', ask: { type: 'claim', boot: 'c1', partitions: [3] } })
+    const [reply] = alice.replies()
+    assert.ok(reply?.type === 'claimed')
+    const isKnown = when !== 'not yet, as we see it'
+    assert.deepEqual(reply.orphaned, isKnown ? [{ name: 'bob', partitions: [3] }] : [], when)
+    const believed = { name: 'bob', boot: 'b1', counter: unsureCounter, isGone: false, partitions: [3] }
+    assert.deepEqual(reply.elsewhere, isKnown ? [] : [believed], when)
+  }
+})
+
 test('many small partitions go before few large ones, which are copied while they are served', () => {
   const alice = new Alone()
   alice.view('alice', [])
@@ -477,12 +505,12 @@ function hinted(bobs: Elsewhere[], carls: Elsewhere[]): Alone {
 }
 
 test('a hint is worth nothing once whoever it names had it and gave it to one that is gone', () => {
-  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
-  const toDan = { name: 'dan', boot: 'd1', counter: 3, partitions: [0] }
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, isGone: false, partitions: [0] }
+  const toDan = { name: 'dan', boot: 'd1', counter: 3, isGone: false, partitions: [0] }
   for (const [bobs, carls] of [
     [[toCarl], [toDan]],
     [[toCarl], [{ ...toDan, name: '', boot: '', counter: 2 }]],
-    [[toDan], []],
+    [[{ ...toDan, isGone: true }], []],
   ] as const) {
     const alice = hinted([...bobs], [...carls])
     assert.ok(alice.of('activate').some(({ partitions }) => partitions.includes(0)))
@@ -491,11 +519,11 @@ test('a hint is worth nothing once whoever it names had it and gave it to one th
 })
 
 test('whoever is named and has not had it yet is asked again, as is one that waits for a node that is gone', () => {
-  const toCarl = { name: 'carl', boot: 'c1', counter: 2, partitions: [0] }
+  const toCarl = { name: 'carl', boot: 'c1', counter: 2, isGone: false, partitions: [0] }
   for (const [bobs, carls] of [
     [[toCarl], []],
-    [[toCarl], [{ name: 'dan', boot: 'd1', counter: 1, partitions: [0] }]],
-    [[{ name: 'dan', boot: 'd1', counter: unknownCounter, partitions: [0] }], []],
+    [[toCarl], [{ name: 'dan', boot: 'd1', counter: 1, isGone: false, partitions: [0] }]],
+    [[{ name: 'dan', boot: 'd1', counter: unknownCounter, isGone: false, partitions: [0] }], []],
   ] as const) {
     const alice = hinted([...bobs], [...carls])
     assert.ok(!alice.of('activate').some(({ partitions }) => partitions.includes(0)))
@@ -508,6 +536,87 @@ test('whoever is named and has not had it yet is asked again, as is one that wai
       ],
     )
   }
+})
+
+test('of two that seek the same, whoever comes first by name goes on, and the other asks again', () => {
+  for (const [peer, isFirst] of [
+    [bob, true],
+    [{ ...bob, name: 'aaron' }, false],
+  ] as const) {
+    const alice = new Alone()
+    alice.view('alice', [peer])
+    const [claim] = alice.asks('claim')
+    const ask: Ask = { type: 'claim', boot: 'b1', partitions: [3] }
+    alice.feed({ type: 'asked', id: 1, from: peer.name, ask })
+    const [reply] = alice.replies()
+    assert.deepEqual(reply?.type === 'claimed' && reply.contested, isFirst ? [3] : [])
+    alice.feed({ type: 'answered', id: claim?.id ?? 0, reply: nothing })
+    assert.equal(alice.custody.where(3), isFirst ? 'alice' : '')
+    assert.equal(alice.custody.where(4), 'alice')
+    alice.pass(5)
+    assert.deepEqual(
+      alice.asks('claim').map(({ ask }) => ask.partitions),
+      isFirst ? [] : [[3]],
+    )
+  }
+})
+
+test('what is said to be with a member that has never been seen is not opened until it is seen, or the speaker hears that it is gone', () => {
+  const toEve = { name: 'eve', boot: 'e1', isGone: false, partitions: [0] }
+  for (const counter of [unsureCounter, 5]) {
+    const alice = hinted([{ ...toEve, counter }], [])
+    assert.ok(!alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    alice.pass(5)
+    assert.deepEqual(
+      alice.asks('claim').map(({ to }) => to),
+      ['bob', 'carl'],
+    )
+    for (const { id, to } of alice.asks('claim')) {
+      const boot = to === 'bob' ? 'b1' : 'c1'
+      const elsewhere = to === 'bob' ? [{ ...toEve, isGone: true, counter }] : []
+      alice.feed({ type: 'answered', id, reply: { ...nothing, boot, elsewhere } })
+    }
+    assert.ok(alice.of('activate').some(({ partitions }) => partitions.includes(0)))
+    assert.ok(
+      alice.of('told').some(({ what, peer }) => what === 'lost' && (peer === 'eve' || peer === 'dan')),
+    )
+  }
+})
+
+test('a member that nobody else gets to see is waited for no longer than a holder', () => {
+  const eve = { name: 'eve', boot: 'e1', counter: unsureCounter, isGone: false, partitions: [0] }
+  const alice = hinted([eve], [])
+  const until = custodyLimits.holderWaitMs + 1_000
+  while (alice.now < until && alice.custody.epochOf(0) === undefined) {
+    alice.pass(5)
+    for (const { id, to } of alice.asks('claim')) {
+      const boot = to === 'bob' ? 'b1' : 'c1'
+      alice.feed({
+        type: 'answered',
+        id,
+        reply: { ...nothing, boot, elsewhere: to === 'bob' ? [eve] : [] },
+      })
+    }
+  }
+  assert.ok(alice.now >= custodyLimits.holderWaitMs && alice.now < until, `${alice.now}`)
+})
+
+test('whoever owns a partition by the table of another one, and is gone, is said to have had it', () => {
+  const alice = hinted(
+    [{ name: 'dan', boot: 'd1', counter: unsureCounter, isGone: false, partitions: [0] }],
+    [{ name: 'carl', boot: 'c1', counter: unsureCounter, isGone: false, partitions: [1] }],
+  )
+  assert.deepEqual(
+    [0, 1].map((partition) => alice.custody.where(partition)),
+    ['alice', 'alice'],
+  )
+  const other = new Alone()
+  other.view('bob', [bob, carl])
+  other.feed({ type: 'asked', id: 1, from: 'carl', ask: { type: 'claim', boot: 'c1', partitions: [3] } })
+  const [reply] = other.replies()
+  assert.deepEqual(reply?.type === 'claimed' && reply.elsewhere, [
+    { name: 'bob', boot: 'b1', counter: unsureCounter, isGone: false, partitions: [3] },
+  ])
 })
 
 test('messages arrive as they were sent, and what is malformed is nothing', () => {
@@ -524,7 +633,7 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     type: 'claimed',
     boot: 'b1',
     held: [1],
-    elsewhere: [{ name: 'carl', boot: 'c1', counter: 7, partitions: [2, 3] }],
+    elsewhere: [{ name: 'carl', boot: 'c1', counter: 7, isGone: false, partitions: [2, 3] }],
     contested: [4],
     orphaned: [{ name: 'dora', partitions: [5, 6] }],
     counter: 9,

@@ -2,6 +2,7 @@
 import {
   createNode,
   type Entity,
+  type EntityOptions,
   entity,
   type Handoff,
   type LeaveReport,
@@ -26,16 +27,27 @@ interface Calls {
   read(state: State): number
 }
 
-export const Counter: Entity<State, Calls> = entity('counter', {
-  open: (): State => ({ n: 0 }),
-  calls: {
-    add: (state: State, by: number): number => {
-      state.n += by
-      return state.n
+export type Copied = Pick<
+  EntityOptions<State, Calls>,
+  'level' | 'readonly' | 'copies' | 'acks' | 'acksMin' | 'quorum'
+>
+
+/** An entity that counts. */
+export function counter(options: Copied = {}): Entity<State, Calls> {
+  return entity('counter', {
+    open: (): State => ({ n: 0 }),
+    calls: {
+      add: (state: State, by: number): number => {
+        state.n += by
+        return state.n
+      },
+      read: ({ n }: State): number => n,
     },
-    read: ({ n }: State): number => n,
-  },
-})
+    ...options,
+  })
+}
+
+const Counter = counter()
 
 /** Counters by key, whoever keeps them. */
 export interface Counters {
@@ -51,7 +63,7 @@ export interface Host {
 /** How the counters are kept: by an entity, or by a store of our own. */
 export type Keeping = 'entity' | 'store'
 
-export function hostCounters(node: ShoalNode, entity: typeof Counter): Counters {
+export function hostCounters(node: ShoalNode, entity: Entity<State, Calls>): Counters {
   const counters = node.host(entity)
   return {
     add: (key, by) => counters.get(key).add(by),
@@ -59,10 +71,7 @@ export function hostCounters(node: ShoalNode, entity: typeof Counter): Counters 
   }
 }
 
-function keep(node: ShoalNode, keeping: Keeping): Counters {
-  if (keeping === 'entity') {
-    return hostCounters(node, Counter)
-  }
+function storeCounters(node: ShoalNode): Counters {
   const store = new CounterStore()
   node.store('counters', store)
   const add = node.handle(
@@ -151,13 +160,18 @@ export class Fleet implements AsyncDisposable {
         ...this.options,
         ...options,
       })
-      const counters = keep(node, this.keeping)
+      const counters = this.host(node)
       this.watch(node)
       await node.start()
       return { node, counters }
     })
     this.hosts.set(name, host)
     return host
+  }
+
+  /** Before its start. */
+  host(node: ShoalNode): Counters {
+    return this.keeping === 'entity' ? hostCounters(node, Counter) : storeCounters(node)
   }
 
   /** Keeps what it tells, from its start on. */

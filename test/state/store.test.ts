@@ -4,6 +4,9 @@ import { test } from 'node:test'
 import { RecordError } from '../../src/state/bytes.ts'
 import { entity } from '../../src/state/entity.ts'
 import { readRecords } from '../../src/state/records.ts'
+import { ReplicatedHoldings } from '../../src/state/replicated.ts'
+import type { Replication } from '../../src/state/replication.ts'
+import type { Holdings } from '../../src/state/store.ts'
 import { Gate, Stand } from './stand.ts'
 
 function list(options: object = {}) {
@@ -453,4 +456,24 @@ test('what is held is counted, and a partition that is large says so', async () 
   assert.deepEqual(stand.store.size(0), { keys: 0, bytes: 0 })
   assert.deepEqual(stand.store.held.bytes, stand.store.size(1).bytes)
   assert.deepEqual([...stand.store.partitions()], [1])
+})
+
+test('what callers have settled goes along once, with keys that have copies too', () => {
+  const withCopies = (store: Stand['store']): Holdings => new ReplicatedHoldings(store, {} as Replication)
+  for (const holdingsOf of [(store: Stand['store']): Holdings => store, withCopies]) {
+    const { defined } = list()
+    const [ours, theirs] = [new Stand(defined).activate(0), new Stand(defined).activate(0)]
+    const holdings = holdingsOf(ours.store)
+    ours.call('k', 'add', 'a', { seq: 1 })
+    ours.call('k', 'add', 'b', { seq: 2, settledBelow: 2 })
+    const taker = {}
+    const along = holdings.along?.(taker)
+    assert.ok(along instanceof Uint8Array)
+    assert.equal(holdings.along?.(taker), undefined)
+    holdingsOf(theirs.store).hear?.(along)
+    assert.equal(theirs.call('k', 'add', 'a', { seq: 1 }).outcome, 'ERR_SHOAL_TIMEOUT')
+    // What cannot be read changes nothing.
+    holdingsOf(theirs.store).hear?.(Uint8Array.of(9, 9))
+    assert.equal(theirs.call('k', 'add', 'b', { seq: 2 }).reply, 1)
+  }
 })

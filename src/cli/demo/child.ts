@@ -1,7 +1,7 @@
 /** One node of the demo, in a process of its own: the agent, with lines that go to the parent as messages. */
 import type { NodeOptions } from '../../index.ts'
 import { type AgentLine, createAgent, runAgent } from '../agent.ts'
-import { liveWithParent, tellParent } from './parent.ts'
+import { failedToStart, liveWithParent, tellParent } from './parent.ts'
 
 const options = JSON.parse(process.argv[2] ?? '{}') as NodeOptions
 // What a node sees of the others the parent sees as well.
@@ -13,7 +13,5 @@ try {
   await runAgent(createAgent(options), report, ['SIGTERM'])
   process.exit(0)
 } catch (error) {
-  tellParent({ type: 'failed', message: (error as Error).message })
-  process.exitCode = 1
-  process.disconnect()
+  failedToStart(error)
 }

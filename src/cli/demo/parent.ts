@@ -42,3 +42,10 @@ export function liveWithParent(hear: (message: unknown) => void = () => {}): voi
 export function tellParent<Message extends object = ChildMessage>(message: Message): void {
   if (process.connected) process.send?.(message, () => {})
 }
+
+/** The start has failed: says so, and ends. */
+export function failedToStart(error: unknown): void {
+  tellParent({ type: 'failed', message: (error as Error).message })
+  process.exitCode = 1
+  process.disconnect()
+}

@@ -4,8 +4,8 @@
  */
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import { createNode, isShoalError, type ShoalNode } from '../../index.ts'
-import { describeMember, type MemberLine, memberLine, percent } from '../output.ts'
+import { createNode, type ShoalNode } from '../../index.ts'
+import { describeMember, type MemberLine, memberLine, percent, reason } from '../output.ts'
 import { Fleet, type Place } from './fleet.ts'
 import { type Echo, type Figures, Load } from './load.ts'
 import { Outage } from './outage.ts'
@@ -296,10 +296,6 @@ export function describeEvent(event: ShowEvent): string {
     default:
       return event satisfies never
   }
-}
-
-function reason(error: unknown): string {
-  return isShoalError(error) ? `${error.code} ${error.message}` : String(error)
 }
 
 function rounded(ms: number | undefined): number | null {

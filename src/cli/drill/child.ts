@@ -1,6 +1,6 @@
 /** One process of a drill: the service as it is, a client of it if it is an observer, and what the parent asks over IPC. */
 import { leaveOnSignals, type NodeOptions, systemEnv } from '../../index.ts'
-import { liveWithParent, tellParent } from '../demo/parent.ts'
+import { failedToStart, liveWithParent, tellParent } from '../demo/parent.ts'
 import { Client } from './client.ts'
 import {
   type Answer,
@@ -92,7 +92,5 @@ try {
   }
   tellParent({ type: 'ready', gossip: service.node.addresses.gossip })
 } catch (error) {
-  tellParent({ type: 'failed', message: (error as Error).message })
-  process.exitCode = 1
-  process.disconnect()
+  failedToStart(error)
 }

@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { isShoalError } from '../../index.ts'
 import { Load } from '../demo/load.ts'
+import { reason } from '../output.ts'
 import { Books, type Update } from './books.ts'
 import { checkState, type Lap, type Questions, type Service } from './contract.ts'
 import type { KeyState } from './verdict.ts'
@@ -84,8 +85,7 @@ export class Client {
       return update
     } catch (error) {
       this.#books.failed(update, performance.now())
-      const told = isShoalError(error) ? `${error.code} ${error.message}` : String(error)
-      if (this.#failures.length < failuresMax) this.#failures.push(`${key}: ${told}`)
+      if (this.#failures.length < failuresMax) this.#failures.push(`${key}: ${reason(error)}`)
       throw error
     }
   }

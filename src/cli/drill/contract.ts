@@ -1,12 +1,12 @@
 /** What a drill asks of the service that it drills, and its own program of each process. */
-import type { NodeOptions, ShoalNode } from '../../index.ts'
+import type { EntityLevel, NodeOptions, ShoalNode } from '../../index.ts'
 import { Failure } from '../command.ts'
 import type { KeyBook } from './books.ts'
-import type { KeyState, Level } from './verdict.ts'
+import type { KeyState } from './verdict.ts'
 
 /** What was typed, for services that can be set up in more than one way. */
 export interface Setting {
-  readonly level: Level
+  readonly level: EntityLevel
   readonly copies: number | undefined
   readonly acks: number | undefined
   readonly merge: boolean

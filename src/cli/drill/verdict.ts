@@ -2,10 +2,10 @@
  * What a drill has shown: the books of its clients against the state that is there at the end, and that against what the
  * level promises. What is not promised is told all the same.
  */
+import type { EntityLevel } from '../../index.ts'
 import type { KeyBook } from './books.ts'
 
 export type Kind = 'rolling' | 'crash' | 'pause' | 'split'
-export type Level = 'routed' | 'handoff' | 'replicated'
 
 /**
  * What the state of a key says of its updates: the ids of those that were applied, as often as they were; or only how many.
@@ -17,7 +17,7 @@ export type Promised = 'failed' | 'lost' | 'doubled'
 
 export interface Terms {
   readonly kind: Kind
-  readonly level: Level
+  readonly level: EntityLevel
   /** Two states of one key are merged into one that has the updates of both. */
   readonly merge: boolean
   /** A minority refuses. */

@@ -16,6 +16,22 @@ export const entityFaults: readonly Mutant[] = [
     tests: ['state/store'],
   },
   {
+    id: 'entity/a-held-call-waits-for-its-own-copy',
+    file: executor,
+    find: 'this.#order.release(turn);\n        else if (turn.after === seq',
+    replace: ';\n        else if (turn.after === seq',
+    why: 'of two calls with one name the second, if it comes first, is not held until the first has run',
+    tests: ['state/calls'],
+  },
+  {
+    id: 'entity/a-copy-in-the-midst-of-an-order-is-not-seen',
+    file: executor,
+    find: 'this.#order.holdFor(turn, previous);',
+    replace: ';',
+    why: 'what a held call follows through its own copy is what that copy follows',
+    tests: ['state/calls'],
+  },
+  {
     id: 'entity/running-call-is-forgotten',
     file: window,
     find: 'if (caller.oldest.turn === undefined)',

@@ -48,9 +48,17 @@ export const stateMoveFaults: readonly Mutant[] = [
   {
     id: 'state-moves/thawed-without-its-epoch',
     file: store,
-    find: 'if (stilled !== undefined) {',
-    replace: 'if (false) {',
+    find: 'if (stilled !== undefined)',
+    replace: 'if (false)',
     why: 'a partition that thaws has the epoch at which it was frozen',
+    tests: ['state/store'],
+  },
+  {
+    id: 'state-moves/settled-calls-stay-behind',
+    file: 'src/state/replicated.ts',
+    find: 'return this.#live.along?.(to);',
+    replace: 'return undefined;',
+    why: 'what callers have settled goes to the next owner of keys that have copies too',
     tests: ['state/store'],
   },
 ]

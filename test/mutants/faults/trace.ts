@@ -65,8 +65,8 @@ export const traceFaults: readonly Mutant[] = [
   {
     id: 'trace/handler-throws-at-its-deadline',
     file: 'src/shard/methods.ts',
-    find: 'running.abandoned === undefined ?',
-    replace: 'true ?',
+    find: 'if (abandoned !== undefined)',
+    replace: 'if (false)',
     why: 'a handler that gives up at its deadline makes its call time out, whoever notices first',
     tests: ['scope.test'],
   },
