@@ -72,6 +72,11 @@ export interface TallyPorts {
   notice(notice: Notice): void
 }
 
+/** A refusal that is repeated is told again after so long: partitions are refused in many batches, and tried again for ever. */
+const refusalIntervalMs: Millis = 10_000
+/** Refusals of which it is remembered when they were told; of more all are told anew. */
+const refusalsToldMax = 256
+
 export class Tally {
   readonly counters: StateCounters = {
     given: 0,
@@ -85,6 +90,8 @@ export class Tally {
   readonly #ports: TallyPorts
   /** Of this turn. */
   #sums = new Map<string, Sum>()
+  /** When a refusal was told, by what it says. */
+  readonly #refusals = new Map<string, Millis>()
 
   constructor(ports: TallyPorts) {
     this.#ports = ports
@@ -116,11 +123,21 @@ export class Tally {
   #tell(): void {
     const sums = this.#sums
     this.#sums = new Map()
-    for (const sum of sums.values()) {
+    for (const [key, sum] of sums) {
       if (sum.partitions.length === 0) continue
       this.#ports.moved(sum)
-      if (sum.type === 'lost' || sum.type === 'refused') this.#ports.notice(noticeOf(sum))
+      const isNews = sum.type === 'lost' || (sum.type === 'refused' && this.#isNews(key))
+      if (isNews) this.#ports.notice(noticeOf(sum))
     }
+  }
+
+  #isNews(refusal: string): boolean {
+    const now = this.#ports.clock.now()
+    const toldAt = this.#refusals.get(refusal) ?? Number.NEGATIVE_INFINITY
+    if (now - toldAt < refusalIntervalMs) return false
+    if (this.#refusals.size >= refusalsToldMax) this.#refusals.clear()
+    this.#refusals.set(refusal, now)
+    return true
   }
 }
 

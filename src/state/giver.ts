@@ -391,5 +391,5 @@ export class Giver {
 
 const strange: Pick<Refusal, 'code' | 'reason'> = {
   code: 'failed',
-  reason: 'the new owner does not keep such state, or has restarted',
+  reason: 'it does not host it (every node does that is no observer), or has just restarted',
 }

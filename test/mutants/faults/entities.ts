@@ -247,4 +247,20 @@ export const entityFaults: readonly Mutant[] = [
     why: 'a node without keys leaves nothing behind',
     tests: ['state/entity-node'],
   },
+  {
+    id: 'entity/refusals-are-told-without-end',
+    file: 'src/hosting/tally.ts',
+    find: 'if (now - toldAt < refusalIntervalMs)',
+    replace: 'if (false)',
+    why: 'a refusal is told every ten seconds at most',
+    tests: ['hosting/tally'],
+  },
+  {
+    id: 'entity/empty-partitions-are-told',
+    file: 'src/hosting/tally.ts',
+    find: 'if (keys > 0 || !hasMoved || !holdings.copiesLive)',
+    replace: 'if (true)',
+    why: 'what moved without a key in it is counted alone',
+    tests: ['hosting/tally'],
+  },
 ]
