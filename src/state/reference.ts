@@ -70,6 +70,10 @@ function whyNotOptions(options: unknown): string | undefined {
   for (const option in options) {
     if (!optionNames.includes(option)) return `no such option: ${option}`
   }
+  const { signal, detached } = options as { readonly [Option in keyof EntityCallOptions]: unknown }
+  const aborts: unknown = (signal as AbortSignal | null | undefined)?.throwIfAborted
+  if (signal !== undefined && typeof aborts !== 'function') return 'signal: expected an AbortSignal'
+  if (detached !== undefined && typeof detached !== 'boolean') return 'detached: expected true or false'
   return undefined
 }
 

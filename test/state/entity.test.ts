@@ -103,9 +103,10 @@ test('a wrong definition is refused by the name of its option', () => {
     [/a name without "\/"/, 'a/b', fine],
     [/a name without "\/"/, '', fine],
     [/a name without "\/"/, 'x'.repeat(128), fine],
-    [/opened: expected no such option/, 'e', { ...fine, opened: 1 }],
+    [/entity "e": no such option: opened/, 'e', { ...fine, opened: 1 }],
     [/open: expected a function, got undefined/, 'e', { calls: fine.calls }],
     [/calls: expected an object of functions/, 'e', { open: fine.open }],
+    [/calls: expected an object of functions/, 'e', { ...fine, calls: [fine.open] }],
     [/calls: expected at least one call, got none/, 'e', { ...fine, calls: {} }],
     [/calls\.read: expected a function, got 7/, 'e', { ...fine, calls: { read: 7 } }],
     [
@@ -214,6 +215,8 @@ test('a misspelled option of a call is refused before the call counts', async ()
   const wrong: [object | number, RegExp][] = [
     [{ timeout: 100 }, /^cart\/add: no such option: timeout$/],
     [{ hedge: true }, /no such option: hedge/],
+    [{ signal: 5 }, /signal: expected an AbortSignal/],
+    [{ detached: 'no' }, /detached: expected true or false/],
     [500, /options: expected an object behind the argument, got number/],
   ]
   for (const [options, message] of wrong) {
