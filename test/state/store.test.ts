@@ -300,6 +300,27 @@ test('a state that would not come back as it is must have a snapshot, and is ref
   )
 })
 
+test('a state that a call makes unsound is told once, while whoever wrote the call may still be looking', () => {
+  const calls = {
+    spoil: (state: unknown[]) => state.push({ by: new Map() }),
+    add: (state: unknown[]) => state.push(1),
+  }
+  const stand = new Stand(list({ calls, readonly: [] }).defined).activate(0)
+  for (const [call, key] of ['add', 'spoil', 'add', 'spoil'].map((name, at) => [name, `k${at % 2}0`])) {
+    assert.equal(stand.call(key as string, call as string).failure, undefined)
+  }
+  assert.deepEqual(
+    stand.notices.map(({ code, detail }) => [code, detail['key'], detail['reason']]),
+    [['stateCannotMove', 'k10', 'a Map at [0].by']],
+  )
+  const late = new Stand(list({ calls, readonly: [] }).defined).activate(0)
+  for (let times = 0; times < 32; times += 1) late.call('k', 'add')
+  late.call('k', 'spoil')
+  const routed = new Stand(list({ calls, readonly: [], level: 'routed' }).defined).activate(0)
+  routed.call('k', 'spoil')
+  assert.deepEqual([late.notices, routed.notices], [[], []])
+})
+
 test('a state that is part of itself is refused by the place where it meets itself', () => {
   const self: Record<string, unknown> = { n: 1 }
   self['list'] = [0, { back: self }]

@@ -263,4 +263,12 @@ export const entityFaults: readonly Mutant[] = [
     why: 'what moved without a key in it is counted alone',
     tests: ['hosting/tally'],
   },
+  {
+    id: 'entity/an-unsound-state-is-not-told',
+    file: 'src/state/keeping.ts',
+    find: 'if (this.#looksLeft > 0)',
+    replace: 'if (false)',
+    why: 'a state that cannot move is told before it is lost',
+    tests: ['state/store'],
+  },
 ]
