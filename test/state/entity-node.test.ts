@@ -4,15 +4,15 @@ import { test } from 'node:test'
 import {
   createNode,
   type EntityCallOptions,
-  type EntityReferences,
   entity,
   type Handoff,
   type NodeOptions,
+  type ReferencesOf,
   type ShoalNode,
 } from '../../src/index.ts'
 import { type Program, type SimProcess, Simulation } from '../../src/sim/index.ts'
 
-type Counters = EntityReferences<typeof Counter.definition.calls>
+type Counters = ReferencesOf<typeof Counter>
 
 interface Hosts {
   readonly node: ShoalNode

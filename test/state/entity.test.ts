@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isShoalError } from '../../src/errors.ts'
-import { createNode, type ShoalNode } from '../../src/index.ts'
+import { createNode, type ReferencesOf, type ShoalNode } from '../../src/index.ts'
 import { type CallBody, readCallBody } from '../../src/state/call-body.ts'
 import { entity } from '../../src/state/entity.ts'
 import type { OpenCall } from '../../src/state/open-calls.ts'
@@ -48,7 +48,9 @@ const Cart = entity('cart', {
 
 /** Never called: only compiled. */
 export async function calls(node: ShoalNode): Promise<void> {
-  const cart = node.host(Cart).get('user-42')
+  const carts = node.host(Cart)
+  same<Equal<typeof carts, ReferencesOf<typeof Cart>>>(true)
+  const cart = carts.get('user-42')
   const added = await cart.add('net', { timeoutMs: 100, callId: 'order-7' })
   same<Equal<typeof added, number>>(true)
   const list = await cart.list()

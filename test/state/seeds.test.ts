@@ -1,7 +1,7 @@
 /** What becomes of state when the nodes through which all others join restart at once. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createNode, type EntityReferences, entity, type ShoalNode } from '../../src/index.ts'
+import { createNode, entity, type ReferencesOf, type ShoalNode } from '../../src/index.ts'
 import { type SimProcess, Simulation } from '../../src/sim/index.ts'
 
 const Tags = entity('tags', {
@@ -16,7 +16,7 @@ const Tags = entity('tags', {
 
 interface Served {
   readonly node: ShoalNode
-  readonly tags: EntityReferences<typeof Tags.definition.calls>
+  readonly tags: ReferencesOf<typeof Tags>
 }
 
 const names = ['n1', 'n2', 'n3', 'n4', 'n5']
