@@ -231,6 +231,16 @@ test('a misspelled option of a call is refused before the call counts', async ()
   assert.equal(sent.length, 1)
 })
 
+test('a call that was taken from its reference says so', async () => {
+  const { sent, get } = caller()
+  const { add } = get('a')
+  await assert.rejects(add('1'), {
+    code: 'ERR_SHOAL_OPTION',
+    message: /^cart\/add: called without the reference/,
+  })
+  assert.equal(sent.length, 0)
+})
+
 test('a reference is no thenable and has the calls as its only members', async () => {
   const { get } = caller()
   const reference = get('k')
