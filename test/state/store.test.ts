@@ -1,6 +1,7 @@
 /** What custody asks of an entity's store: partitions that are active, frozen, copied out and taken in. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { RecordError } from '../../src/state/bytes.ts'
 import { entity } from '../../src/state/entity.ts'
 import { readRecords } from '../../src/state/records.ts'
@@ -335,6 +336,25 @@ test('a state that is part of itself is refused by the place where it meets itse
   ]) {
     const { failure } = new Stand(list({ open: () => state }).defined).activate(0).call('k', 'all')
     assert.ok(failure?.message.includes(`its state is ${why as string}: it needs`), failure?.message)
+  }
+})
+
+test('plain data of another context of the process is plain', () => {
+  const made: unknown = runInNewContext('({ items: [{ n: 1 }], none: Object.create(null) })')
+  const { defined } = list({ calls: { give: () => made }, readonly: ['give'] })
+  const reply = new Stand(defined).activate(0).call('k', 'give').reply
+  assert.deepEqual(reply, { items: [{ n: 1 }], none: {} })
+  // Such would not arrive as they are, whoever has made them.
+  for (const [odd, what] of [
+    ['({ by: new Map() })', 'a Map at .by'],
+    ['[new (class List extends Array {})()]', 'a List at [0]'],
+    ['[new Date(7)]', 'a Date at [0]'],
+    ['[Object.setPrototypeOf([], Object.create(null))]', 'of a class at [0]'],
+    ['[new Proxy({}, { getPrototypeOf: () => Array.prototype })]', 'an Array at [0]'],
+  ] as const) {
+    const calls = { give: (): unknown => runInNewContext(odd) }
+    const { failure } = new Stand(list({ calls, readonly: ['give'] }).defined).activate(0).call('k', 'give')
+    assert.ok(failure?.message.includes(`it is ${what}, `), failure?.message)
   }
 })
 
