@@ -181,7 +181,7 @@ export class Executor implements TurnPorts {
   }
 
   left(turn: Turn): void {
-    this.refuse(turn, waitedInVain(this.#ports.self, turn.call))
+    this.refuse(turn, waitedInVain(this.#ports.self, turn.call, turn.entry.instance))
   }
 
   waitedLongEnough(turn: Turn): void {

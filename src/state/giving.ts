@@ -104,7 +104,7 @@ export class Refusals {
 /** It got no answer of the life that was meant. */
 export const strange: { readonly code: RefusalCode; readonly reason: string } = {
   code: 'failed',
-  reason: 'the new owner does not keep such state, or has restarted',
+  reason: 'it does not host it (every node does that is no observer), or has just restarted',
 }
 
 /** Counts a frozen partition in or out. */
