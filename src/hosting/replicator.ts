@@ -86,6 +86,8 @@ export class Replicator implements CopiesPort, Effects {
       isGone: (seat) => seats.isGone(seat),
       isBereft: (partition) => seats.isBereft(partition),
       random: () => random.u32() / 2 ** 32,
+      settled: () => live.along?.({}),
+      hear: (settled) => live.hear?.(settled),
     })
     this.holdings = new ReplicatedHoldings(live, this.replication)
   }
@@ -161,7 +163,10 @@ export class Replicator implements CopiesPort, Effects {
     done: (failure?: CallFailure) => void,
   ): void {
     if (effect === undefined) this.replication.confirm(partition, key, done)
-    else this.replication.ship(partition, key, effect.removed ? undefined : effect.record, done)
+    else {
+      const { removed, record, settled } = effect
+      this.replication.ship(partition, key, removed ? undefined : record, done, settled)
+    }
     this.#flushSoon()
   }
 

@@ -46,7 +46,7 @@ export class Executor implements TurnPorts {
   constructor(kind: EntityKind, ports: ExecutorPorts) {
     this.#kind = kind
     this.#ports = ports
-    this.window = new Window(ports.limits)
+    this.window = new Window(ports.limits, kind.level === 'replicated')
     this.#runner = new Runner(kind, ports, {
       left: (turn) => this.left(turn),
       waitedLongEnough: (turn) => this.waitedLongEnough(turn),

@@ -123,6 +123,8 @@ export type ReplicaAsk =
       /** Grows with every batch from this sender to this receiver: a late one is not taken. */
       readonly seq: number
       readonly rows: readonly ShipRow[]
+      /** What callers have settled of whose calls records here lack some (settled.ts). */
+      readonly along: Uint8Array | undefined
     }
   | { readonly type: 'fence'; readonly boot: string; readonly to: string; readonly rows: readonly FenceRow[] }
   | { readonly type: 'fetch'; readonly boot: string; readonly to: string; readonly ask: FetchAsk }
@@ -133,7 +135,12 @@ export type ReplicaAsk =
 
 export type ReplicaReply =
   | { readonly type: 'shipped'; readonly rows: readonly ShipReply[] }
-  | { readonly type: 'fenced'; readonly rows: readonly FenceReply[] }
+  /** `along`: what callers have settled, as far as this node knows. */
+  | {
+      readonly type: 'fenced'
+      readonly rows: readonly FenceReply[]
+      readonly along: Uint8Array | undefined
+    }
   | { readonly type: 'fetched'; readonly reply: FetchReply }
   /** Of these something is known: a copy, a promise, or that the node that answers leads. */
   | { readonly type: 'surveyed'; readonly known: Uint8Array }
@@ -155,7 +162,8 @@ export function readAsk(value: unknown, partitions: number): ReplicaAsk | undefi
   const { type, boot, to, seq } = ask
   if (type === 'ship' && isCount(seq)) {
     const rows = readRows(ask['rows'], (row) => readShipRow(row, partitions))
-    return rows && { type, boot, to, seq, rows }
+    const along = readAlong(ask['along'])
+    return rows && along !== null ? { type, boot, to, seq, rows, along } : undefined
   }
   if (type === 'fence') {
     const rows = readRows(ask['rows'], (row) => readFenceRow(row, partitions))
@@ -192,13 +200,20 @@ export function readReply(value: unknown): ReplicaReply | undefined {
   }
   if (reply?.['type'] === 'fenced') {
     const rows = readRows(reply['rows'], readFenceReply)
-    return rows && { type: 'fenced', rows }
+    const along = readAlong(reply['along'])
+    return rows && along !== null ? { type: 'fenced', rows, along } : undefined
   }
   if (reply?.['type'] === 'fetched') {
     const page = readFetchReply(reply['reply'])
     return page && { type: 'fetched', reply: page }
   }
   return undefined
+}
+
+/** Null: something else. */
+function readAlong(value: unknown): Uint8Array | undefined | null {
+  if (value == null) return undefined
+  return value instanceof Uint8Array ? value : null
 }
 
 function readShipRow(value: unknown, partitions: number): ShipRow | undefined {

@@ -13,6 +13,7 @@
  */
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
+import { Answering } from './answering.ts'
 import type { Config, Seat } from './config.ts'
 import { Copies } from './copies.ts'
 import type { CopiesPort } from './copies-port.ts'
@@ -24,12 +25,12 @@ import { Lease } from './lease.ts'
 import type { Lineage } from './lineage.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
-import { noMajority, tooFewCopies } from './refusals.ts'
-import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
-import { noneCounted, Replicas, type ReplicasCounters } from './replicas.ts'
+import { copiesBehind, noMajority, tooFewCopies } from './refusals.ts'
+import { type ReplicaReply, readReply } from './replica-messages.ts'
+import { Replicas } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
-import { type ReplicationStats, tooFew } from './replication-stats.ts'
-import { Senders } from './senders.ts'
+import { noneCounted, type ReplicasCounters, type ReplicationStats, tooFew } from './replication-stats.ts'
+import type { Callers } from './settled.ts'
 import type { Collection } from './store.ts'
 import { Takings } from './taking.ts'
 import type { Taken } from './taking-ports.ts'
@@ -49,7 +50,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
   readonly #arrived = new Map<number, RecordLog>()
   /** What others had counted of what is led now, to be merged with it. */
   readonly #forks = new Map<number, { readonly logs: readonly RecordLog[]; readonly lineage: Lineage }>()
-  readonly #senders = new Senders()
+  readonly #answering: Answering
   /** Of the last configuration that this node asked anybody to follow. */
   #revision = 0
   #now: Millis = 0
@@ -69,6 +70,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
       leads: (partition) => this.#leads(partition),
       deposed: (partition, by) => this.#deposed(partition, by),
     })
+    this.#answering = new Answering(options, this.#copies, this.#lease, this.#counters)
     const shared = {
       limits,
       seats: (partition: number) => this.seats(partition),
@@ -77,6 +79,8 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
       isOurs: (partition: number) => options.owners(partition, 1)[0]?.name === self.name,
       peers: () => options.peers(),
       mayCommit: () => this.#lease.isHeld(this.#now),
+      settled: () => options.settled(),
+      hear: (settled: Uint8Array) => options.hear(settled),
     }
     this.#replicas = new Replicas({ ...shared, counters: this.#counters }, this.#copies, this.#exchange)
     const ports = {
@@ -129,6 +133,8 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
   refusal(partition: number): CallFailure | undefined {
     const { acksMin, self, voters } = this.#options
     if (!this.#lease.isHeld(this.#now)) return noMajority(self.name, voters)
+    const crowd = this.#replicas.crowd(partition)
+    if (crowd !== undefined) return copiesBehind(self.name, partition, crowd)
     if (acksMin <= 1) return undefined
     const { length } = this.#replicas.tenures.get(partition)?.config.seats ?? this.seats(partition)
     return length >= acksMin ? undefined : tooFewCopies(partition, length, acksMin)
@@ -136,11 +142,11 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
 
   /**
    * A call has changed its key to this record (undefined: the key is forgotten). `done` is told once, from an output, when
-   * enough nodes have it, or with a failure after which the call is to be routed anew.
+   * enough nodes have it, or with a failure after which the call is to be routed anew. `word`: see `Effect.settled`.
    */
-  ship(partition: number, key: string, record: Uint8Array | undefined, done: Shipped): void {
+  ship(partition: number, key: string, record: Uint8Array | undefined, done: Shipped, word?: Callers): void {
     const tenure = this.#led(partition)
-    if (tenure !== undefined) this.#replicas.ship(tenure, key, record, done)
+    if (tenure !== undefined) this.#replicas.ship(tenure, key, record, done, word)
     else this.#refuse(partition, done)
   }
 
@@ -275,7 +281,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     this.#now = now
     this.#replicas.peersChanged()
     this.#takings.peersChanged(now)
-    this.#flush(now)
+    this.flush(now)
   }
 
   /**
@@ -295,7 +301,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     this.#lease.tick(now)
     this.#takings.tick(now)
     this.#replicas.tick(now)
-    this.#flush(now)
+    this.flush(now)
   }
 
   /** A peer's answer, as it came; undefined: it may have been taken or not. */
@@ -304,44 +310,20 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     const reply = value === undefined ? undefined : readReply(value)
     if (value !== undefined && reply === undefined) this.#counters.refusedMessages++
     this.#exchange.answered(id, reply, now)
-    this.#flush(now)
+    this.flush(now)
   }
 
   /** Takes a message of a peer and answers it. */
   answer(from: string, value: unknown, now: Millis): ReplicaReply {
     this.#now = now
-    const ask = readAsk(value, this.#options.partitions)
-    if (ask === undefined || ask.to !== this.#options.self.boot) {
-      this.#counters.refusedMessages++
-      return { type: 'stranger' }
-    }
-    const seat = { name: from, boot: ask.boot }
-    switch (ask.type) {
-      case 'ship':
-        if (!this.#senders.isNext(ask.boot, ask.seq)) {
-          this.#counters.refusedMessages++
-          return { type: 'stranger' }
-        }
-        return { type: 'shipped', rows: ask.rows.map((row) => this.#copies.ship(row, seat)) }
-      case 'survey': {
-        const known = this.#copies.survey(ask.partitions, this.#options.partitions)
-        return known === undefined ? { type: 'stranger' } : { type: 'surveyed', known }
-      }
-      case 'fence':
-        return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)) }
-      case 'beat':
-        return { type: 'beaten', recent: this.#lease.answer(ask.boot, now) }
-      case 'fetch':
-        return { type: 'fetched', reply: this.#copies.fetch(ask.ask) }
-      default:
-        return ask satisfies never
-    }
+    return this.#answering.answer(from, value, now)
   }
 
   /** Sends what has gathered; once per turn. */
   flush(now: Millis): void {
     this.#now = now
-    this.#flush(now)
+    this.#takings.flush(now)
+    this.#replicas.flush(now)
   }
 
   poll(): ReplicaOutput | undefined {
@@ -352,11 +334,6 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
   #resign(): void {
     this.#replicas.doubt()
     this.doubt(this.#now)
-  }
-
-  #flush(now: Millis): void {
-    this.#takings.flush(now)
-    this.#replicas.flush(now)
   }
 
   #taken({ partition, config, chain, isSound, forks, later, fenced }: Taken, now: Millis): void {

@@ -1,7 +1,9 @@
 /** One partition's part of a batch to one of its copies. */
 import type { Config } from './config.ts'
+import type { CopiesCounters } from './copies.ts'
 import type { Packer } from './packed.ts'
-import type { ShipRow } from './replica-messages.ts'
+import { difference, differingBuckets } from './reconcile.ts'
+import type { ShipReply, ShipRow } from './replica-messages.ts'
 import type { SeatState } from './seat-state.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -64,4 +66,27 @@ export function composeRow(tenure: Tenure, state: SeatState, room: number, packe
   if (compares) state.list = undefined
   const position = isAll ? tenure.head : next - 1
   return { tenure, state, config, position, keys, extras, lapses: state.lapses, row }
+}
+
+/** A copy has compared what it holds with what its owner does. */
+export function heedComparison(
+  { tenure, state, row, lapses }: Sent,
+  { equal, hashes, sums }: Extract<ShipReply, { type: 'ok' }>,
+  counters: CopiesCounters,
+): void {
+  if (!state.isListed) return
+  if (equal === true) {
+    if (lapses !== state.lapses) return
+    state.compares = state.isBehind = false
+    state.isComplete = true
+    return
+  }
+  if (hashes !== undefined) {
+    const { keys, extras } = difference(tenure.copy.log, hashes, row.list)
+    const travels = tenure.differs(state, keys, extras)
+    if (state.isToldComplete) counters.repairedKeys += travels
+    return
+  }
+  const differing = sums && differingBuckets(tenure.copy.log, sums)
+  if (differing !== undefined) tenure.asksFor(state, differing)
 }

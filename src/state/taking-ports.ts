@@ -28,6 +28,8 @@ export interface TakingPorts {
   /** Nobody has anything of these; to be led at these epochs. */
   blank(partitions: readonly number[], epochs: readonly Epoch[]): void
   held(partition: number, by: string): void
+  /** What callers have settled, as another node knows it. */
+  hear(settled: Uint8Array): void
 }
 
 export interface Taken {

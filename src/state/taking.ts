@@ -167,6 +167,7 @@ export class Takings {
       this.#exchange.ask(line.seat, ask, (reply, at) => {
         line.isAsking = false
         if (reply?.type === 'fenced' && reply.rows.length === rows.length) {
+          if (reply.along !== undefined) this.#ports.hear(reply.along)
           for (const [index, row] of rows.entries()) this.#heard(row, line.seat, reply.rows[index]!, at)
           return
         }

@@ -240,12 +240,20 @@ export class ModelNode {
       copies,
       acks,
       acksMin: 1,
-      limits: { copyBytesMax: 1e6, batchBytesMax: 120, takeoverWaitMs: 5_000, repairMs: 3_000 },
+      limits: {
+        copyBytesMax: 1e6,
+        batchBytesMax: 120,
+        takeoverWaitMs: 5_000,
+        repairMs: 3_000,
+        effectsWaitingMax: 65_536,
+      },
       owners: (partition, most) => this.owners(partition, most),
       peers: () => this.view.filter(({ name }) => name !== this.name),
       isBereft: () => false,
       isGone: (seat) => !this.view.some((one) => sameSeat(one, seat)),
       random: () => world.random.fraction(),
+      settled: () => undefined,
+      hear: () => {},
     })
   }
 

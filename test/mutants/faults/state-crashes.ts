@@ -1,26 +1,10 @@
 /** What a crash, a freeze or a late message must not undo: handlers that outlive their key, and what copies are told (state/*). */
 import type { Mutant } from '../mutant.ts'
 
-const strays = 'src/state/strays.ts'
 const runner = 'src/state/runner.ts'
+const replicas = 'src/state/replicas.ts'
 
 export const stateCrashFaults: readonly Mutant[] = [
-  {
-    id: 'state-crashes/a-key-that-comes-back-does-not-wait',
-    file: strays,
-    find: 'instance.taken = true;',
-    replace: '',
-    why: 'of a key that comes back no call runs beside a handler that went on here',
-    tests: ['state/life'],
-  },
-  {
-    id: 'state-crashes/nobody-is-woken-by-a-stray',
-    file: strays,
-    find: 'heir.taken = false;',
-    replace: '{}',
-    why: 'calls of a key that came back run once the handler that went on has ended',
-    tests: ['state/life'],
-  },
   {
     id: 'state-crashes/the-frozen-ship',
     file: runner,
@@ -44,5 +28,29 @@ export const stateCrashFaults: readonly Mutant[] = [
     replace: 'if (false)',
     why: 'all copies of a call whose key cannot be written hear the same',
     tests: ['state/life'],
+  },
+  {
+    id: 'state-crashes/calls-pile-up-behind-a-full-copy',
+    file: replicas,
+    find: 'if (this.#waiting < share)',
+    replace: 'if (true)',
+    why: 'calls beyond those that may wait for copies are refused before they run',
+    tests: ['state/replication'],
+  },
+  {
+    id: 'state-crashes/what-waited-is-counted-for-ever',
+    file: replicas,
+    find: 'this.#waiting -= done.length;',
+    replace: '',
+    why: 'calls whose copies have answered wait no longer',
+    tests: ['state/replication'],
+  },
+  {
+    id: 'state-crashes/who-comes-back-is-told-nothing',
+    file: replicas,
+    find: 'if (state === undefined)\n                    continue;\n                state.compares',
+    replace: 'continue;\n                state.compares',
+    why: 'a member that was thought dead and comes back hears of the lists that were made meanwhile',
+    tests: ['state/replication'],
   },
 ]
