@@ -71,6 +71,7 @@ export {
   type EntityReferences,
   entity,
   type KeyContext,
+  type ReferencesOf,
   type SnapshotContext,
 } from './state/entity.ts'
 export type { EntityLimits } from './state/limits.ts'

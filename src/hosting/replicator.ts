@@ -47,6 +47,10 @@ const acceptBytes = 256 * 1024
 /** What could not be read is tried again after so long: by newer code, or another owner. */
 const retryMs: Millis = 1_000
 
+/** How long a node that leaves waits for the next of the copies it keeps to be made elsewhere. */
+const unlistedWaitMs: Millis = 5_000
+const lookMs: Millis = 20
+
 export class Replicator implements CopiesPort, Effects {
   readonly replication: Replication
   readonly holdings: ReplicatedHoldings
@@ -122,6 +126,23 @@ export class Replicator implements CopiesPort, Effects {
     const reply = this.replication.answer(from, message, this.#now)
     answer(reply)
     this.#drain()
+  }
+
+  /** `done` once all that this node keeps for others is elsewhere, or no more of it gets there: nobody may know of it any more. */
+  whenUnlisted(done: () => void): void {
+    let least = Infinity
+    let since = this.#now
+    const look = (): void => {
+      const kept = this.replication.kept
+      if (kept < least) {
+        least = kept
+        since = this.#now
+      }
+      const isOver = kept === 0 || this.#seats.peers.length === 0 || this.#now - since >= unlistedWaitMs
+      if (isOver || this.#isStopped) done()
+      else this.#ports.clock.setTimer(lookMs, look)
+    }
+    look()
   }
 
   stop(): void {

@@ -6,7 +6,7 @@ import type { Batch, Giving, Move } from './giving.ts'
 import type { Ground } from './ground.ts'
 
 /** What a taker says of a batch. */
-export type Decision = Exclude<Reply, { type: 'claimed' | 'later' }>
+export type Decision = Extract<Reply, { type: 'given' | 'stranger' }>
 
 /** Batches under way to one peer. */
 const batchesMax = 4
@@ -107,7 +107,7 @@ export class Batches {
 
   #answered(giving: Giving, batch: Batch, reply: Reply | undefined, now: Millis): void {
     if (giving.batches.get(batch.number) !== batch) return
-    if (reply === undefined || reply.type === 'claimed' || reply.type === 'later') {
+    if (reply?.type !== 'given' && reply?.type !== 'stranger') {
       const waitMs = Math.min(repeatMs * 2 ** Math.min(batch.tries++, 10), repeatMsMax)
       this.#ground.later.add(now + waitMs, () => {
         if (giving.batches.get(batch.number) === batch) this.#ask(giving, batch)

@@ -62,6 +62,15 @@ export class Copies {
     return this.#bytes
   }
 
+  /** Copies with records of partitions that others lead: nobody has told this node to drop them. */
+  get kept(): number {
+    let kept = 0
+    for (const [partition, { log }] of this.#copies) {
+      if (log.count > 0 && this.#ports.leads(partition) === undefined) kept++
+    }
+    return kept
+  }
+
   get(partition: number): Copy | undefined {
     return this.#copies.get(partition)
   }

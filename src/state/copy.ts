@@ -124,7 +124,7 @@ export class Copy {
   /** The copy is what its owner holds: complete under what it has promised. */
   complete(past: Lineage = this.past): void {
     this.past = past
-    this.known = this.lineage
+    this.known = joined(...past, this.promised)
     this.base = this.promised
     this.chain = []
     this.isCut = false

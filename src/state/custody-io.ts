@@ -55,6 +55,8 @@ export interface GiveEntry {
 export type Ask =
   /** Who has these? Whoever does gives them to us, once its table agrees. */
   | { readonly type: 'claim'; readonly boot: string; readonly partitions: readonly number[] }
+  /** Who has these, and since when? Nobody is to give them to us. */
+  | { readonly type: 'whose'; readonly boot: string; readonly partitions: readonly number[] }
   | {
       readonly type: 'give'
       readonly boot: string
@@ -67,6 +69,12 @@ export type Ask =
       readonly along: Uint8Array | undefined
       readonly entries: readonly GiveEntry[]
     }
+
+/** What a node holds, at one epoch. */
+export interface HeldAt {
+  readonly epoch: Epoch
+  readonly partitions: readonly number[]
+}
 
 /** Where partitions went that the answering node had, or where it has heard that they are. */
 export interface Elsewhere {
@@ -110,6 +118,13 @@ export type Reply =
       readonly type: 'given'
       readonly taken: readonly number[]
       readonly refused: readonly Refusal[]
+    }
+  | {
+      readonly type: 'holds'
+      readonly boot: string
+      readonly held: readonly HeldAt[]
+      /** It is about to have these. */
+      readonly pending: readonly number[]
     }
   /** Not whom you mean: another life of that name, or nobody who hosts this store. Nothing was done. */
   | { readonly type: 'stranger' }
@@ -166,8 +181,13 @@ export type CustodyInput =
       /** The copy that this one goes on from; 0: it begins anew. */
       readonly after: number
     }
-  /** An admitted copy has ended; `reason`: it is not whole, and why. */
-  | { readonly type: 'received'; readonly id: number; readonly reason: string | undefined }
+  /** An admitted copy has ended, after so many bytes; `reason`: it is not whole, and why. */
+  | {
+      readonly type: 'received'
+      readonly id: number
+      readonly reason: string | undefined
+      readonly bytes: number
+    }
   /** The chunks of an `accept`; `reason`: they cannot be read or kept, and why. */
   | {
       readonly type: 'accepted'

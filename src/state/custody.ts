@@ -21,7 +21,8 @@
  *   frozen      the taker took it                  none; seeking with the taker as its holder if it is ours again
  *               refused, or not asked for yet and  active, and tried again later or given to the new owner
  *               the table changed
- *               the taker is gone                  active: what the taker may have acknowledged is lost with it
+ *               the taker is gone                  all are asked (doubts.ts): none if another one has it from the taker, else
+ *                                                  active: what the taker may have acknowledged is lost with it
  *
  * Within one view, and without a node taken for dead that lives, at most one node has a partition active: it is frozen
  * before another one is asked to take it, and thawed only by that one's answer; and nothing is opened before all who may
@@ -29,11 +30,11 @@
  */
 import type { Millis } from '../env.ts'
 import type { Machine } from '../machine.ts'
-import type { Ask, CustodyInput, CustodyOutput, GiveEntry, Owners } from './custody-io.ts'
+import { Claims } from './claims.ts'
+import type { CustodyInput, CustodyOutput, GiveEntry, Owners } from './custody-io.ts'
 import { type Epoch, noEpoch } from './epoch.ts'
 import { Giver } from './giver.ts'
 import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
-import { Places } from './places.ts'
 import { type Progress, progressOf } from './progress.ts'
 import { listIn, Seeker } from './seeker.ts'
 import { Taker } from './taker.ts'
@@ -41,13 +42,12 @@ import { Taker } from './taker.ts'
 export { type CustodyLimits, type CustodyOptions, custodyLimits } from './ground.ts'
 export type { Progress } from './progress.ts'
 
-type Claim = Extract<Ask, { type: 'claim' }>
-
 export class Custody implements Machine<CustodyInput, CustodyOutput> {
   readonly #ground: Ground
   readonly #seeker: Seeker
   readonly #taker: Taker
   readonly #giver: Giver
+  readonly #claims: Claims
 
   constructor(options: CustodyOptions) {
     this.#ground = new Ground(options)
@@ -62,6 +62,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     this.#giver = new Giver(this.#ground, {
       regained: (partitions, holder, now) => this.#seek(partitions, () => holder, now),
     })
+    this.#claims = new Claims(this.#ground, this.#seeker, this.#taker, this.#giver)
   }
 
   /**
@@ -77,7 +78,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         return seek?.holder === undefined || seek.isSealed ? '' : seek.holder.name
       }
       case phase.frozen:
-        return this.#giver.takerOf(partition)?.name
+        return this.#giver.takerOf(partition)?.name ?? ''
       default:
         return undefined
     }
@@ -135,7 +136,8 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         this.#peersChanged(this.#ground.update(input.peers), now)
         break
       case 'asked':
-        if (input.ask.type === 'claim') this.#claimed(input.id, input.from, input.ask, now)
+        if (input.ask.type === 'claim') this.#claims.claimed(input.id, input.from, input.ask, now)
+        else if (input.ask.type === 'whose') this.#claims.whose(input.id, input.ask)
         else this.#taker.give(input.id, input.from, input.ask, now)
         break
       case 'answered':
@@ -160,7 +162,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         this.#taker.copying(input, now)
         break
       case 'received':
-        this.#taker.received(input.id, input.reason)
+        this.#taker.received(input.id, input.reason, input.bytes)
         break
       case 'accepted':
         this.#taker.accepted(input.id, input.reason, now)
@@ -226,7 +228,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   #peersChanged(gone: readonly Peer[], now: Millis): void {
     if (gone.length === 0) return
     this.#taker.peersChanged(gone)
-    this.#giver.viewChanged(now)
+    this.#giver.peersChanged(gone, now)
     this.#seeker.peersChanged(gone, now)
   }
 
@@ -254,84 +256,11 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     this.#seeker.start(partitions, priorOf, now)
   }
 
-  /** Another node asks who has these. */
-  #claimed(id: number, from: string, { boot, partitions }: Claim, now: Millis): void {
-    const ground = this.#ground
-    const ownBoot = ground.options.boot
-    const peer = ground.speaker(from, boot)
-    const held: number[] = []
-    const contested: number[] = []
-    const due: number[] = []
-    const yielded: number[] = []
-    const elsewhere = new Places()
-    const orphans = new Map<string, number[]>()
-    let counter = 0
-    let bytes = 0
-    for (const partition of partitions) {
-      counter = Math.max(counter, ground.epochOf(partition).counter)
-      const orphanOf = ground.isHeld(partition) ? undefined : ground.orphanOf(partition, peer)
-      if (orphanOf !== undefined) listIn(orphans, orphanOf).push(partition)
-      switch (ground.phases[partition]) {
-        case phase.active:
-          held.push(partition)
-          bytes += ground.options.size(partition).bytes
-          if (ground.owners.ownerOf(partition) === from && ground.peers.get(from) === peer)
-            due.push(partition)
-          else peer.hasClaimed = true
-          break
-        case phase.frozen:
-          // Whoever is taking it may be gone, as others know already: it is here until that one has said that it has it.
-          held.push(partition)
-          break
-        case phase.seeking: {
-          const holder = this.#seeker.seeks.get(partition)?.holder
-          if (holder !== undefined && holder !== peer) elsewhere.heard(holder, partition)
-          else if (this.#taker.isArriving(partition)) contested.push(partition)
-          else if (holder === undefined && this.#seeker.yieldsTo(peer)) {
-            yielded.push(partition)
-            this.#remembered(partition, elsewhere)
-          } else if (holder === undefined) contested.push(partition)
-          peer.hasClaimed = true
-          break
-        }
-        default: {
-          this.#remembered(partition, elsewhere)
-          this.#believed(partition, from, elsewhere)
-        }
-      }
-    }
-    const orphaned = Array.from(orphans, ([name, group]) => ({ name, partitions: group }))
-    const places = elsewhere.all
-    ground.out({
-      type: 'answer',
-      id,
-      reply: { type: 'claimed', boot: ownBoot, held, elsewhere: places, contested, orphaned, counter, bytes },
-    })
-    this.#seeker.putBack(yielded, now)
-    if (due.length > 0) this.#giver.claimed(due, peer, now)
-  }
-
-  /** Where it went, if it ever was here. */
-  #remembered(partition: number, places: Places): void {
-    const { counter } = this.#ground.epochOf(partition)
-    if (counter > 0) places.add(this.#ground.hints.get(partition), counter, partition)
-  }
-
-  /** Where it should be, as far as we know: the view of whoever asks may be behind ours, or before it. */
-  #believed(partition: number, from: string, places: Places): void {
-    const { owners, peers, trails } = this.#ground
-    const owner = owners.ownerOf(partition) ?? from
-    const other = owner === from ? undefined : peers.get(owner)
-    if (other !== undefined) places.believed(other, partition)
-    const trail = trails.get(partition)
-    if (trail !== undefined) places.believed(trail, partition)
-  }
-
   #open(partition: number, epoch: Epoch, lost: Peer | undefined): void {
     const had = lost?.name ?? this.#ground.orphans.get(partition)
     this.#taker.forget(partition)
     this.#activate(partition, epoch, [])
-    if (had !== undefined) this.#tellLost(partition, had, 'its holder is gone, and nobody else has it')
+    if (had !== undefined) this.#ground.lost(partition, had, 'its holder is gone, and nobody else has it')
   }
 
   /** The copies of a partition that nobody held were brought together here. */
@@ -341,7 +270,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     seek.isTaking = false
     this.#seeker.drop(partition)
     this.#activate(partition, epoch, [])
-    if (isLost) this.#tellLost(partition, seek.prior?.name ?? '', 'not all of its copies could be heard')
+    if (isLost) this.#ground.lost(partition, seek.prior?.name ?? '', 'not all of its copies could be heard')
   }
 
   /** Replication has stopped us: another node leads the partition at a newer epoch. */
@@ -361,10 +290,6 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       if (ground.isOurs(partition)) sought.push(partition)
     }
     this.#seek(sought, () => ground.peers.get(by), now)
-  }
-
-  #tellLost(partition: number, peer: string, reason: string): void {
-    this.#ground.told('lost', peer, partition, 0, 0, reason)
   }
 
   #take(entry: GiveEntry, from: Peer, bytes: number, now: Millis): void {

@@ -53,6 +53,7 @@ export class EntityStore implements Holdings {
       clock,
       windowMs: limits.windowMs,
       forget: (instance) => this.#executor.forget(instance),
+      notice: (notice) => ports.notice(notice),
     })
     this.#executor = new Executor(kind, {
       ...ports,

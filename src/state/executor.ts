@@ -17,6 +17,7 @@ import type { Instance, Partition } from './instance.ts'
 import type { CallKind, EntityKind } from './kind.ts'
 import { Life, type LifePorts } from './life.ts'
 import type { EntityLimits } from './limits.ts'
+import { Lingering } from './lingering.ts'
 import { Order } from './order.ts'
 import { removedRecord } from './records.ts'
 import { Runner, type RunnerPorts } from './runner.ts'
@@ -25,7 +26,7 @@ import { type Caller, type Entry, Window } from './window.ts'
 
 export interface ExecutorPorts
   extends RunnerPorts,
-    Omit<LifePorts, 'window' | 'pump' | 'refuse' | 'busy' | 'removed' | 'merged'> {
+    Omit<LifePorts, 'window' | 'came' | 'pump' | 'refuse' | 'busy' | 'removed' | 'merged'> {
   readonly limits: EntityLimits
   /** The partition of a key: what a peer says of it is not believed. */
   partitionOf(key: string): number
@@ -40,6 +41,7 @@ export class Executor implements TurnPorts {
   readonly #order: Order
   readonly #life: Life
   readonly #runner: Runner
+  readonly #lingering: Lingering
 
   constructor(kind: EntityKind, ports: ExecutorPorts) {
     this.#kind = kind
@@ -49,12 +51,16 @@ export class Executor implements TurnPorts {
       left: (turn) => this.left(turn),
       waitedLongEnough: (turn) => this.waitedLongEnough(turn),
       calm: (instance) => this.#life.calm(instance),
-      strayed: (instance) => this.#life.strayed(instance),
       ended: (entry) => this.window.ended(entry),
+      lingered: (instance) => this.#lingering.ended(instance),
     })
+    this.#lingering = new Lingering(ports.clock, ports.limits.freezeWaitMs, (instance) =>
+      this.#runner.pump(instance),
+    )
     this.#life = new Life(kind, {
       ...ports,
       window: this.window,
+      came: (instance) => this.#lingering.came(instance),
       pump: (instance) => this.#runner.pump(instance),
       refuse: (instance, error) => this.#refuseAll(instance, error),
       removed: (instance) => {
@@ -175,7 +181,7 @@ export class Executor implements TurnPorts {
   }
 
   left(turn: Turn): void {
-    this.refuse(turn, waitedInVain(this.#ports.self, turn.call))
+    this.refuse(turn, waitedInVain(this.#ports.self, turn.call, turn.entry.instance))
   }
 
   waitedLongEnough(turn: Turn): void {
@@ -239,6 +245,7 @@ export class Executor implements TurnPorts {
     for (const turn of [...partition.held]) this.refuse(turn, this.notHere(turn.entry.instance.key))
     for (const instance of [...partition.keys.values()]) {
       if (!this.#kind.moves) this.#life.close(instance)
+      this.#lingering.left(instance)
       this.#life.drop(instance, this.notHere(instance.key))
     }
   }

@@ -11,16 +11,17 @@
  *   recopying   the rest is streamed: it is long          sealed                        thawed
  *   sealed      waits for its batch                       asked                         thawed
  *   asked       the taker has been asked to take it       taken: released; refused:     only its answer ends it, or that the
- *                                                         thawed and tried later        taker's life is gone: thawed
+ *                                                         thawed and tried later        taker's life is gone: doubts.ts
  *
  *   (*) the table names another owner (or us again), the taker is gone, a copy was refused or failed.
  *
  * A batch that is not answered is asked again with its number until it is: the taker knows what it said. So no partition
- * is thawed here that the taker may have made live, unless the taker is gone from the view.
+ * is thawed here that the taker may have made live; if the taker is gone from the view, all others are asked who has it.
  */
 import type { Millis } from '../env.ts'
 import { Batches, type Decision } from './batches.ts'
 import type { CopyOutcome, Refusal } from './custody-io.ts'
+import { Doubts } from './doubts.ts'
 import {
   type Batch,
   count,
@@ -30,8 +31,8 @@ import {
   newMove,
   nextToFreeze,
   passing,
-  pauses,
-  type Refused,
+  Refusals,
+  strange,
 } from './giving.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
 import { listIn } from './seeker.ts'
@@ -46,9 +47,10 @@ export class Giver {
   readonly #ports: GiverPorts
   readonly #moves = new Map<number, Move>()
   readonly #givings = new Map<Peer, Giving>()
-  readonly #refused = new Map<number, Refused>()
+  readonly #refusals = new Refusals()
   #copies = 0
   readonly #batches: Batches
+  readonly #doubts: Doubts
 
   constructor(ground: Ground, ports: GiverPorts) {
     this.#ground = ground
@@ -56,6 +58,10 @@ export class Giver {
     this.#batches = new Batches(ground, this.#moves, (giving, batch, reply, now) =>
       this.#decided(giving, batch, reply, now),
     )
+    this.#doubts = new Doubts(ground, {
+      regained: (partitions, holder, now) => ports.regained(partitions, holder, now),
+      stayed: (partitions, now) => this.offerLater(partitions, ground.limits.offerAfterMs, now),
+    })
   }
 
   /** To whom a frozen partition goes. */
@@ -65,10 +71,7 @@ export class Giver {
 
   /** The owner by our table asks for these, which are active here. */
   claimed(partitions: readonly number[], peer: Peer, now: Millis): void {
-    const due = partitions.filter((partition) => {
-      const refused = this.#refused.get(partition)
-      return refused === undefined || refused.isForgivenByClaim || refused.until <= now
-    })
+    const due = partitions.filter((partition) => this.#refusals.isDue(partition, now, true))
     this.#enqueue(due, peer, now)
   }
 
@@ -78,22 +81,29 @@ export class Giver {
     this.#ground.later.add(now + ms, (at) => this.#offer(partitions, at))
   }
 
+  peersChanged(gone: readonly Peer[], now: Millis): void {
+    this.viewChanged(now)
+    this.#doubts.peersChanged(gone, now)
+  }
+
   /** The view has changed: what goes to the wrong peer stays, and is begun anew. */
   viewChanged(now: Millis): void {
     const thawed: number[] = []
+    const doubted = new Map<Peer, number[]>()
     for (const [partition, move] of this.#moves) {
       const { peer } = move.giving
       const isRight = peer.isThere && this.#ground.owners.ownerOf(partition) === peer.name
       if (isRight || (move.step === 'asked' && peer.isThere)) continue
-      if (move.step === 'asked') this.#tellLost(partition, peer)
-      this.#cancel(partition, move, thawed)
+      if (move.step === 'asked') this.#doubt(partition, move, thawed, listIn(doubted, peer))
+      else this.#cancel(partition, move, thawed)
     }
     for (const [peer, giving] of this.#givings) {
       if (peer.isThere) continue
       giving.batches.clear()
       this.#givings.delete(peer)
     }
-    this.#thawed(thawed)
+    for (const [peer, partitions] of doubted) this.#doubts.begin(partitions, peer, now)
+    this.#ground.thawed(thawed)
     for (const giving of this.#givings.values()) this.#pump(giving, now)
   }
 
@@ -164,7 +174,7 @@ export class Giver {
     const byOwner = new Map<Peer, number[]>()
     for (const partition of partitions) {
       if (!strays.has(partition) || phases[partition] !== phase.active || this.#moves.has(partition)) continue
-      if ((this.#refused.get(partition)?.until ?? now) > now) continue
+      if (!this.#refusals.isDue(partition, now, false)) continue
       const owner = peers.get(owners.ownerOf(partition) ?? '')
       if (owner !== undefined) listIn(byOwner, owner).push(partition)
     }
@@ -182,6 +192,7 @@ export class Giver {
       const move = newMove(giving, size)
       this.#moves.set(partition, move)
       if (isLong) giving.large.push(partition)
+      else if (move.bytes === 0) giving.empty.push(partition)
       else giving.small.push(partition)
       hasNew = true
     }
@@ -280,6 +291,7 @@ export class Giver {
     )
     const gone: number[] = []
     const thawed: number[] = []
+    const doubted: number[] = []
     const later = new Map<Millis, number[]>()
     for (const { partition } of batch.entries) {
       const move = this.#moves.get(partition)
@@ -287,16 +299,18 @@ export class Giver {
       if (taken.has(partition)) {
         this.#taken(partition, move, now)
         gone.push(partition)
-      } else {
+      } else if (reply.type === 'stranger' && batch.tries > 0) {
         // Its former life may have answered, and that got lost.
-        if (reply.type === 'stranger' && batch.tries > 0) this.#tellLost(partition, giving.peer)
+        this.#doubt(partition, move, thawed, doubted)
+      } else {
         const ms = this.#refuse(partition, move, refused.get(partition) ?? strange, thawed, now)
         listIn(later, ms).push(partition)
       }
     }
-    this.#thawed(thawed)
+    this.#ground.thawed(thawed)
     for (const [ms, partitions] of later) this.offerLater(partitions, ms, now)
     this.#released(gone, giving.peer, now)
+    this.#doubts.begin(doubted, giving.peer, now)
     this.#pump(giving, now)
   }
 
@@ -312,7 +326,7 @@ export class Giver {
     const { phases, epochs, strays, hints } = this.#ground
     const { peer } = move.giving
     this.#end(partition, move)
-    this.#refused.delete(partition)
+    this.#refusals.forget(partition)
     phases[partition] = phase.none
     this.#ground.held -= 1
     strays.delete(partition)
@@ -331,10 +345,7 @@ export class Giver {
   ): Millis {
     const { peer } = move.giving
     this.#cancel(partition, move, thawed)
-    const [first, most, isForgivenByClaim] = pauses[refusal.code]
-    const tries = this.#refused.get(partition)?.tries ?? 0
-    const ms = Math.min(first * 2 ** Math.min(tries, 10), most)
-    this.#refused.set(partition, { tries: tries + 1, until: now + ms, isForgivenByClaim })
+    const ms = this.#refusals.count(partition, refusal.code, now)
     if (!passing.has(refusal.code)) {
       const { code, reason } = refusal
       this.#ground.told('refused', peer.name, partition, move.sentBytes, 0, reason === '' ? code : reason)
@@ -346,15 +357,16 @@ export class Giver {
   #refuseOne(partition: number, move: Move, refusal: Pick<Refusal, 'code' | 'reason'>, now: Millis): void {
     const thawed: number[] = []
     const ms = this.#refuse(partition, move, refusal, thawed, now)
-    this.#thawed(thawed)
+    this.#ground.thawed(thawed)
     this.offerLater([partition], ms, now)
   }
 
-  /** What it was given it may have served before it was gone; what we have is older then. Copies have it all. */
-  #tellLost(partition: number, peer: Peer): void {
-    const { options } = this.#ground
-    if (options.copies !== undefined) return
-    this.#ground.told('lost', peer.name, partition, 0, 0, 'it was being given to it, and it is gone')
+  /** Who was asked to take it may have, and is gone. Of copies nobody need be asked: they refuse whoever is not their owner. */
+  #doubt(partition: number, move: Move, thawed: number[], doubted: number[]): void {
+    this.#cancel(partition, move, thawed)
+    if (this.#ground.options.copies !== undefined) return
+    thawed.pop()
+    doubted.push(partition)
   }
 
   /** It does not move, for now. */
@@ -363,13 +375,6 @@ export class Giver {
     this.#end(partition, move)
     if (isBegun) this.#ground.out({ type: 'stop', partition })
     if (this.#ground.phases[partition] === phase.frozen) thawed.push(partition)
-  }
-
-  #thawed(partitions: number[]): void {
-    if (partitions.length === 0) return
-    for (const partition of partitions) this.#ground.phases[partition] = phase.active
-    this.#ground.out({ type: 'thaw', partitions })
-    for (const partition of partitions) this.#ground.served(partition)
   }
 
   #end(partition: number, move: Move): void {
@@ -387,9 +392,4 @@ export class Giver {
     this.#givings.set(peer, giving)
     return giving
   }
-}
-
-const strange: Pick<Refusal, 'code' | 'reason'> = {
-  code: 'failed',
-  reason: 'the new owner does not keep such state, or has restarted',
 }

@@ -36,6 +36,8 @@ export interface Batch {
 /** All that goes to one peer. */
 export interface Giving {
   readonly peer: Peer
+  /** Nothing is in them. */
+  readonly empty: number[]
   /** Ascending from the end: the next one is popped. */
   small: number[]
   large: number[]
@@ -57,24 +59,52 @@ export interface Giving {
 }
 
 /** First pause after a refusal, doubled by each further one of the partition; a claim shortens only the first kind. */
-export const pauses: Record<RefusalCode, readonly [first: Millis, most: Millis, isForgivenByClaim: boolean]> =
-  {
-    notOwner: [200, 5_000, true],
-    busy: [20, 1_000, true],
-    copy: [20, 1_000, false],
-    late: [1_000, 60_000, false],
-    unreadable: [1_000, 60_000, false],
-    broken: [50, 1_000, false],
-    failed: [1_000, 60_000, false],
-  }
+const pauses: Record<RefusalCode, readonly [first: Millis, most: Millis, isForgivenByClaim: boolean]> = {
+  notOwner: [200, 5_000, true],
+  busy: [20, 1_000, true],
+  copy: [20, 1_000, false],
+  late: [1_000, 60_000, false],
+  unreadable: [1_000, 60_000, false],
+  broken: [50, 1_000, false],
+  failed: [1_000, 60_000, false],
+}
 
 /** Refusals of which nobody is told: they pass by themselves. */
 export const passing: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['notOwner', 'busy', 'copy', 'broken'])
 
-export interface Refused {
-  tries: number
-  until: Millis
-  isForgivenByClaim: boolean
+interface Refused {
+  readonly tries: number
+  readonly until: Millis
+  readonly isForgivenByClaim: boolean
+}
+
+/** Partitions that were not taken, and when they are tried again. */
+export class Refusals {
+  readonly #refused = new Map<number, Refused>()
+
+  /** Counts one more; how long until it is tried again. */
+  count(partition: number, code: RefusalCode, now: Millis): Millis {
+    const [first, most, isForgivenByClaim] = pauses[code]
+    const tries = this.#refused.get(partition)?.tries ?? 0
+    const ms = Math.min(first * 2 ** Math.min(tries, 10), most)
+    this.#refused.set(partition, { tries: tries + 1, until: now + ms, isForgivenByClaim })
+    return ms
+  }
+
+  forget(partition: number): void {
+    this.#refused.delete(partition)
+  }
+
+  isDue(partition: number, now: Millis, isClaimed: boolean): boolean {
+    const refused = this.#refused.get(partition)
+    return refused === undefined || refused.until <= now || (isClaimed && refused.isForgivenByClaim)
+  }
+}
+
+/** It got no answer of the life that was meant. */
+export const strange: { readonly code: RefusalCode; readonly reason: string } = {
+  code: 'failed',
+  reason: 'it does not host it (every node does that is no observer), or has just restarted',
 }
 
 /** Counts a frozen partition in or out. */
@@ -89,6 +119,7 @@ export function count({ giving, bytes }: Move, change: 1 | -1): void {
 export function newGiving(peer: Peer): Giving {
   return {
     peer,
+    empty: [],
     small: [],
     large: [],
     ready: [],
@@ -119,33 +150,42 @@ export function newMove(giving: Giving, { keys, bytes }: HoldingSize): Move {
 }
 
 /** Empty partitions on their way to one peer: they cost next to nothing. */
-const emptiesMax = 1_024
+const emptiesMax = 4_096
 
-/** Takes the next partition to freeze, those that are copied first; undefined: none, or there is no room. */
+/**
+ * Takes the next partition to freeze; undefined: none, or there is no room. Those that are copied come first, then the others
+ * with something in them, and never behind those with nothing, which may be nearly all: a node that leaves has only so long.
+ */
 export function nextToFreeze(
   giving: Giving,
   moves: ReadonlyMap<number, Move>,
   { movesMax, frozenBytesMax }: CustodyLimits,
   mayLeave: (bytes: number) => boolean,
 ): number | undefined {
-  for (const row of [giving.ready, giving.small]) {
-    for (;;) {
-      const partition = row.at(-1)
-      if (partition === undefined) break
+  const fits = ({ bytes }: Move): boolean => {
+    const isRoom = giving.frozen < movesMax && giving.frozenBytes + bytes <= frozenBytesMax
+    return (isRoom || giving.frozen === 0) && mayLeave(bytes)
+  }
+  return (
+    firstOf([giving.ready, giving.small], giving, moves, fits) ??
+    firstOf([giving.empty], giving, moves, () => giving.frozenEmpty < emptiesMax)
+  )
+}
+
+function firstOf(
+  rows: readonly number[][],
+  giving: Giving,
+  moves: ReadonlyMap<number, Move>,
+  fits: (move: Move) => boolean,
+): number | undefined {
+  for (const row of rows) {
+    for (let partition = row.at(-1); partition !== undefined; partition = row.at(-1)) {
       const move = moves.get(partition)
-      // It was cancelled meanwhile, or begun anew.
-      if (move?.giving !== giving || (move.step !== 'queued' && move.step !== 'ready')) {
-        row.pop()
-        continue
-      }
-      if (move.bytes === 0) {
-        if (giving.frozenEmpty >= emptiesMax) return undefined
-      } else {
-        const isRoom = giving.frozen < movesMax && giving.frozenBytes + move.bytes <= frozenBytesMax
-        if (!isRoom && giving.frozen > 0) return undefined
-        if (!mayLeave(move.bytes)) return undefined
-      }
+      const isNext = move?.giving === giving && (move.step === 'queued' || move.step === 'ready')
+      if (isNext && !fits(move)) return undefined
       row.pop()
+      // It was cancelled meanwhile, or begun anew.
+      if (!isNext) continue
       count(move, 1)
       move.step = 'freezing'
       return partition

@@ -188,6 +188,18 @@ export class Ground {
     told.ms = Math.max(told.ms, ms)
   }
 
+  /** They do not move, for now. */
+  thawed(partitions: readonly number[]): void {
+    if (partitions.length === 0) return
+    for (const partition of partitions) this.phases[partition] = phase.active
+    this.out({ type: 'thaw', partitions })
+    for (const partition of partitions) this.served(partition)
+  }
+
+  lost(partition: number, peer: string, reason: string): void {
+    this.told('lost', peer, partition, 0, 0, reason)
+  }
+
   /** What came together goes together: all of one input's. */
   flush(): void {
     const partitions = this.#activated

@@ -23,7 +23,6 @@ import { Instance, type Partition, stamp } from './instance.ts'
 import type { Keeping } from './keeping.ts'
 import type { EntityKind } from './kind.ts'
 import { whyNotPlain } from './plain.ts'
-import { Strays } from './strays.ts'
 import type { Window } from './window.ts'
 
 export interface LifePorts {
@@ -39,6 +38,8 @@ export interface LifePorts {
   removed(instance: Instance): void
   /** Its state was made of two. */
   merged(instance: Instance): void
+  /** There is an object for the key. */
+  came(instance: Instance): void
   /** Calls of the key may start. */
   pump(instance: Instance): void
   /** Those that wait for the key never start. */
@@ -50,7 +51,6 @@ export interface LifePorts {
 export class Life {
   readonly #kind: EntityKind
   readonly #ports: LifePorts
-  readonly #strays = new Strays()
 
   constructor(kind: EntityKind, ports: LifePorts) {
     this.#kind = kind
@@ -124,19 +124,12 @@ export class Life {
   drop(instance: Instance, error: CallFailure): void {
     const { partition, key, phase } = instance
     instance.phase = 'gone'
-    this.#strays.left(instance)
     // Calls that are remembered hold the key's object for a while yet.
     instance.state = undefined
     if (partition.keys.get(key) === instance) partition.keys.delete(key)
     if (phase !== 'closing') this.#ports.keeping.removed(instance)
     this.#ports.refuse(instance, error)
     this.#ports.window.forgetAll(instance)
-  }
-
-  /** A handler has ended whose key had gone. */
-  strayed(instance: Instance): void {
-    const heir = this.#strays.ended(instance)
-    if (heir !== undefined) this.#ports.pump(heir)
   }
 
   /** Nobody takes the key: whoever keeps something outside hears of its end. */
@@ -147,8 +140,8 @@ export class Life {
   #add(partition: Partition, key: string): Instance {
     const instance = new Instance(key, partition)
     partition.keys.set(key, instance)
-    this.#strays.came(instance)
     this.#ports.keeping.added(instance)
+    this.#ports.came(instance)
     return instance
   }
 

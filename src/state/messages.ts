@@ -8,6 +8,7 @@ import {
   type CopyOutcome,
   type Elsewhere,
   type GiveEntry,
+  type HeldAt,
   type Orphans,
   type Refusal,
   type RefusalCode,
@@ -77,7 +78,7 @@ export function unpackPartitions(bytes: unknown, count: number): number[] | unde
 // ---- questions
 
 export function writeAsk(ask: Ask): unknown {
-  if (ask.type === 'claim') return ['claim', ask.boot, packPartitions(ask.partitions)]
+  if (ask.type !== 'give') return [ask.type, ask.boot, packPartitions(ask.partitions)]
   const empty = new Map<string, { readonly epoch: Epoch; readonly partitions: number[] }>()
   const full: unknown[] = []
   for (const { partition, epoch, copy, chunks, list } of ask.entries) {
@@ -101,7 +102,7 @@ export function readAsk(value: unknown, count: number): Ask | undefined {
   if (!Array.isArray(value)) return undefined
   const [type, boot] = value as unknown[]
   if (!isText(boot, bootLengthMax)) return undefined
-  if (type === 'claim') {
+  if (type === 'claim' || type === 'whose') {
     const partitions = unpackPartitions(value[2], count)
     return partitions && { type, boot, partitions }
   }
@@ -150,6 +151,14 @@ export function writeReply(reply: Reply): unknown {
     const refused = reply.refused.map(({ partition, code, reason }) => [partition, code, reason])
     return ['given', packPartitions(reply.taken), refused]
   }
+  if (reply.type === 'holds') {
+    const held = reply.held.map(({ epoch: { counter, boot }, partitions }) => [
+      counter,
+      boot,
+      packPartitions(partitions),
+    ])
+    return ['holds', reply.boot, held, packPartitions(reply.pending)]
+  }
   return [
     'claimed',
     reply.boot,
@@ -173,6 +182,7 @@ export function readReply(value: unknown, count: number): Reply | undefined {
   const [type] = value as unknown[]
   if (type === 'stranger' || type === 'later') return { type }
   if (type === 'given') return readGiven(value, count)
+  if (type === 'holds') return readHolds(value, count)
   if (type !== 'claimed') return undefined
   const [, boot, heldBytes, places, contestedBytes, counter, bytes, orphans] = value as unknown[]
   const held = unpackPartitions(heldBytes, count)
@@ -205,6 +215,21 @@ function readOrphans(value: unknown, count: number): Orphans[] | undefined {
     orphaned.push({ name, partitions })
   }
   return orphaned
+}
+
+function readHolds(value: readonly unknown[], count: number): Reply | undefined {
+  const [, boot, groups, pendingBytes] = value
+  const pending = unpackPartitions(pendingBytes, count)
+  if (!isText(boot, bootLengthMax) || pending === undefined || !Array.isArray(groups)) return undefined
+  const held: HeldAt[] = []
+  for (const group of groups) {
+    if (!Array.isArray(group)) return undefined
+    const epoch = readEpoch(group[0], group[1])
+    const partitions = unpackPartitions(group[2], count)
+    if (epoch === undefined || partitions === undefined) return undefined
+    held.push({ epoch, partitions })
+  }
+  return { type: 'holds', boot, held, pending }
 }
 
 function readGiven(value: readonly unknown[], count: number): Reply | undefined {

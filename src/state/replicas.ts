@@ -27,17 +27,13 @@ import type { SeatState } from './seat-state.ts'
 import { composeRow, heedComparison, type Sent } from './ship-row.ts'
 import { ledElsewhere, Tenure, type TenureStart, type TenureView } from './tenure.ts'
 
-export interface ReplicasPorts {
+export interface ReplicasPorts extends TenureView {
   readonly limits: ReplicationLimits
   readonly counters: ReplicasCounters
   seats(partition: number): readonly Seat[]
   acks(seats: number): number
-  isGone(seat: Seat): boolean
   /** Whether the table names this node as the owner. */
   isOurs(partition: number): boolean
-  peers(): readonly Seat[]
-  /** Whether this node may tell that anything is done. */
-  mayCommit(): boolean
   /** What all callers have settled. */
   settled(): Uint8Array | undefined
 }
@@ -58,7 +54,6 @@ export class Replicas {
   readonly #moved = new Set<Tenure>()
   /** Tenures that wait for promises, in the order in which they began to. */
   readonly #asking: { readonly tenure: Tenure; readonly until: Millis }[] = []
-  readonly #view: TenureView
   /** Of the last batch to anybody: grows over the lives and absences of each receiver. */
   #seq = 0
   /** Calls that wait for copies, in all tenures. */
@@ -71,11 +66,6 @@ export class Replicas {
     this.#exchange = exchange
     this.#channels = new Channels(ports)
     this.#repairs = new Repairs(ports.limits.repairMs, this.#tenures)
-    this.#view = {
-      isGone: (seat) => ports.isGone(seat),
-      peers: () => ports.peers(),
-      mayCommit: () => ports.mayCommit(),
-    }
   }
 
   get tenures(): ReadonlyMap<number, Tenure> {
@@ -138,11 +128,7 @@ export class Replicas {
     if (tenure.isFirst && tenure.tip === undefined) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
-    const { counter } = by.epoch
-    this.#exchange.out({
-      type: 'news',
-      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
-    })
+    this.#exchange.tellDeposed(partition, by)
   }
 
   /** A key has changed to this record (undefined: it is forgotten). */
@@ -251,7 +237,7 @@ export class Replicas {
     this.#askAll(tenure)
     let done: readonly Shipped[] = []
     this.#copies.resize(tenure.copy, () => {
-      done = tenure.commit(this.#view)
+      done = tenure.commit(this.#ports)
     })
     this.#settle(done, undefined)
     this.#askAll(tenure)
@@ -266,7 +252,7 @@ export class Replicas {
       }
     }
     const { partition, config } = tenure
-    if (tenure.settle(this.#view)) this.#exchange.out({ type: 'settled', partition, config })
+    if (tenure.settle(this.#ports)) this.#exchange.out({ type: 'settled', partition, config })
   }
 
   #askAll(tenure: Tenure): void {

@@ -1,8 +1,7 @@
 /**
- * Replication of one store on one node: primary and backup with epochs (Vertical Paxos without its master: configurations
- * are kept by the copies themselves; the list of those who hold everything is Kafka's in-sync list). Copies (copies.ts) are
- * kept for others, replicas (replicas.ts) shipped of what this node leads, takings (taking.ts) bring copies together after a
- * crash. docs/decisions/0011-replication.md says why nothing that counted is lost, and where that ends.
+ * Replication of one store on one node: primary and backup with epochs (Vertical Paxos without its master: copies themselves
+ * keep configurations; the list of those who hold everything is Kafka's in-sync list). copies.ts keeps copies for others,
+ * replicas.ts ships what this node leads, taking.ts brings copies together after a crash: docs/decisions/0011-replication.md.
  *
  *   a partition here is     on                                   then
  *   a copy or nothing       custody: take                        taking
@@ -98,12 +97,16 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     this.#takings = new Takings(ports, this.#copies, this.#exchange)
   }
 
+  /** Copies for others that this node was not told to drop. */
+  get kept(): number {
+    return this.#copies.kept
+  }
+
   get stats(): ReplicationStats {
-    const { tenures } = this.#replicas
     return {
       ...this.#counters,
-      led: tenures.size,
-      underReplicated: tooFew(tenures.values(), this.#options.copies),
+      led: this.#replicas.tenures.size,
+      underReplicated: tooFew(this.#replicas.tenures.values(), this.#options.copies),
       taking: this.#takings.size,
       copies: this.#copies.size,
       copyBytes: this.#copies.bytes,
@@ -386,11 +389,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     }
     this.#empty.delete(partition)
     this.#counters.deposed++
-    const { counter } = by.epoch
-    this.#exchange.out({
-      type: 'news',
-      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
-    })
+    this.#exchange.tellDeposed(partition, by)
   }
 
   #refuse(partition: number, done: Shipped): void {

@@ -44,10 +44,10 @@ export interface RunnerPorts {
 export interface RunnerLinks extends TurnPorts {
   /** No handler of the key runs any more. */
   calm(instance: Instance): void
-  /** A handler has ended that ran alone, and whose key had gone. */
-  strayed(instance: Instance): void
   /** A call has ended that did not end at once. */
   ended(entry: Entry): void
+  /** No call of this object runs any more that excludes others, and it is not the key any more. */
+  lingered(instance: Instance): void
 }
 
 /** Handlers that run one after the other before others have their turn. */
@@ -232,7 +232,7 @@ export class Runner {
     }
     if (!call.interleaves) {
       instance.taken = undefined
-      if (instance.phase === 'gone') this.#links.strayed(instance)
+      if (instance.phase === 'gone') this.#links.lingered(instance)
     }
     instance.running -= 1
     // Of a call that was cut off, or whose key went elsewhere, nobody hears.

@@ -34,6 +34,8 @@ export interface Round {
   /** Somebody may open it, or have it again: it must not be opened here. */
   readonly contested: Set<number>
   counter: number
+  /** One that was asked is gone without an answer: it may have given what it had to one that had answered before. */
+  isStale: boolean
   isOver: boolean
 }
 

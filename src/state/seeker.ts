@@ -128,7 +128,7 @@ export class Seeker {
       }
     }
     for (const round of rounds) {
-      for (const peer of gone) round.waiting.delete(peer)
+      for (const peer of gone) if (round.waiting.delete(peer)) round.isStale = true
       if (round.waiting.size === 0) this.#conclude(round, now)
     }
     this.#askEveryone(orphans, now)
@@ -185,6 +185,7 @@ export class Seeker {
       hints: new Hints(),
       contested: new Set(),
       counter: 0,
+      isStale: false,
       isOver: false,
     }
     this.#wait(partitions, round)
@@ -330,7 +331,7 @@ export class Seeker {
       if (hint?.isThere && !isDenied) listIn(hinted, hint).push(partition)
       else if (isContested || (isDenied && seek.tries <= pausesMax)) {
         listIn(later, this.#pause(seek)).push(partition)
-      } else if (!round.isEveryone) everyone.push(partition)
+      } else if (!round.isEveryone || round.isStale) everyone.push(partition)
       else if (this.#ports.isArriving(partition)) listIn(later, this.#pause(seek)).push(partition)
       else this.#open(partition, seek, now)
     }

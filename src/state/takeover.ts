@@ -137,8 +137,9 @@ function sidesOf(answers: readonly CopyAnswer[]): Heard[] {
   return sides.map((side) => ({ base: newestBase(side.answers), answers: side.answers }))
 }
 
+/** What its records have come from. What it was only told of is not in them. */
 function lineageOf({ past, known, base, top }: CopyAnswer): Lineage {
-  return joined(...past, ...known, base, top)
+  return joined(...(isNewer(top, base) ? past : []), ...known, base, top)
 }
 
 function newestBase(answers: readonly CopyAnswer[]): Config | undefined {

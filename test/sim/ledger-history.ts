@@ -32,10 +32,10 @@ export interface LedgerRules {
   /** What is lost is told. */
   readonly tellsLosses: boolean
   readonly isLinearizable: boolean
-  /** A call may run on both sides of a split: one answers, and what the other did is merged later. */
-  readonly mayFork: boolean
   /** More copies may be out of reach than its level allows for: a key of which that is told begins anew. */
   readonly mayBeginAnew: boolean
+  /** A call that is repeated hears what it heard first: nobody forgets what it had answered, nor does another one answer it anew. */
+  readonly isOnce: boolean
   /** Updates of one caller to one key happen in the order in which they were asked for, also of those that overlap. */
   readonly keepsOrder: boolean
   /** No call fails. */
@@ -122,7 +122,7 @@ export class LedgerHistory {
   answered(op: LedgerOp, found: Found): void {
     if (op.found !== undefined) {
       // What changes nothing may run once more.
-      if (isUpdate(op) && JSON.stringify(op.found) !== JSON.stringify(found))
+      if (this.rules.isOnce && isUpdate(op) && JSON.stringify(op.found) !== JSON.stringify(found))
         this.#tell(
           'answers',
           `${what(op)} was answered twice, and otherwise: ${JSON.stringify([op.found, found])}`,
@@ -176,7 +176,7 @@ export class LedgerHistory {
       if (op === undefined) this.#throw('foreign', `"${key}" has ${token}, for which nobody asked`)
       else if (op.isUnrun)
         this.#throw('unrun', `${what(op)} failed with mayHaveRun: false and happened (${op.failure})`)
-      else if (op.found?.isAdded === false && !this.rules.mayFork)
+      else if (op.found?.isAdded === false && this.rules.isOnce)
         this.#throw('unasked', `${what(op)} was refused and happened`)
       places.set(token, place)
     }

@@ -8,8 +8,8 @@ import { LedgerHistory, type LedgerOp, type LedgerRules } from './ledger-history
 
 const strict: LedgerRules = {
   keepsAll: true,
+  isOnce: true,
   tellsLosses: true,
-  mayFork: false,
   mayBeginAnew: false,
   isLinearizable: true,
   keepsOrder: true,

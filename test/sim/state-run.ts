@@ -168,6 +168,7 @@ class StateRun {
       random,
       plan,
       reach: (state) => this.#sometimes.reach(state),
+      calm: () => torn.end(),
       client: clientName,
       settled,
     })

@@ -11,6 +11,8 @@ export interface ScriptWorld {
   readonly random: SeededRandom
   readonly plan: StatePlan
   reach(state: string): void
+  /** Connections are torn no more. */
+  calm(): void
   /** Calls, and is never harmed; in a split it is on one of the sides. */
   readonly client: string
   /** Everything that has to move or be copied again has been, as far as the nodes know. */
@@ -51,7 +53,7 @@ export async function play(world: ScriptWorld): Promise<void> {
 }
 
 /** Joins, leaves and restarts, often before the one before has ended. */
-async function plannedChanges({ simulation, stage, random, plan, reach }: ScriptWorld): Promise<void> {
+async function plannedChanges({ simulation, stage, random, plan, reach, calm }: ScriptWorld): Promise<void> {
   const until = simulation.now + plan.forMs
   const leaving = new Set<string>()
   const restart = (name: string): void => {
@@ -87,6 +89,8 @@ async function plannedChanges({ simulation, stage, random, plan, reach }: Script
     if (times > 1) reach('several planned changes at once')
     await simulation.run(random.pick([5, 30, 150, 600, 1_200]) * random.fraction())
   }
+  // Whoever leaves has a minute, and a connection of which its ends do not know that it leads nowhere takes 20 s of it.
+  calm()
   while (leaving.size > 0) await simulation.run(lookMs)
 }
 
@@ -105,6 +109,7 @@ function roughen({ simulation, stage, random, plan }: ScriptWorld): void {
       return
     }
     const { up } = stage
+    if (up.length === 0) return
     const name = random.pick(up)
     const ms = blinkMsMax * random.fraction()
     if (random.chance(0.5)) stage.stall(name, ms)

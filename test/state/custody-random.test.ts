@@ -6,7 +6,7 @@ import { World, type WorldOptions } from './custody-world.ts'
 const names = ['a', 'b', 'c', 'd', 'e']
 
 /** Changes and calls at random, then quiet; the world as it is then. */
-function play(options: WorldOptions, { kills = false, changes = 8 } = {}): World {
+function play(options: WorldOptions, { kills = false, cuts = 0, changes = 8 } = {}): World {
   const world = new World(options)
   const { random } = world
   if (process.env['SHOAL_LOG'] !== undefined) world.log = console.log
@@ -32,7 +32,16 @@ function play(options: WorldOptions, { kills = false, changes = 8 } = {}): World
       else world.become(name, 'ready')
     })
   }
+  for (let i = 0; i < cuts; i += 1) {
+    const [from, to] = [random.pick(names), random.pick(names)]
+    const both = random.chance(0.7)
+    world.at(random.fraction() * 1_400, () => {
+      world.cuts.add(`${from} ${to}`)
+      if (both) world.cuts.add(`${to} ${from}`)
+    })
+  }
   world.run(1_500)
+  world.cuts.clear()
   world.calmAt = world.now
   if (!world.members.some(({ status }) => status === 'ready')) {
     if (world.nodes.has('a')) world.become('a', 'ready')
@@ -81,3 +90,12 @@ each('whoever dies takes with it only what it held, and that is told', (seed) =>
   assert.deepEqual(world.missing(), [])
   if (!world.wasOwnerless) assert.deepEqual(world.untold(), [])
 })
+
+each(
+  'no two have a partition where some do not reach each other, and whoever leaves has given what it had',
+  (seed) => {
+    const world = play({ partitions: 8, seed, loss: 0.05, slow: 0.1 }, { cuts: 20, changes: 30 })
+    world.settled()
+    assert.deepEqual(world.missing(), [])
+  },
+)

@@ -13,6 +13,7 @@ import type {
   ViewPeer,
 } from '../../src/state/custody-io.ts'
 import { unknownCounter, unsureCounter } from '../../src/state/custody-io.ts'
+import { noEpoch } from '../../src/state/epoch.ts'
 import {
   packPartitions,
   readAsk,
@@ -377,6 +378,94 @@ test('a batch without an answer is asked again until it has one, and thawed only
   assert.equal(alice.custody.where(3), 'alice')
 })
 
+/** Bob was asked to take what alice has, and is gone before he has answered; carl is there. */
+function doubting(end: 'gone' | 'reborn'): Alone {
+  const alice = new Alone()
+  alice.view('alice', [])
+  for (let partition = 0; partition < 16; partition++) alice.keys.set(partition, 1)
+  alice.view('bob', [bob, carl])
+  const partitions = [3]
+  alice.feed({ type: 'asked', id: 1, from: 'bob', ask: { type: 'claim', boot: 'b1', partitions } })
+  alice.feed({ type: 'frozen', partitions })
+  alice.feed({ type: 'collected', partition: 3, chunks: [Uint8Array.of(1)], complete: true })
+  alice.feed({ type: 'unanswered', id: alice.asks('give')[0]?.id ?? 0 })
+  if (end === 'gone') alice.view('carl', [carl])
+  else {
+    alice.pass(20)
+    alice.feed({ type: 'answered', id: alice.asks('give')[0]?.id ?? 0, reply: { type: 'stranger' } })
+  }
+  return alice
+}
+
+test('what was given to one that is gone unanswered is served again only if nobody else has it by now', () => {
+  for (const end of ['gone', 'reborn'] as const) {
+    const ask = (alice: Alone): number => {
+      const whose = alice.asks('whose').filter(({ to }) => to === 'carl')
+      assert.deepEqual(
+        whose.map(({ ask }) => ask.partitions),
+        [[3]],
+      )
+      for (const { id, to } of alice.asks('whose'))
+        if (to === 'bob') alice.feed({ type: 'answered', id, reply: { type: 'stranger' } })
+      assert.equal(alice.custody.where(3), '')
+      return whose[0]?.id ?? 0
+    }
+    const held = (counter: number): Reply => ({
+      type: 'holds',
+      boot: 'c1',
+      held: [{ epoch: { counter, boot: 'c1' }, partitions: [3] }],
+      pending: [],
+    })
+    const moved = doubting(end)
+    moved.feed({ type: 'answered', id: ask(moved), reply: held(5) })
+    assert.deepEqual(
+      [moved.of('release').map(({ partitions }) => partitions), moved.of('thaw'), moved.custody.epochOf(3)],
+      [[[3]], [], undefined],
+    )
+    // Another side of a split, which knows nothing of ours.
+    const older = doubting(end)
+    older.feed({
+      type: 'answered',
+      id: ask(older),
+      reply: { ...held(5), held: [{ epoch: noEpoch, partitions: [3] }] } as Reply,
+    })
+    assert.deepEqual(older.of('thaw')[0]?.partitions, [3])
+    assert.deepEqual(
+      older.of('told').map(({ what, peer, partitions }) => [what, peer, partitions]),
+      [['lost', 'bob', [3]]],
+    )
+    const pending = doubting(end)
+    pending.feed({
+      type: 'answered',
+      id: ask(pending),
+      reply: { ...held(5), held: [], pending: [3] } as Reply,
+    })
+    pending.pass(60)
+    pending.feed({ type: 'answered', id: ask(pending), reply: held(5) })
+    assert.equal(pending.of('release').length, 1)
+    const silent = doubting(end)
+    silent.feed({ type: 'unanswered', id: ask(silent) })
+    silent.pass(50)
+    silent.feed({ type: 'unanswered', id: ask(silent) })
+    silent.feed({ type: 'peers', peers: [] })
+    assert.deepEqual(silent.of('thaw')[0]?.partitions, [3])
+  }
+})
+
+test('who has what, and since when, is told without giving it', () => {
+  const alice = giving()
+  const ask: Ask = { type: 'whose', boot: 'c1', partitions: [3, 4] }
+  alice.feed({ type: 'asked', id: 7, from: 'carl', ask })
+  const epoch = { counter: 1, boot: 'a1' }
+  assert.deepEqual(alice.replies(), [
+    { type: 'holds', boot: 'a1', held: [{ epoch, partitions: [3, 4] }], pending: [] },
+  ])
+  const taker = seeking()
+  taker.feed({ type: 'asked', id: 1, from: 'bob', ask: give(1, [{ chunks: [Uint8Array.of(1)] }]) })
+  taker.feed({ type: 'asked', id: 7, from: 'carl', ask: { ...ask, partitions: [0, 4] } })
+  assert.deepEqual(taker.replies(), [{ type: 'holds', boot: 'a1', held: [], pending: [0] }])
+})
+
 test('what is frozen is held, whatever the table says meanwhile, until its taker has said that it took it', () => {
   const alice = giving()
   const partitions = alice.of('freeze')[0]?.partitions ?? []
@@ -446,6 +535,17 @@ test('whoever is to have what another node has sought hears of its holder that i
   }
 })
 
+test('what has something in it goes before what is empty, however much that is', () => {
+  const alice = new Alone()
+  alice.view('alice', [])
+  alice.keys.set(9, 1)
+  alice.view('bob', [bob])
+  const partitions = Array.from({ length: 16 }, (_, partition) => partition)
+  alice.feed({ type: 'asked', id: 1, from: 'bob', ask: { type: 'claim', boot: 'b1', partitions } })
+  const [freeze] = alice.of('freeze')
+  assert.deepEqual([freeze?.partitions[0], freeze?.partitions.length], [9, 16])
+})
+
 test('many small partitions go before few large ones, which are copied while they are served', () => {
   const alice = new Alone()
   alice.view('alice', [])
@@ -457,7 +557,7 @@ test('many small partitions go before few large ones, which are copied while the
     from: 'bob',
     ask: { type: 'claim', boot: 'b1', partitions: [3, 4, 5, 6] },
   })
-  assert.deepEqual(alice.of('freeze')[0]?.partitions, [6, 5, 4])
+  assert.deepEqual(alice.of('freeze')[0]?.partitions, [5, 4, 6])
   assert.deepEqual(
     alice.of('copy').map(({ partition }) => partition),
     [3],
@@ -561,6 +661,22 @@ test('of two that seek the same, whoever comes first by name goes on, and the ot
   }
 })
 
+test('an answer is worth nothing once another one that was asked has left without one: all are asked again', () => {
+  const alice = new Alone()
+  alice.view('alice', [bob, carl])
+  const ids = new Map(alice.asks('claim').map(({ to, id }) => [to, id]))
+  const heard = { name: 'bob', boot: 'b1', counter: unknownCounter, isGone: false, partitions: [3] }
+  const reply: Reply = { ...nothing, boot: 'c1', elsewhere: [heard] }
+  alice.feed({ type: 'answered', id: ids.get('carl') ?? 0, reply })
+  // Bob has given it to carl by now.
+  alice.feed({ type: 'peers', peers: [carl] })
+  assert.equal(alice.custody.where(3), '')
+  const [again] = alice.asks('claim')
+  assert.equal(again?.to, 'carl')
+  alice.feed({ type: 'answered', id: again?.id ?? 0, reply: { ...nothing, boot: 'c1', held: [3] } })
+  assert.deepEqual([alice.custody.where(3), alice.custody.where(4)], ['carl', 'alice'])
+})
+
 test('what is said to be with a member that has never been seen is not opened until it is seen, or the speaker hears that it is gone', () => {
   const toEve = { name: 'eve', boot: 'e1', isGone: false, partitions: [0] }
   for (const counter of [unsureCounter, 5]) {
@@ -640,6 +756,11 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     bytes: 77,
   }
   assert.deepEqual(readReply(writeReply(reply), 16), reply)
+  const whose: Ask = { type: 'whose', boot: 'b1', partitions: [1, 5] }
+  assert.deepEqual(readAsk(writeAsk(whose), 16), whose)
+  const held = [{ epoch: { counter: 4, boot: 'b1' }, partitions: [1] }]
+  const holds: Reply = { type: 'holds', boot: 'b1', held, pending: [5] }
+  assert.deepEqual(readReply(writeReply(holds), 16), holds)
   assert.equal(readAsk(writeAsk(ask), 2), undefined)
   for (const bad of [
     undefined,
@@ -647,6 +768,8 @@ test('messages arrive as they were sent, and what is malformed is nothing', () =
     [],
     ['claim'],
     ['claim', 'b', 'x'],
+    ['whose', 'b', 7],
+    ['holds', 'b', [[-1, 'b', packPartitions([1])]], packPartitions([])],
     ['give', 'b', 'a', -1, 0, [], []],
     ['take'],
   ]) {

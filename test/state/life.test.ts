@@ -68,6 +68,16 @@ test('a state that no call can change is refused, unless all calls only read it'
   assert.equal(new Stand(lock.defined).activate(0).call('k', 'hold').reply, 'held')
 })
 
+test('a call that waited in vain says what it waited for', async () => {
+  const stand = new Stand(value().defined).activate(0)
+  const made = stand.call('k', 'add', 1, { timeoutMs: 100 })
+  await stand.pass(200)
+  assert.match(
+    made.failure?.message ?? '',
+    /^value\/add waited on "me" for open of its key, which has not ended, /,
+  )
+})
+
 test('an open that throws fails those that wait; the next call opens anew', async () => {
   const { opens, defined } = value()
   const stand = new Stand(defined).activate(0)

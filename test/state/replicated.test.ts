@@ -39,6 +39,36 @@ test('a crash loses no acknowledged update when each is on two nodes', async () 
   assert.deepEqual(lost, [])
 })
 
+test('nodes that leave wait until what they keep for others is elsewhere, also when two leave at once', async () => {
+  await using fleet = new CopiedFleet({ copies: 2, acks: 2 }, { drainMs: 0 })
+  await fleet.start(5)
+  const keys = Array.from({ length: 200 }, (_, at) => `k${at}`)
+  const added = keys.map((key) => fleet.value('o').counters.add(key, 1))
+  await fleet.sim.settle(Promise.all(added), 10_000)
+  await fleet.sim.run(2_000)
+  // New copies cannot be made at once.
+  const far = ['n4', 'n5']
+  fleet.sim.cut('n3', far)
+  fleet.sim.at(2_500, () => fleet.sim.heal('n3', far))
+  const leavers = ['n1', 'n2'].map((name) => fleet.value(name).node)
+  const reports = await fleet.sim.settle(Promise.all(leavers.map((node) => node.leave())), 20_000)
+  for (const { name } of leavers) fleet.hosts.delete(name)
+  assert.deepEqual(
+    reports.map(({ leftBehind }) => leftBehind),
+    [[], []],
+  )
+  // Whoever dies now takes no more than one of two copies with it.
+  fleet.hosts.get('n3')?.crash()
+  fleet.hosts.delete('n3')
+  await fleet.sim.run(10_000)
+  for (const key of keys) fleet.acked.set(key, 1)
+  assert.deepEqual(await fleet.wrong(), [])
+  assert.deepEqual(
+    fleet.told.filter(({ type }) => type === 'lost'),
+    [],
+  )
+})
+
 test('in a clean split the side without a majority refuses, and the other one goes on', async () => {
   await using fleet = new CopiedFleet({ copies: 3, acks: 2, quorum: { voters: 5 } })
   await fleet.start(5)

@@ -2,11 +2,11 @@
 import type { Mutant } from '../mutant.ts'
 
 const custody = 'src/state/custody.ts'
+const claims = 'src/state/claims.ts'
 const seeker = 'src/state/seeker.ts'
 const taker = 'src/state/taker.ts'
 const giver = 'src/state/giver.ts'
 const batches = 'src/state/batches.ts'
-const giving = 'src/state/giving.ts'
 const messages = 'src/state/messages.ts'
 const hints = 'src/state/hints.ts'
 
@@ -54,15 +54,15 @@ export const custodyFaults: readonly Mutant[] = [
   {
     id: 'custody/a-lost-answer-counts-as-no',
     file: batches,
-    find: "if (reply === undefined || reply.type === 'claimed' || reply.type === 'later') {",
+    find: "if (reply?.type !== 'given' && reply?.type !== 'stranger') {",
     replace:
-      "if (reply === undefined) reply = { type: 'stranger' }; if (reply.type === 'claimed' || reply.type === 'later') {",
+      "if (reply === undefined) reply = { type: 'stranger' }; if (reply?.type !== 'given' && reply?.type !== 'stranger') {",
     why: 'a batch that is not answered is asked again',
     tests: ['state/custody', 'state/custody-random'],
   },
   {
     id: 'custody/what-is-frozen-is-not-here',
-    file: custody,
+    file: claims,
     find: 'case phase.frozen: // Whoever is taking it may be gone, as others know already: it is here until that one has said that it has it. held.push(partition);',
     replace: 'case phase.frozen:',
     why: 'what is frozen is held until its taker has said that it has it',
@@ -102,7 +102,7 @@ export const custodyFaults: readonly Mutant[] = [
   },
   {
     id: 'custody/nobody-says-who-should-have-it',
-    file: custody,
+    file: claims,
     find: 'if (other !== undefined) places.believed(other, partition);',
     replace: ';',
     why: 'a node whose view lacks the owner hears of it from the others',
@@ -117,8 +117,40 @@ export const custodyFaults: readonly Mutant[] = [
     tests: ['state/custody.test'],
   },
   {
+    id: 'custody/served-again-though-it-went-on',
+    file: 'src/state/doubts.ts',
+    find: 'if (known === undefined || compareEpochs(known.epoch, epoch) < 0) {',
+    replace: 'if (false) {',
+    why: 'what was given to one that is gone is not served here again if that one gave it on',
+    tests: ['state/custody.test', 'state/custody-random'],
+  },
+  {
+    id: 'custody/released-for-an-older-holder',
+    file: 'src/state/doubts.ts',
+    find: 'if (compareEpochs(epoch, this.#ground.epochOf(partition)) <= 0) return;',
+    replace: ';',
+    why: 'a holder that knows nothing of what is here does not replace it',
+    tests: ['state/custody.test'],
+  },
+  {
+    id: 'custody/nobody-is-asked-who-has-what-went-astray',
+    file: giver,
+    find: 'thawed.pop(); doubted.push(partition);',
+    replace: ';',
+    why: 'what was given to one that is gone is not served before all others have said that they do not have it',
+    tests: ['state/custody.test'],
+  },
+  {
+    id: 'custody/an-answer-from-before-a-leave-counts',
+    file: seeker,
+    find: 'round.isStale = true;',
+    replace: ';',
+    why: 'whoever left unanswered may have given what it had to one that had answered before',
+    tests: ['state/custody.test'],
+  },
+  {
     id: 'custody/an-early-claim-is-forgotten',
-    file: custody,
+    file: claims,
     find: 'else peer.hasClaimed = true;',
     replace: '',
     why: 'an owner that has claimed before our table agreed need not wait for an offer',
@@ -141,10 +173,26 @@ export const custodyFaults: readonly Mutant[] = [
     tests: ['state/custody', 'state/custody-random'],
   },
   {
+    id: 'custody/state-waits-behind-empty-partitions',
+    file: giver,
+    find: 'else if (move.bytes === 0) giving.empty.push(partition);',
+    replace: '',
+    why: 'a node that leaves has only so long, and most of its partitions may be empty',
+    tests: ['state/custody.test'],
+  },
+  {
+    id: 'custody/leaves-with-the-only-copy',
+    file: 'src/hosting/stores.ts',
+    find: 'replicator.whenUnlisted(one);',
+    replace: 'one();',
+    why: 'what a node that leaves keeps for others is elsewhere before it goes',
+    tests: ['state/replicated.test'],
+  },
+  {
     id: 'custody/large-before-small',
-    file: giving,
-    find: 'const partition = row.at(-1);',
-    replace: 'const partition = row[0];',
+    file: giver,
+    find: 'this.#bytesOf(b) - this.#bytesOf(a);',
+    replace: 'this.#bytesOf(a) - this.#bytesOf(b);',
     why: 'many small partitions go before few large ones',
     tests: ['state/custody'],
   },

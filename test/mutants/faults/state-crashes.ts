@@ -1,27 +1,10 @@
 /** What a crash, a freeze or a late message must not undo: handlers that outlive their key, and what copies are told (state/*). */
 import type { Mutant } from '../mutant.ts'
 
-const strays = 'src/state/strays.ts'
 const runner = 'src/state/runner.ts'
 const replicas = 'src/state/replicas.ts'
 
 export const stateCrashFaults: readonly Mutant[] = [
-  {
-    id: 'state-crashes/a-key-that-comes-back-does-not-wait',
-    file: strays,
-    find: 'instance.taken = stray.running;',
-    replace: '',
-    why: 'of a key that comes back no call runs beside a handler that went on here',
-    tests: ['state/life'],
-  },
-  {
-    id: 'state-crashes/nobody-is-woken-by-a-stray',
-    file: strays,
-    find: 'heir.taken = undefined;',
-    replace: '{}',
-    why: 'calls of a key that came back run once the handler that went on has ended',
-    tests: ['state/life'],
-  },
   {
     id: 'state-crashes/the-frozen-ship',
     file: runner,
