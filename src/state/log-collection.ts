@@ -3,7 +3,7 @@ import { ShoalError } from '../errors.ts'
 import { Packer, unpack } from './packed.ts'
 import type { RecordLog } from './record-log.ts'
 import type { Collection } from './store.ts'
-import type { DraftRecord } from './tenure.ts'
+import type { DraftRecord } from './tenure-ports.ts'
 
 export class LogCollection implements Collection {
   readonly #log: RecordLog

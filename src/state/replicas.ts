@@ -19,13 +19,15 @@ import type { Exchange, Shipped } from './exchange.ts'
 import { isKnownTo, joined } from './lineage.ts'
 import { Packer } from './packed.ts'
 import type { CallerRecord } from './records.ts'
+import { ledElsewhere } from './refusals.ts'
 import { compareAll, Repairs } from './repairs.ts'
 import { rowsMax, type ShipReply } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
 import type { ReplicasCounters } from './replication-stats.ts'
 import type { SeatState } from './seat-state.ts'
 import { composeRow, heedComparison, type Sent } from './ship-row.ts'
-import { ledElsewhere, Tenure, type TenureStart, type TenureView } from './tenure.ts'
+import { Tenure } from './tenure.ts'
+import type { TenureStart, TenureView } from './tenure-ports.ts'
 
 export interface ReplicasPorts extends TenureView {
   readonly limits: ReplicationLimits
@@ -164,13 +166,7 @@ export class Replicas {
   peersChanged(): void {
     const come = this.#channels.peersChanged()
     for (const tenure of [...this.#tenures.values()]) {
-      // Whoever was gone for a while goes on with what it had, and may have missed something.
-      for (const { name } of come) {
-        const state = tenure.seats.get(name)
-        if (state === undefined) continue
-        state.compares = state.isListed
-        this.#channels.mark(tenure, state.seat)
-      }
+      for (const seat of tenure.comeBack(come)) this.#channels.mark(tenure, seat, true)
       if (this.#follow(tenure)) this.#touch(tenure)
       else if (this.#tenures.get(tenure.partition) === tenure) this.#moved.add(tenure)
     }

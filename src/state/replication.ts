@@ -25,7 +25,7 @@ import { Lease } from './lease.ts'
 import type { Lineage } from './lineage.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
-import { copiesBehind, noMajority, tooFewCopies } from './refusals.ts'
+import { copiesBehind, ledElsewhere, noMajority, tooFewCopies } from './refusals.ts'
 import { type ReplicaReply, readReply } from './replica-messages.ts'
 import { Replicas } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
@@ -34,7 +34,7 @@ import type { Callers } from './settled.ts'
 import type { Collection } from './store.ts'
 import { Takings } from './taking.ts'
 import type { Taken } from './taking-ports.ts'
-import { ledElsewhere, type Tenure } from './tenure.ts'
+import type { Tenure } from './tenure.ts'
 
 export class Replication implements Omit<CopiesPort, 'activated'> {
   readonly #options: ReplicationOptions

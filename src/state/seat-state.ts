@@ -1,8 +1,10 @@
 /** How far one copy of a partition has got, as its owner knows from its answers. */
-import type { Seat } from './config.ts'
+import { type Seat, sameSeat } from './config.ts'
 
 /** Keys that one copy may lag behind by before it is compared as a whole instead. */
 export const pendingMax = 4_096
+/** Members of one partition that were taken for dead and are remembered, lest they keep a copy that nobody needs. */
+export const absentMax = 16
 
 /** A copy of another node, as its owner knows it. */
 export class SeatState {
@@ -37,5 +39,30 @@ export class SeatState {
     this.isListed = isListed
     this.matched = matched
     this.compares = isListed
+  }
+}
+
+/** Members that were taken for dead before they had dropped what they have: should they live, they are told then. */
+export class Absent {
+  /** By name; there is none as a rule. */
+  #seats: Map<string, Seat> | undefined
+
+  add(seat: Seat): void {
+    this.#seats ??= new Map()
+    this.#seats.delete(seat.name)
+    this.#seats.set(seat.name, seat)
+    if (this.#seats.size <= absentMax) return
+    for (const name of this.#seats.keys()) {
+      this.#seats.delete(name)
+      break
+    }
+  }
+
+  /** Whether it is one of these, with what it had; it is none any more. */
+  take(seat: Seat): boolean {
+    const known = this.#seats?.get(seat.name)
+    if (known === undefined) return false
+    this.#seats?.delete(seat.name)
+    return sameSeat(known, seat)
   }
 }

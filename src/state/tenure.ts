@@ -9,37 +9,12 @@
  * takes over later hears of it from them (Vertical Paxos, sections 3 and 4).
  */
 import type { Millis } from '../env.ts'
-import type { CallFailure } from '../rpc/call.ts'
-import { failure } from '../shard/methods.ts'
 import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
 import type { Shipped } from './exchange.ts'
 import type { Lineage } from './lineage.ts'
-import { pendingMax, SeatState } from './seat-state.ts'
-
-/** What is known of members when a tenure begins. */
-export interface TenureStart {
-  /** They have promised its configuration. */
-  readonly fenced: readonly Seat[]
-  /** They hold what the new owner holds. */
-  readonly equal: readonly Seat[]
-}
-
-/** What a tenure asks of the view. */
-export interface TenureView {
-  /** A member that is not to be waited for. */
-  readonly isGone: (seat: Seat) => boolean
-  /** Alive members that may hold copies, without this one. */
-  readonly peers: () => readonly Seat[]
-  /** Whether anything may be told to be done. */
-  readonly mayCommit: () => boolean
-}
-
-export interface DraftRecord {
-  readonly key: string
-  readonly record: Uint8Array | undefined
-  readonly version: number
-}
+import { Absent, pendingMax, SeatState } from './seat-state.ts'
+import type { DraftRecord, TenureStart, TenureView } from './tenure-ports.ts'
 
 interface Waiting {
   readonly position: number
@@ -82,6 +57,7 @@ export class Tenure {
   patientUntil: Millis | undefined
   readonly #drafts = new Map<string, { readonly record: Uint8Array | undefined; readonly version: number }>()
   readonly #waiting: Waiting[] = []
+  readonly #absent = new Absent()
   #next = 0
 
   constructor(
@@ -191,10 +167,29 @@ export class Tenure {
       if (state.isListed ? !state.isToldComplete : !state.hasDropped && !isGone(state.seat)) return false
     }
     if (this.seats.size + 1 < this.config.seats.length) return false
-    for (const [name, state] of this.seats) if (!state.isListed) this.seats.delete(name)
+    for (const [name, state] of this.seats) {
+      if (state.isListed) continue
+      this.seats.delete(name)
+      if (!state.hasDropped) this.#absent.add(state.seat)
+    }
     this.chain = []
     this.isSettled = true
     return true
+  }
+
+  /** Members that were gone are there; those of them who are to be told something. */
+  comeBack(seats: readonly Seat[]): Seat[] {
+    return seats.filter((seat) => {
+      if (this.#absent.take(seat) && !this.seats.has(seat.name)) {
+        this.seats.set(seat.name, new SeatState(seat, false, 0))
+        this.isSettled = false
+      }
+      const state = this.seats.get(seat.name)
+      if (state === undefined || !sameSeat(state.seat, seat)) return false
+      // It goes on with what it had, and may have missed something.
+      state.compares = state.isListed
+      return true
+    })
   }
 
   /** All of the list are complete: those who are not in it may drop what they have. */
@@ -389,12 +384,4 @@ export class Tenure {
     }
     return done
   }
-}
-
-/** Why the calls of a partition that is led elsewhere are routed anew. They ran here, and what they did may be on some copy. */
-export function ledElsewhere(partition: number, self: string, by: Config | undefined): CallFailure {
-  const owner = by?.seats[0]?.name
-  const belief = owner === undefined ? 'another node' : `"${owner}"`
-  const message = `"${self}" does not lead partition ${partition} any more; ${belief} does`
-  return { ...failure('ERR_SHOAL_NOT_OWNER', message, true), owner }
 }

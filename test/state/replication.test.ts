@@ -5,6 +5,7 @@ import type { Seat } from '../../src/state/config.ts'
 import type { ReplicaOutput } from '../../src/state/exchange.ts'
 import { Replication } from '../../src/state/replication.ts'
 import { replicationLimits } from '../../src/state/replication-config.ts'
+import { Absent, absentMax } from '../../src/state/seat-state.ts'
 import { Senders, sendersMax } from '../../src/state/senders.ts'
 
 type Ask = Extract<ReplicaOutput, { type: 'ask' }>
@@ -293,6 +294,36 @@ test('a member that was thought dead and comes back before others have its copie
   stand.now += 5_000
   stand.run()
   assert.deepEqual([stand.texts('a'), stand.texts('b'), stand.texts('c')], [['k=one'], [], ['k=one']])
+})
+
+test('a member that was thought dead and comes back when others have its copies is told to drop its own, once', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.die('b')
+  assert.deepEqual([stand.texts('b'), stand.texts('c')], [['k=one'], ['k=one']])
+  stand.alive.add('b')
+  for (const name of 'abc') stand.of(name).viewChanged(stand.now)
+  stand.run()
+  assert.deepEqual([stand.texts('b'), stand.of('a').stats.underReplicated], [[], 0])
+  stand.ship('a', 'k', 'two')
+  assert.deepEqual([stand.told, stand.texts('c')], [[undefined, undefined], ['k=two']])
+  const batches = stand.of('a').stats.batches
+  stand.die('b')
+  stand.alive.add('b')
+  stand.of('a').viewChanged(stand.now)
+  stand.run()
+  assert.equal(stand.of('a').stats.batches, batches)
+})
+
+test('members that were taken for dead are remembered up to a number, by their lives', () => {
+  const absent = new Absent()
+  for (let i = 0; i <= absentMax; i++) absent.add({ name: `n${i}`, boot: 'b' })
+  const take = (name: string, boot = 'b'): boolean => absent.take({ name, boot })
+  assert.deepEqual(
+    [take('n0'), take('n1'), take('n1'), take('n2', 'another'), take('n2')],
+    [false, true, false, false, false],
+  )
 })
 
 test('the list of copies stays as its next owner was told, though a member comes or goes meanwhile', () => {

@@ -2,6 +2,7 @@
 import type { Mutant } from '../mutant.ts'
 
 const runner = 'src/state/runner.ts'
+const tenure = 'src/state/tenure.ts'
 const replicas = 'src/state/replicas.ts'
 
 export const stateCrashFaults: readonly Mutant[] = [
@@ -48,9 +49,17 @@ export const stateCrashFaults: readonly Mutant[] = [
   {
     id: 'state-crashes/who-comes-back-is-told-nothing',
     file: replicas,
-    find: 'if (state === undefined)\n                    continue;\n                state.compares',
-    replace: 'continue;\n                state.compares',
+    find: 'this.#channels.mark(tenure, seat, true);',
+    replace: '{}',
     why: 'a member that was thought dead and comes back hears of the lists that were made meanwhile',
+    tests: ['state/replication'],
+  },
+  {
+    id: 'state-crashes/copies-of-those-thought-dead-stay-for-ever',
+    file: tenure,
+    find: 'this.#absent.add(state.seat);',
+    replace: '{}',
+    why: 'a member that was thought dead and comes back does not keep copies that nobody needs',
     tests: ['state/replication'],
   },
   {

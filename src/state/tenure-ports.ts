@@ -1,0 +1,26 @@
+/** What a tenure is told, what it asks, and what it tells of what is not in its copy yet. */
+import type { Seat } from './config.ts'
+
+/** What is known of members when a tenure begins. */
+export interface TenureStart {
+  /** They have promised its configuration. */
+  readonly fenced: readonly Seat[]
+  /** They hold what the new owner holds. */
+  readonly equal: readonly Seat[]
+}
+
+/** What a tenure asks of the view. */
+export interface TenureView {
+  /** A member that is not to be waited for. */
+  readonly isGone: (seat: Seat) => boolean
+  /** Alive members that may hold copies, without this one. */
+  readonly peers: () => readonly Seat[]
+  /** Whether anything may be told to be done. */
+  readonly mayCommit: () => boolean
+}
+
+export interface DraftRecord {
+  readonly key: string
+  readonly record: Uint8Array | undefined
+  readonly version: number
+}
