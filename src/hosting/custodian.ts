@@ -289,7 +289,7 @@ export class Custodian {
         return
       }
       const reply: Reply | undefined =
-        value === undefined ? { type: 'stranger' } : readReply(value, partitions)
+        value === undefined ? { type: 'stranger', lacksStore: true } : readReply(value, partitions)
       if (reply === undefined) {
         this.#ports.malformed(to)
         this.#driver.feed({ type: 'unanswered', id })

@@ -79,6 +79,8 @@ export class Tally {
     malformed: 0,
   }
   readonly #ports: TallyPorts
+  /** Until when nothing more is said of a refusal. */
+  readonly #quiet = new Map<string, Millis>()
   /** Of this turn. */
   #sums = new Map<string, Sum>()
 
@@ -112,10 +114,31 @@ export class Tally {
     this.#sums = new Map()
     for (const sum of sums.values()) {
       this.#ports.moved(sum)
-      if (sum.type === 'lost' || sum.type === 'refused') this.#ports.notice(noticeOf(sum))
+      if (sum.type === 'lost' || (sum.type === 'refused' && this.#isNews(sum)))
+        this.#ports.notice(noticeOf(sum))
     }
   }
+
+  #isNews({ store, peer, reason }: Sum): boolean {
+    const now = this.#ports.clock.now()
+    const key = JSON.stringify([store, peer, reason])
+    if ((this.#quiet.get(key) ?? 0) > now) return false
+    this.#quiet.delete(key)
+    if (this.#quiet.size >= quietMax) {
+      for (const oldest of this.#quiet.keys()) {
+        this.#quiet.delete(oldest)
+        break
+      }
+    }
+    this.#quiet.set(key, now + refusedNoticeMs)
+    return true
+  }
 }
+
+/** The same refusal, of one node and for one reason, is said again after so long; events tell each. */
+const refusedNoticeMs: Millis = 60_000
+/** Refusals that are remembered for that; the oldest is forgotten. */
+const quietMax = 256
 
 function noticeOf({ store, type, peer, partitions, reason }: Sum): Notice {
   const count = partitions.length === 1 ? '1 partition' : `${partitions.length} partitions`

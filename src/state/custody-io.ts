@@ -127,7 +127,7 @@ export type Reply =
       readonly pending: readonly number[]
     }
   /** Not whom you mean: another life of that name, or nobody who hosts this store. Nothing was done. */
-  | { readonly type: 'stranger' }
+  | { readonly type: 'stranger'; readonly lacksStore?: boolean }
   /** Not now: the same question again, a little later. */
   | { readonly type: 'later' }
 

@@ -145,8 +145,12 @@ function readEntry(value: unknown, count: number): GiveEntry | undefined {
 
 // ---- answers
 
+/** Who does not host the store of a question says so. */
+export const lacksStore: readonly string[] = ['stranger', 'store']
+
 export function writeReply(reply: Reply): unknown {
-  if (reply.type === 'stranger' || reply.type === 'later') return [reply.type]
+  if (reply.type === 'stranger') return reply.lacksStore === true ? lacksStore : [reply.type]
+  if (reply.type === 'later') return [reply.type]
   if (reply.type === 'given') {
     const refused = reply.refused.map(({ partition, code, reason }) => [partition, code, reason])
     return ['given', packPartitions(reply.taken), refused]
@@ -180,7 +184,8 @@ export function writeReply(reply: Reply): unknown {
 export function readReply(value: unknown, count: number): Reply | undefined {
   if (!Array.isArray(value)) return undefined
   const [type] = value as unknown[]
-  if (type === 'stranger' || type === 'later') return { type }
+  if (type === 'stranger') return value[1] === lacksStore[1] ? { type, lacksStore: true } : { type }
+  if (type === 'later') return { type }
   if (type === 'given') return readGiven(value, count)
   if (type === 'holds') return readHolds(value, count)
   if (type !== 'claimed') return undefined

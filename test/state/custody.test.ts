@@ -452,6 +452,28 @@ test('what was given to one that is gone unanswered is served again only if nobo
   }
 })
 
+test('a taker that does not host the store is told of, one that has restarted is not', () => {
+  for (const [reply, refused] of [
+    [
+      { type: 'stranger', lacksStore: true },
+      [['bob', 'it does not host that: host it on every member of this role']],
+    ],
+    [{ type: 'stranger' }, []],
+  ] as const) {
+    const alice = giving()
+    alice.feed({ type: 'frozen', partitions: [3] })
+    alice.feed({ type: 'collected', partition: 3, chunks: [Uint8Array.of(1)], complete: true })
+    const [ask] = alice.asks('give')
+    assert.deepEqual(readReply(writeReply(reply), 16), reply)
+    alice.feed({ type: 'answered', id: ask?.id ?? 0, reply })
+    assert.deepEqual(
+      alice.of('told').map(({ peer, reason }) => [peer, reason]),
+      refused,
+    )
+    assert.equal(alice.of('thaw').length, 1)
+  }
+})
+
 test('who has what, and since when, is told without giving it', () => {
   const alice = giving()
   const ask: Ask = { type: 'whose', boot: 'c1', partitions: [3, 4] }
