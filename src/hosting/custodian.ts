@@ -278,6 +278,7 @@ export class Custodian {
     if (this.#emptied.length === 0 || (held + sought.size > 0 && hasHeirs)) return
     const emptied = this.#emptied
     this.#emptied = []
+    if (held + sought.size === 0) this.#driver.feed({ type: 'emptied' })
     for (const done of emptied) done()
   }
 
