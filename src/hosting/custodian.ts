@@ -277,6 +277,7 @@ export class Custodian {
     if (this.#emptied.length === 0 || (held + sought.size > 0 && hasHeirs)) return
     const emptied = this.#emptied
     this.#emptied = []
+    if (held + sought.size === 0) this.#driver.feed({ type: 'emptied' })
     for (const done of emptied) done()
   }
 
@@ -288,7 +289,7 @@ export class Custodian {
         return
       }
       const reply: Reply | undefined =
-        value === undefined ? { type: 'stranger' } : readReply(value, partitions)
+        value === undefined ? { type: 'stranger', lacksStore: true } : readReply(value, partitions)
       if (reply === undefined) {
         this.#ports.malformed(to)
         this.#driver.feed({ type: 'unanswered', id })

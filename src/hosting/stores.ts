@@ -12,6 +12,7 @@ import type { Cancellable } from '../shard/context.ts'
 import type { StorePlaces } from '../shard/stored.ts'
 import type { Progress } from '../state/custody.ts'
 import type { ViewPeer } from '../state/custody-io.ts'
+import { lacksStore } from '../state/messages.ts'
 import { Pace } from '../state/pace.ts'
 import { sumReplication } from '../state/replication-stats.ts'
 import type { Holdings } from '../state/store.ts'
@@ -75,7 +76,7 @@ export class Stores implements StorePlaces {
     })
     this.internal.on(askKind, (store, from, message, answer) => {
       const found = this.#stores.get(store)
-      if (found === undefined) answer(['stranger'])
+      if (found === undefined) answer(lacksStore)
       else found.custodian.asked(from, message, answer)
     })
     this.internal.on(replicaKind, (store, from, message, answer) => {

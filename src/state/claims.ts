@@ -28,6 +28,7 @@ export class Claims {
     const ground = this.#ground
     const ownBoot = ground.options.boot
     const peer = ground.speaker(from, boot)
+    peer.isEmpty = false
     const held: number[] = []
     const contested: number[] = []
     const due: number[] = []
@@ -94,6 +95,14 @@ export class Claims {
     if (other !== undefined) places.believed(other, partition)
     const trail = trails.get(partition)
     if (trail !== undefined && trail !== other) places.believed(trail, partition)
+  }
+
+  /** Another node leaves, and holds nothing. */
+  empty(id: number, from: string, { boot }: Ask<'empty'>, now: Millis): void {
+    const peer = this.#ground.speaker(from, boot)
+    peer.isEmpty = true
+    this.#ground.out({ type: 'answer', id, reply: { type: 'noted' } })
+    this.#seeker.emptied(peer, now)
   }
 
   /** Another node asks who has these by now; it wants none of them. */

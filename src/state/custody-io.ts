@@ -57,6 +57,8 @@ export type Ask =
   | { readonly type: 'claim'; readonly boot: string; readonly partitions: readonly number[] }
   /** Who has these, and since when? Nobody is to give them to us. */
   | { readonly type: 'whose'; readonly boot: string; readonly partitions: readonly number[] }
+  /** The sender leaves, and holds nothing any more: whoever seeks something need not wait for it. */
+  | { readonly type: 'empty'; readonly boot: string }
   | {
       readonly type: 'give'
       readonly boot: string
@@ -127,7 +129,9 @@ export type Reply =
       readonly pending: readonly number[]
     }
   /** Not whom you mean: another life of that name, or nobody who hosts this store. Nothing was done. */
-  | { readonly type: 'stranger' }
+  | { readonly type: 'stranger'; readonly lacksStore?: boolean }
+  /** It was heard. */
+  | { readonly type: 'noted' }
   /** Not now: the same question again, a little later. */
   | { readonly type: 'later' }
 
@@ -144,6 +148,8 @@ export type CustodyInput =
       readonly lost: readonly number[]
       readonly peers: readonly ViewPeer[]
     }
+  /** This node leaves, and holds nothing any more. */
+  | { readonly type: 'emptied' }
   /** All members but this one that may hold partitions and can be called; said anew whenever that changes. */
   | { readonly type: 'peers'; readonly peers: readonly ViewPeer[] }
   /** A peer asks; answered once, by `answer` with this id. */

@@ -136,9 +136,12 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         this.#peersChanged(this.#ground.update(input.peers), now)
         break
       case 'asked':
-        if (input.ask.type === 'claim') this.#claims.claimed(input.id, input.from, input.ask, now)
-        else if (input.ask.type === 'whose') this.#claims.whose(input.id, input.ask)
-        else this.#taker.give(input.id, input.from, input.ask, now)
+        this.#asked(input, now)
+        break
+      case 'emptied':
+        for (const { name } of this.#ground.peers.values()) {
+          this.#ground.ask(name, { type: 'empty', boot: this.#ground.options.boot }, () => {})
+        }
         break
       case 'answered':
         this.#ground.settle(input.id, input.reply, now)
@@ -191,6 +194,22 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         input satisfies never
     }
     this.#ground.flush()
+  }
+
+  #asked({ id, from, ask }: Extract<CustodyInput, { type: 'asked' }>, now: Millis): void {
+    switch (ask.type) {
+      case 'claim':
+        this.#claims.claimed(id, from, ask, now)
+        break
+      case 'whose':
+        this.#claims.whose(id, ask)
+        break
+      case 'empty':
+        this.#claims.empty(id, from, ask, now)
+        break
+      default:
+        this.#taker.give(id, from, ask, now)
+    }
   }
 
   #view({ owners, gained, lost, peers }: Extract<CustodyInput, { type: 'view' }>, now: Millis): void {

@@ -123,7 +123,7 @@ export class Doubts {
   #look(round: Round, now: Millis): void {
     if (round.isOver) return
     for (const peer of this.#ground.peers.values()) {
-      if (round.asked.has(peer)) continue
+      if (round.asked.has(peer) || peer.isEmpty) continue
       round.asked.add(peer)
       round.waiting.add(peer)
       this.#send(round, peer)

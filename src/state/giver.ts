@@ -26,13 +26,14 @@ import {
   type Batch,
   count,
   type Giving,
+  homeless,
   type Move,
   newGiving,
   newMove,
   nextToFreeze,
   passing,
   Refusals,
-  strange,
+  reborn,
 } from './giving.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
 import { listIn } from './seeker.ts'
@@ -291,6 +292,7 @@ export class Giver {
     )
     const gone: number[] = []
     const thawed: number[] = []
+    const unasked = reply.type === 'stranger' && reply.lacksStore ? homeless : reborn
     const doubted: number[] = []
     const later = new Map<Millis, number[]>()
     for (const { partition } of batch.entries) {
@@ -303,7 +305,7 @@ export class Giver {
         // Its former life may have answered, and that got lost.
         this.#doubt(partition, move, thawed, doubted)
       } else {
-        const ms = this.#refuse(partition, move, refused.get(partition) ?? strange, thawed, now)
+        const ms = this.#refuse(partition, move, refused.get(partition) ?? unasked, thawed, now)
         listIn(later, ms).push(partition)
       }
     }

@@ -1,6 +1,6 @@
 /** What is on its way to other nodes: the books of giver.ts. */
 import type { Millis } from '../env.ts'
-import type { GiveEntry, RefusalCode } from './custody-io.ts'
+import type { GiveEntry, Refusal, RefusalCode } from './custody-io.ts'
 import type { CustodyLimits, Peer } from './ground.ts'
 import type { HoldingSize } from './store.ts'
 
@@ -101,11 +101,16 @@ export class Refusals {
   }
 }
 
-/** It got no answer of the life that was meant. */
-export const strange: { readonly code: RefusalCode; readonly reason: string } = {
+/** Another life of that name answered, which claims what it is to have. */
+export const reborn: Refusing = { code: 'notOwner', reason: 'it has restarted' }
+
+/** Nobody there keeps such state. */
+export const homeless: Refusing = {
   code: 'failed',
-  reason: 'it does not host it (every node does that is no observer), or has just restarted',
+  reason: 'it does not host that: every node does that is no observer',
 }
+
+type Refusing = Pick<Refusal, 'code' | 'reason'>
 
 /** Counts a frozen partition in or out. */
 export function count({ giving, bytes }: Move, change: 1 | -1): void {

@@ -22,6 +22,8 @@ export interface Peer {
   /** It was, and is no more. */
   isGone: boolean
   isLeaving: boolean
+  /** It leaves, and has said that it holds nothing any more. */
+  isEmpty: boolean
   /** It has claimed partitions that our table did not give it yet. */
   hasClaimed: boolean
   /** What a partition of ours that it has holds on average, as it said last. */
@@ -338,6 +340,7 @@ function newPeer(name: string, boot: string): Peer {
     isThere: false,
     isGone: false,
     isLeaving: false,
+    isEmpty: false,
     hasClaimed: false,
     bytesEach: 0,
   }

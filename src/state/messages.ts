@@ -78,6 +78,7 @@ export function unpackPartitions(bytes: unknown, count: number): number[] | unde
 // ---- questions
 
 export function writeAsk(ask: Ask): unknown {
+  if (ask.type === 'empty') return [ask.type, ask.boot]
   if (ask.type !== 'give') return [ask.type, ask.boot, packPartitions(ask.partitions)]
   const empty = new Map<string, { readonly epoch: Epoch; readonly partitions: number[] }>()
   const full: unknown[] = []
@@ -102,6 +103,7 @@ export function readAsk(value: unknown, count: number): Ask | undefined {
   if (!Array.isArray(value)) return undefined
   const [type, boot] = value as unknown[]
   if (!isText(boot, bootLengthMax)) return undefined
+  if (type === 'empty') return { type, boot }
   if (type === 'claim' || type === 'whose') {
     const partitions = unpackPartitions(value[2], count)
     return partitions && { type, boot, partitions }
@@ -145,8 +147,12 @@ function readEntry(value: unknown, count: number): GiveEntry | undefined {
 
 // ---- answers
 
+/** Who does not host the store of a question says so. */
+export const lacksStore: readonly string[] = ['stranger', 'store']
+
 export function writeReply(reply: Reply): unknown {
-  if (reply.type === 'stranger' || reply.type === 'later') return [reply.type]
+  if (reply.type === 'stranger') return reply.lacksStore === true ? lacksStore : [reply.type]
+  if (reply.type === 'later' || reply.type === 'noted') return [reply.type]
   if (reply.type === 'given') {
     const refused = reply.refused.map(({ partition, code, reason }) => [partition, code, reason])
     return ['given', packPartitions(reply.taken), refused]
@@ -180,7 +186,8 @@ export function writeReply(reply: Reply): unknown {
 export function readReply(value: unknown, count: number): Reply | undefined {
   if (!Array.isArray(value)) return undefined
   const [type] = value as unknown[]
-  if (type === 'stranger' || type === 'later') return { type }
+  if (type === 'stranger') return value[1] === lacksStore[1] ? { type, lacksStore: true } : { type }
+  if (type === 'later' || type === 'noted') return { type }
   if (type === 'given') return readGiven(value, count)
   if (type === 'holds') return readHolds(value, count)
   if (type !== 'claimed') return undefined

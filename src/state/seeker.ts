@@ -52,7 +52,8 @@ export class Seeker {
     const { peers, strangers, options } = this.#ground
     const isAlone = peers.size + strangers.size === 0 && options.copies === undefined
     for (const partition of partitions) {
-      const prior = priorOf(partition)
+      const before = priorOf(partition)
+      const prior = before?.isEmpty ? undefined : before
       if (isAlone && prior === undefined) {
         const counter = this.#ground.epochOf(partition).counter + 1
         this.#ports.open(partition, { counter, boot: options.boot }, undefined, now)
@@ -134,6 +135,20 @@ export class Seeker {
     this.#askEveryone(orphans, now)
   }
 
+  /** It holds nothing any more: what it had, those have by now who had answered before. */
+  emptied(peer: Peer, now: Millis): void {
+    const rounds = new Set<Round>()
+    for (const seek of this.seeks.values()) {
+      if (seek.prior === peer) seek.prior = undefined
+      if (isRound(seek.token)) rounds.add(seek.token)
+    }
+    for (const round of rounds) {
+      if (!round.waiting.delete(peer)) continue
+      round.isStale = true
+      if (round.waiting.size === 0) this.#conclude(round, now)
+    }
+  }
+
   /** Whoever comes first by name opens what both seek. */
   yieldsTo(peer: Peer): boolean {
     return peer.name < this.#ground.options.self
@@ -168,7 +183,7 @@ export class Seeker {
 
   #askEveryone(partitions: readonly number[], now: Millis): void {
     if (partitions.length === 0) return
-    const peers = [...this.#ground.peers.values()]
+    const peers = [...this.#ground.peers.values()].filter(({ isEmpty }) => !isEmpty)
     for (const stranger of this.#ground.strangers.values()) if (stranger.hasClaimed) peers.push(stranger)
     this.#ask(peers, partitions, true, now)
   }
@@ -344,7 +359,8 @@ export class Seeker {
   #asksOn(round: Round, now: Millis): boolean {
     if (!round.isEveryone) return false
     const late: Peer[] = []
-    for (const peer of this.#ground.peers.values()) if (!round.asked.has(peer)) late.push(peer)
+    for (const peer of this.#ground.peers.values())
+      if (!round.asked.has(peer) && !peer.isEmpty) late.push(peer)
     if (late.length === 0) return round.waiting.size > 0 && now < round.until
     round.until = now + this.#ground.limits.claimWaitMs
     for (const peer of late) {

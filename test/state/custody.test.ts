@@ -452,6 +452,28 @@ test('what was given to one that is gone unanswered is served again only if nobo
   }
 })
 
+test('a taker that does not host the store is told of, one that has restarted is not', () => {
+  for (const [reply, refused] of [
+    [
+      { type: 'stranger', lacksStore: true },
+      [['bob', 'it does not host that: every node does that is no observer']],
+    ],
+    [{ type: 'stranger' }, []],
+  ] as const) {
+    const alice = giving()
+    alice.feed({ type: 'frozen', partitions: [3] })
+    alice.feed({ type: 'collected', partition: 3, chunks: [Uint8Array.of(1)], complete: true })
+    const [ask] = alice.asks('give')
+    assert.deepEqual(readReply(writeReply(reply), 16), reply)
+    alice.feed({ type: 'answered', id: ask?.id ?? 0, reply })
+    assert.deepEqual(
+      alice.of('told').map(({ peer, reason }) => [peer, reason]),
+      refused,
+    )
+    assert.equal(alice.of('thaw').length, 1)
+  }
+})
+
 test('who has what, and since when, is told without giving it', () => {
   const alice = giving()
   const ask: Ask = { type: 'whose', boot: 'c1', partitions: [3, 4] }
@@ -675,6 +697,43 @@ test('an answer is worth nothing once another one that was asked has left withou
   assert.equal(again?.to, 'carl')
   alice.feed({ type: 'answered', id: again?.id ?? 0, reply: { ...nothing, boot: 'c1', held: [3] } })
   assert.deepEqual([alice.custody.where(3), alice.custody.where(4)], ['carl', 'alice'])
+})
+
+test('a node that leaves and holds nothing is waited for no longer, whatever it still does', () => {
+  const alice = new Alone()
+  const leaving = { ...bob, isLeaving: true }
+  alice.view('alice', [leaving, carl])
+  const ids = new Map(alice.asks('claim').map(({ to, id }) => [to, id]))
+  alice.feed({ type: 'answered', id: ids.get('carl') ?? 0, reply: { ...nothing, boot: 'c1' } })
+  assert.equal(alice.custody.where(3), '')
+  alice.feed({ type: 'asked', id: 9, from: 'bob', ask: { type: 'empty', boot: 'b1' } })
+  assert.deepEqual(alice.replies(), [{ type: 'noted' }])
+  // Carl may have it since then.
+  const again = alice.asks('claim')
+  assert.deepEqual(
+    again.map(({ to }) => to),
+    ['carl'],
+  )
+  const reply: Reply = { ...nothing, boot: 'c1', held: [3] }
+  alice.feed({ type: 'answered', id: again[0]?.id ?? 0, reply })
+  assert.deepEqual([alice.custody.where(3), alice.custody.where(4)], ['carl', 'alice'])
+  assert.deepEqual(alice.of('told'), [])
+  const late = new Alone()
+  late.view('bob', [leaving, carl])
+  late.feed({ type: 'asked', id: 9, from: 'bob', ask: { type: 'empty', boot: 'b1' } })
+  late.view('alice', [leaving, carl])
+  assert.deepEqual(
+    late.asks('claim').map(({ to }) => to),
+    ['carl'],
+  )
+  const empty: Ask = { type: 'empty', boot: 'b1' }
+  assert.deepEqual(readAsk(writeAsk(empty), 16), empty)
+  assert.deepEqual(readReply(writeReply({ type: 'noted' }), 16), { type: 'noted' })
+  alice.feed({ type: 'emptied' })
+  assert.deepEqual(
+    alice.asks('empty').map(({ to }) => to),
+    ['bob', 'carl'],
+  )
 })
 
 test('what is said to be with a member that has never been seen is not opened until it is seen, or the speaker hears that it is gone', () => {

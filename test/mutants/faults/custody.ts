@@ -143,8 +143,8 @@ export const custodyFaults: readonly Mutant[] = [
   {
     id: 'custody/an-answer-from-before-a-leave-counts',
     file: seeker,
-    find: 'round.isStale = true;',
-    replace: ';',
+    find: 'if (round.waiting.delete(peer)) round.isStale = true;',
+    replace: 'round.waiting.delete(peer);',
     why: 'whoever left unanswered may have given what it had to one that had answered before',
     tests: ['state/custody.test'],
   },
@@ -187,6 +187,22 @@ export const custodyFaults: readonly Mutant[] = [
     replace: 'one();',
     why: 'what a node that leaves keeps for others is elsewhere before it goes',
     tests: ['state/replicated.test'],
+  },
+  {
+    id: 'custody/a-leaver-with-empty-hands-is-waited-for',
+    file: 'src/state/claims.ts',
+    find: 'this.#seeker.emptied(peer, now);',
+    replace: ';',
+    why: 'a node that leaves and holds nothing holds nobody up, however long its handlers run',
+    tests: ['state/custody.test'],
+  },
+  {
+    id: 'custody/answers-from-before-empty-hands-count',
+    file: seeker,
+    find: 'continue; round.isStale = true;',
+    replace: 'continue;',
+    why: 'what a leaver had, those have by now who had answered before',
+    tests: ['state/custody.test'],
   },
   {
     id: 'custody/large-before-small',
