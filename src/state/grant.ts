@@ -1,10 +1,10 @@
 /**
  * What a giver's replication says to the next owner's, in the commit of a planned handoff, and what that one makes of it.
  */
-import { type Config, compareConfigs, readConfig, readSeat, type Seat } from './config.ts'
+import { type Config, compareConfigs, newerConfig, readConfig, readSeat, type Seat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
 import { isCount } from './fields.ts'
-import { type ConfigId, isKnownTo, joined, type Lineage, readConfigId, readLineage } from './lineage.ts'
+import { isKnownTo, joined, type Lineage, readLineage } from './lineage.ts'
 import { addMissing } from './merge.ts'
 import { RecordLog } from './record-log.ts'
 import type { Tenure } from './tenure.ts'
@@ -15,14 +15,14 @@ export interface Grant {
   /** What these have come from. */
   readonly past: Lineage
   /** The last of them under which anything could count. */
-  readonly tip: ConfigId | undefined
+  readonly tip: Config | undefined
   /** Whose copies are what is given. */
   readonly equal: readonly Seat[]
   /** Position of the last change. */
   readonly version: number
 }
 
-export function writeGrant({ config, chain, copy, tip = chain.at(-1), equal, head }: Tenure): string {
+export function writeGrant({ config, chain, copy, tip, equal, head }: Tenure): string {
   const { past } = copy
   const grant: Grant = { chain: [...chain, config], past, tip, equal, version: head }
   return JSON.stringify(grant)
@@ -44,7 +44,7 @@ export function readGrant(text: string | undefined): Grant | undefined {
   const seats = equal.map(readSeat).filter((seat) => seat !== undefined)
   const lineage = readLineage(past)
   if (configs.length !== chain.length || lineage === undefined) return undefined
-  return { chain: configs.slice(-chainMax), past: lineage, tip: readConfigId(tip), equal: seats, version }
+  return { chain: configs.slice(-chainMax), past: lineage, tip: readConfig(tip), equal: seats, version }
 }
 
 /** What a node begins to lead with. */
@@ -52,6 +52,8 @@ export interface Inheritance {
   /** Configurations that it follows, oldest first. */
   readonly chain: readonly Config[]
   readonly past: Lineage
+  /** As of which the records are complete. */
+  readonly base: Config | undefined
   /** What else it has come from, once the two are merged. */
   readonly later: Lineage
   readonly log: RecordLog
@@ -81,16 +83,17 @@ export function inherit(
   chain.sort(compareConfigs)
   const equal = last === undefined ? (grant?.equal ?? []) : []
   const later = (own?.copy ?? fork)?.lineage ?? []
-  return { chain: chain.slice(-chainMax), past, later, log, fork: fork?.log, equal }
+  const base = newerConfig(grant?.tip, own?.tip ?? fork?.tip)
+  return { chain: chain.slice(-chainMax), past, base, later, log, fork: fork?.log, equal }
 }
 
 /** Somebody gives what this node leads, too: who knows all that counted with the other one, if any does. */
 export function weigh(own: Tenure, grant: Grant): 'ours' | 'theirs' | 'neither' {
-  const { tip = own.chain.at(-1), copy } = own
+  const { tip, copy } = own
   if (tip === undefined || isKnownTo(lineageOf(grant), tip)) return 'theirs'
   return grant.tip === undefined || isKnownTo(copy.lineage, grant.tip) ? 'ours' : 'neither'
 }
 
 function lineageOf(grant: Grant | undefined): Lineage {
-  return joined(...(grant?.past ?? []), grant?.chain.at(-1))
+  return joined(...(grant?.past ?? []), grant?.tip)
 }

@@ -45,7 +45,7 @@ export function readLineage(value: unknown): Lineage | undefined {
   return ids.length === value.length ? ids : undefined
 }
 
-export function readConfigId(value: unknown): ConfigId | undefined {
+function readConfigId(value: unknown): ConfigId | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { epoch, revision } = value as Partial<Record<keyof ConfigId, unknown>>
   const tenure = readEpoch(epoch)

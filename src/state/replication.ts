@@ -213,11 +213,11 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
       return
     }
     this.yield(partition)
-    const { chain, past, later, log, fork, equal } = heritage
+    const { chain, past, base, later, log, fork, equal } = heritage
     if (later.length > 0)
       this.#forks.set(partition, { logs: fork === undefined ? [] : [fork], lineage: later })
     const config = this.#configAt(partition, epoch, ++this.#revision)
-    const copy = this.#copies.lead(partition, config, chain.at(-1), past, log)
+    const copy = this.#copies.lead(partition, config, base, past, log)
     if (copy === undefined) this.#late(partition)
     else this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, now)
   }

@@ -43,7 +43,7 @@ export class Tenure {
   /** All have all, and whoever is not in the list has dropped its copy or is gone. */
   isSettled = false
   /** The last configuration under which anything could count. */
-  tip: Config | undefined
+  #tip: Config | undefined
   /** What another side had counted that is merged with this, or is about to be. */
   #later: Lineage = []
   /** Others may have led meanwhile who know nothing of it: nothing counts before what both have is brought together. */
@@ -92,6 +92,11 @@ export class Tenure {
    */
   get isFenced(): boolean {
     return this.#isFenced
+  }
+
+  /** The newest configuration of which what is here may have counted. */
+  get tip(): Config | undefined {
+    return this.#tip ?? this.copy.base
   }
 
   get waiting(): number {
@@ -306,7 +311,7 @@ export class Tenure {
 
   #fenced(): void {
     this.#isFenced = true
-    this.tip = this.config
+    this.#tip = this.config
     this.copy.complete()
     for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
     this.#drafts.clear()
