@@ -300,6 +300,8 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     for (const partition of partitions) {
       if (!ground.isHeld(partition)) continue
       this.#giver.forget(partition)
+      // What is forgotten with it was to be merged with what is here.
+      this.#taker.forget(partition)
       phases[partition] = phase.none
       ground.held -= 1
       strays.delete(partition)

@@ -74,7 +74,10 @@ export class Taker {
   readonly #incoming = new Map<number, number>()
   readonly #givers = new Map<Peer, Giver>()
   /** By the number of an `accept`. */
-  readonly #accepts = new Map<number, { readonly arrival: Arrival; readonly entry: GiveEntry }>()
+  readonly #accepts = new Map<
+    number,
+    { readonly arrival: Arrival; readonly entry: GiveEntry; readonly stage: Stage }
+  >()
 
   constructor(ground: Ground, ports: TakerPorts) {
     this.#ground = ground
@@ -190,7 +193,8 @@ export class Taker {
       const stage = this.#stages.get(partition)
       if (stage !== undefined && copy === 0) this.#drop(partition)
       const bytes = bytesIn(chunks) + (copy === 0 ? 0 : (stage?.bytes ?? 0))
-      this.#stages.set(partition, { from, copy, incoming: 0, bytes, state: 'arriving' })
+      const arriving: Stage = { from, copy, incoming: 0, bytes, state: 'arriving' }
+      this.#stages.set(partition, arriving)
       // What runs on a state that is live here ends first, whatever comes.
       if (chunks.length === 0 && this.#ground.phases[partition] !== phase.active) {
         arrival.taken.push(partition)
@@ -200,7 +204,7 @@ export class Taker {
       }
       arrival.left.set(partition, entry)
       const accept = this.#ground.id()
-      this.#accepts.set(accept, { arrival, entry })
+      this.#accepts.set(accept, { arrival, entry, stage: arriving })
       this.#ground.out({ type: 'accept', id: accept, partition, chunks })
     }
     if (arrival.left.size > 0) {
@@ -216,15 +220,17 @@ export class Taker {
     const { arrival, entry } = found
     const { partition } = entry
     const stage = this.#stages.get(partition)
+    const isHere = stage === found.stage
     if (!arrival.left.delete(partition)) {
       // It was late: the giver has it back.
-      if (stage?.state === 'late') this.#drop(partition)
+      if (isHere && stage?.state === 'late') this.#drop(partition)
       return
     }
-    const refusal =
-      reason !== undefined ? refuse('unreadable', reason) : this.#mayTake(partition, arrival.from)
+    let refusal = this.#mayTake(partition, arrival.from)
+    if (!isHere) refusal = refuse('copy', 'it was forgotten meanwhile')
+    if (reason !== undefined) refusal = refuse('unreadable', reason)
     if (refusal !== undefined) {
-      this.#drop(partition)
+      if (isHere) this.#drop(partition)
       arrival.refused.push({ partition, ...refusal })
     } else {
       this.#stages.delete(partition)
