@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { leaveOnSignals, type ShoalNode } from 'shoal'
 
 /** What a process tells its parent: where it is, and how many members it sees on the ring. */
@@ -63,6 +63,22 @@ interface Running {
   isUp: Promise<void>
 }
 
+/** One that nobody's outgoing connection takes while its server is being restarted: those get higher ones. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(10_000 * Math.random())
+    const probe = createServer()
+    const isFree = await new Promise((resolve) => {
+      probe.once('error', () => resolve(false))
+      probe.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    probe.close()
+    await once(probe, 'close')
+    return port
+  }
+}
+
 /** The servers of an example. */
 export class Servers {
   readonly #file: string
@@ -99,13 +115,13 @@ export class Servers {
   /** Lets go of them: a server without a parent ends. */
   end(): void {
     this.#isOver = true
-    for (const { child } of this.#running) child.disconnect()
+    for (const { child } of this.#running) if (child.connected) child.disconnect()
   }
 
-  #start(index: number): Promise<void> {
-    const seeds = this.#running.flatMap(({ news }) => news.gossip ?? [])
+  async #start(index: number): Promise<void> {
     const old = this.#running[index]?.news.http
-    const port = old === undefined ? this.#ports[index] : new URL(old).port
+    const port = old === undefined ? this.#ports[index] || (await freePort()) : new URL(old).port
+    const seeds = this.#running.flatMap(({ news }) => news.gossip ?? [])
     const child = fork(this.#file, [`server-${index + 1}`, String(port), ...seeds])
     const running: Running = { child, news: {}, isUp: Promise.resolve() }
     this.#running[index] = running

@@ -115,6 +115,7 @@ export class Gate {
   #tell(ms: Millis, now: Millis): void {
     this.#toldAt = now
     const message = `this process, or its main loop alone, did not run for ${Math.round(ms)} ms: no keyed call runs here until the view is checked`
-    this.#ports.notice('warn', 'paused', message, { ms: Math.round(ms) })
+    // A start on a busy machine, a collection of garbage: nothing that an operator could mend.
+    this.#ports.notice(ms < longMs ? 'info' : 'warn', 'paused', message, { ms: Math.round(ms) })
   }
 }

@@ -71,12 +71,12 @@ export {
   type EntityReferences,
   entity,
   type KeyContext,
+  type ReferencesOf,
   type SnapshotContext,
 } from './state/entity.ts'
 export type { EntityLimits } from './state/limits.ts'
-export type { ReplicasCounters } from './state/replicas.ts'
 export type { ReplicationLimits } from './state/replication-config.ts'
-export type { ReplicationStats } from './state/replication-stats.ts'
+export type { ReplicasCounters, ReplicationStats } from './state/replication-stats.ts'
 export type { PartitionStore } from './state/store.ts'
 export type { WindowLimits } from './state/window.ts'
 export type { CallStream, StreamChunk } from './stream.ts'

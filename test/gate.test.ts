@@ -11,12 +11,14 @@ function gate() {
   const asked: number[] = []
   const told: string[] = []
   const messages: string[] = []
+  const warned: string[] = []
   let opened = 0
   const found = new Gate(clock, pauseMs, {
     validate: (id) => asked.push(id),
     opened: () => opened++,
-    notice: (_level, code, message, detail) => {
+    notice: (level, code, message, detail) => {
       told.push(`${code} ${detail['ms']}`)
+      if (level === 'warn') warned.push(code)
       messages.push(message)
     },
   })
@@ -28,7 +30,7 @@ function gate() {
       found.beat()
     }
   }
-  return { gate: found, clock, asked, told, messages, run, opened: () => opened }
+  return { gate: found, clock, asked, told, warned, messages, run, opened: () => opened }
 }
 
 test('while the loop runs the gate is open, and asks nobody anything', () => {
@@ -93,8 +95,8 @@ test('one pause noticed by both loops shuts it once', () => {
   assert.equal(found.shuts, 1)
 })
 
-test('short pauses are told at most every ten seconds, long ones always, and each end is told with its beginning', () => {
-  const { gate: found, clock, told, run, asked } = gate()
+test('short pauses are told at most every ten seconds, long ones always and as a warning, and each end is told with its beginning', () => {
+  const { gate: found, clock, told, warned, run, asked } = gate()
   const pause = (ms: number): void => {
     clock.advance(ms)
     found.beat()
@@ -104,6 +106,7 @@ test('short pauses are told at most every ten seconds, long ones always, and eac
   for (let times = 0; times < 5; times++) pause(300)
   pause(2_000)
   assert.deepEqual(told, ['paused 300', 'validated 0', 'paused 2000', 'validated 0'])
+  assert.deepEqual(warned, ['paused'])
 })
 
 test('the notices do not claim that the process slept, nor that members were asked when none had to be', () => {

@@ -47,7 +47,8 @@ export function limiter(node: ShoalNode, options: LimiterOptions): Middleware {
         return
       }
     } catch {
-      // No verdict in time: better one request too many than none.
+      // No verdict in time: better one request too many than none, as long as somebody counts them.
+      response.setHeader('RateLimit-Unknown', '1')
     }
     next()
   }

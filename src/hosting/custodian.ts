@@ -12,7 +12,6 @@ import type { CustodyInput, CustodyOutput, Owners, Refusal, Reply, ViewPeer } fr
 import type { Epoch } from '../state/epoch.ts'
 import { readAsk, readCopyHead, readReply, writeAsk, writeReply } from '../state/messages.ts'
 import type { Holdings } from '../state/store.ts'
-import { Copied } from './copied.ts'
 import type { CopyTarget } from './copying.ts'
 import type { InternalCalls } from './internal.ts'
 import { Outgoing } from './outgoing.ts'
@@ -54,7 +53,6 @@ export class Custodian {
   readonly #busy = new Map<number, Promise<void>>()
   /** Live here, and frozen until what another node had is merged. */
   readonly #merging = new Set<number>()
-  readonly #copied = new Copied()
   readonly #answers = new Map<number, (reply: unknown) => void>()
   readonly #incoming = new Map<number, (answer: 'admit' | Pick<Refusal, 'code' | 'reason'>) => void>()
   #ids = 0
@@ -171,13 +169,14 @@ export class Custodian {
   }
 
   #target(id: number, partition: number): CopyTarget {
+    let bytes = 0
     return {
-      chunk: (bytes) => {
-        this.#copied.add(partition, bytes.length)
-        return this.#accept(partition, bytes)
+      chunk: (chunk) => {
+        bytes += chunk.length
+        return this.#accept(partition, chunk)
       },
       ended: (reason) => {
-        this.#driver.feed({ type: 'received', id, reason })
+        this.#driver.feed({ type: 'received', id, reason, bytes })
         return reason === undefined ? ['whole'] : ['unreadable', reason]
       },
     }
@@ -233,7 +232,7 @@ export class Custodian {
         this.#acceptAll(output.id, output.partition, output.chunks)
         break
       case 'discard':
-        this.#discard(output.partition)
+        this.#inTurn(output.partition, () => this.#holdings.discard(output.partition))
         break
       case 'activate':
         this.#activate(output)
@@ -256,7 +255,7 @@ export class Custodian {
         this.#served.push(...output.partitions)
         break
       case 'told':
-        this.#ports.told(this.#copied.withThem(output))
+        this.#ports.told(output)
         break
       default:
         output satisfies never
@@ -354,11 +353,6 @@ export class Custodian {
     }
   }
 
-  #discard(partition: number): void {
-    this.#copied.forget(partition)
-    this.#inTurn(partition, () => this.#holdings.discard(partition))
-  }
-
   #activate({ partitions, epochs, lists }: Extract<CustodyOutput, { type: 'activate' }>): void {
     const { copies, clock } = this.#ports
     partitions.forEach((partition, index) => {
@@ -368,6 +362,7 @@ export class Custodian {
         // First: what becomes live may have been merged, and is shipped at once.
         copies?.lead(partition, epoch, lists.get(partition) ?? [], clock.now())
         this.#holdings.activate(partition, epoch)
+        copies?.activated(partition, epoch)
       }
       if (this.#busy.size === 0) work()
       else this.#inTurn(partition, work)

@@ -9,7 +9,6 @@ import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import { messageOf } from '../shard/methods.ts'
 import { joined } from '../state/bytes.ts'
-import type { Seat } from '../state/config.ts'
 import type { CopiesNews, CopiesPort } from '../state/copies-port.ts'
 import type { ViewPeer } from '../state/custody-io.ts'
 import type { Effect, Effects } from '../state/effects.ts'
@@ -21,6 +20,7 @@ import type { ReplicationLimits } from '../state/replication-config.ts'
 import type { Holdings } from '../state/store.ts'
 import type { Custodian } from './custodian.ts'
 import type { InternalCalls } from './internal.ts'
+import { Seats } from './seats.ts'
 
 export const replicaKind = 'copies'
 
@@ -56,11 +56,8 @@ export class Replicator implements CopiesPort, Effects {
   readonly holdings: ReplicatedHoldings
   readonly #live: Holdings
   readonly #ports: ReplicatorPorts
-  readonly #seat: Seat
+  readonly #seats: Seats
   #custodian: Custodian | undefined
-  #table: RingTable | undefined
-  #peers: readonly Seat[] = []
-  readonly #boots = new Map<string, string>()
   /** Taken over, and not active yet. */
   readonly #arriving = new Map<number, Epoch>()
   #doubts = 0
@@ -74,19 +71,23 @@ export class Replicator implements CopiesPort, Effects {
     const { self, boot, partitions, copies, acks, acksMin, voters, limits, random } = ports
     this.#live = live
     this.#ports = ports
-    this.#seat = { name: self, boot }
+    const seats = new Seats({ name: self, boot }, copies)
+    this.#seats = seats
     this.replication = new Replication({
-      self: this.#seat,
+      self: seats.self,
       partitions,
       copies,
       acks,
       acksMin,
       voters,
       limits,
-      owners: (partition, most) => this.#owners(partition, most),
-      peers: () => this.#peers,
-      isGone: (seat) => this.#boots.get(seat.name) !== seat.boot,
+      owners: (partition, most) => seats.owners(partition, most),
+      peers: () => seats.peers,
+      isGone: (seat) => seats.isGone(seat),
+      isBereft: (partition) => seats.isBereft(partition),
       random: () => random.u32() / 2 ** 32,
+      settled: () => live.along?.({}),
+      hear: (settled) => live.hear?.(settled),
     })
     this.holdings = new ReplicatedHoldings(live, this.replication)
   }
@@ -97,15 +98,15 @@ export class Replicator implements CopiesPort, Effects {
   }
 
   viewChanged(table: RingTable, peers: readonly ViewPeer[]): void {
-    this.#table = table
-    this.peersChanged(peers)
+    this.#changed(table, peers)
   }
 
   peersChanged(peers: readonly ViewPeer[]): void {
-    this.#peers = peers.map(({ name, boot }) => ({ name, boot }))
-    this.#boots.clear()
-    this.#boots.set(this.#seat.name, this.#seat.boot)
-    for (const { name, boot } of peers) this.#boots.set(name, boot)
+    this.#changed(undefined, peers)
+  }
+
+  #changed(table: RingTable | undefined, peers: readonly ViewPeer[]): void {
+    this.#seats.changed(table, peers, this.#now)
     this.replication.viewChanged(this.#now)
     if (this.#timer === undefined) this.replication.tick(this.#now)
     this.#drain()
@@ -132,12 +133,12 @@ export class Replicator implements CopiesPort, Effects {
     let least = Infinity
     let since = this.#now
     const look = (): void => {
-      const kept = this.replication.kept()
+      const kept = this.replication.kept
       if (kept < least) {
         least = kept
         since = this.#now
       }
-      const isOver = kept === 0 || this.#peers.length === 0 || this.#now - since >= unlistedWaitMs
+      const isOver = kept === 0 || this.#seats.peers.length === 0 || this.#now - since >= unlistedWaitMs
       if (isOver || this.#isStopped) done()
       else this.#ports.clock.setTimer(lookMs, look)
     }
@@ -162,7 +163,10 @@ export class Replicator implements CopiesPort, Effects {
     done: (failure?: CallFailure) => void,
   ): void {
     if (effect === undefined) this.replication.confirm(partition, key, done)
-    else this.replication.ship(partition, key, effect.removed ? undefined : effect.record, done)
+    else {
+      const { removed, record, settled } = effect
+      this.replication.ship(partition, key, removed ? undefined : record, done, settled)
+    }
     this.#flushSoon()
   }
 
@@ -200,6 +204,30 @@ export class Replicator implements CopiesPort, Effects {
     this.#flushSoon()
   }
 
+  mayMerge(partition: number, list: readonly string[]): 'merge' | 'drop' | 'wait' {
+    const may = this.replication.mayMerge(partition, list)
+    this.#flushSoon()
+    return may
+  }
+
+  /** As if another node had given it, too. */
+  activated(partition: number, epoch: Epoch): void {
+    const logs = [...this.replication.forksOf(partition)]
+    let left = logs.length
+    if (left === 0) this.replication.merged(partition)
+    for (const log of logs) {
+      const merge = (): void => {
+        if (this.#custodian?.custody.epochOf(partition) !== epoch) return
+        this.#live.activate(partition, epoch)
+        left -= 1
+        if (left === 0) this.replication.merged(partition)
+      }
+      this.#acceptAll(partition, log.entries(), merge, (error) => {
+        this.#ports.unreadable(partition, messageOf(error))
+      })
+    }
+  }
+
   yield(partition: number): void {
     this.replication.yield(partition)
     this.#flushSoon()
@@ -207,15 +235,6 @@ export class Replicator implements CopiesPort, Effects {
 
   get #now(): Millis {
     return this.#ports.clock.now()
-  }
-
-  #owners(partition: number, most: number): Seat[] {
-    const seats: Seat[] = []
-    for (const name of this.#table?.owners(partition, most) ?? []) {
-      const boot = this.#boots.get(name)
-      if (boot !== undefined) seats.push({ name, boot })
-    }
-    return seats
   }
 
   /** What one turn of the loop has brought goes out together. */
@@ -305,6 +324,15 @@ export class Replicator implements CopiesPort, Effects {
       // Custody may have given it up meanwhile.
       if (this.#arriving.delete(partition)) this.replication.yield(partition)
     }
+    this.#acceptAll(partition, this.replication.records(partition), done, failed)
+  }
+
+  #acceptAll(
+    partition: number,
+    entries: Iterable<{ readonly record: Uint8Array | undefined }>,
+    done: () => void,
+    failed: (error: unknown) => void,
+  ): void {
     try {
       const waits: Promise<void>[] = []
       let records: Uint8Array[] = []
@@ -315,7 +343,8 @@ export class Replicator implements CopiesPort, Effects {
         records = []
         bytes = 0
       }
-      for (const { record } of this.replication.records(partition)) {
+      for (const { record } of entries) {
+        if (record === undefined) continue
         records.push(record)
         bytes += record.length
         if (bytes >= acceptBytes) accept()

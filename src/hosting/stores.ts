@@ -42,7 +42,7 @@ export interface Rebalance extends Progress {
   readonly store: string
 }
 
-/** What a node held of a store when it left. */
+/** What a node held of a store when it left. Of an entity: keys, not partitions without any. */
 export interface LeftBehind {
   readonly store: string
   readonly partitions: number
@@ -202,15 +202,19 @@ export class Stores implements StorePlaces {
     for (const { custodian, holdings } of this.#stores.values()) {
       const { held } = custodian.custody
       if (held === 0) continue
+      let partitions = 0
       let keys = 0
       let bytes = 0
       for (const partition of holdings.partitions()) {
         if (custodian.custody.epochOf(partition) === undefined) continue
         const size = holdings.size(partition)
+        partitions += 1
         keys += size.keys
         bytes += size.bytes
       }
-      left.push({ store: holdings.name, partitions: held, keys, bytes })
+      // Only of entities it is known which partitions are empty.
+      if (!holdings.copiesLive) partitions = held
+      if (partitions > 0) left.push({ store: holdings.name, partitions, keys, bytes })
     }
     return left
   }

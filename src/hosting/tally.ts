@@ -16,6 +16,10 @@ export interface Handoff {
    */
   readonly type: 'given' | 'received' | 'refused' | 'lost'
   readonly peer: string
+  /**
+   * Of an entity, those that were given or received have keys in them: empty ones, nearly all as a rule, are only counted
+   * (`stats().state`). Of those that were lost nobody knows how many had.
+   */
   readonly partitions: readonly number[]
   /** What is in them; 0 for `refused` and `lost`. */
   readonly keys: number
@@ -68,6 +72,11 @@ export interface TallyPorts {
   notice(notice: Notice): void
 }
 
+/** A refusal that is repeated is told again after so long: partitions are refused in many batches, and tried again for ever. */
+const refusalIntervalMs: Millis = 10_000
+/** Refusals of which it is remembered when they were told; of more all are told anew. */
+const refusalsToldMax = 256
+
 export class Tally {
   readonly counters: StateCounters = {
     given: 0,
@@ -79,10 +88,10 @@ export class Tally {
     malformed: 0,
   }
   readonly #ports: TallyPorts
-  /** Until when nothing more is said of a refusal. */
-  readonly #quiet = new Map<string, Millis>()
   /** Of this turn. */
   #sums = new Map<string, Sum>()
+  /** When a refusal was told, by what it says. */
+  readonly #refusals = new Map<string, Millis>()
 
   constructor(ports: TallyPorts) {
     this.#ports = ports
@@ -101,9 +110,11 @@ export class Tally {
       sum = { store: name, type: what, peer, partitions: [], keys: 0, bytes: 0, ms: 0, reason: why }
       this.#sums.set(key, sum)
     }
+    const hasMoved = what === 'given' || what === 'received'
     for (const partition of partitions) {
-      sum.partitions.push(partition)
-      if (what === 'given' || what === 'received') sum.keys += holdings.size(partition).keys
+      const keys = hasMoved ? holdings.size(partition).keys : 0
+      sum.keys += keys
+      if (keys > 0 || !hasMoved || !holdings.copiesLive) sum.partitions.push(partition)
     }
     sum.bytes += bytes
     sum.ms = Math.max(sum.ms, ms)
@@ -112,39 +123,30 @@ export class Tally {
   #tell(): void {
     const sums = this.#sums
     this.#sums = new Map()
-    for (const sum of sums.values()) {
+    for (const [key, sum] of sums) {
+      if (sum.partitions.length === 0) continue
       this.#ports.moved(sum)
-      if (sum.type === 'lost' || (sum.type === 'refused' && this.#isNews(sum)))
-        this.#ports.notice(noticeOf(sum))
+      const isNews = sum.type === 'lost' || (sum.type === 'refused' && this.#isNews(key))
+      if (isNews) this.#ports.notice(noticeOf(sum))
     }
   }
 
-  #isNews({ store, peer, reason }: Sum): boolean {
+  #isNews(refusal: string): boolean {
     const now = this.#ports.clock.now()
-    const key = JSON.stringify([store, peer, reason])
-    if ((this.#quiet.get(key) ?? 0) > now) return false
-    this.#quiet.delete(key)
-    if (this.#quiet.size >= quietMax) {
-      for (const oldest of this.#quiet.keys()) {
-        this.#quiet.delete(oldest)
-        break
-      }
-    }
-    this.#quiet.set(key, now + refusedNoticeMs)
+    const toldAt = this.#refusals.get(refusal) ?? Number.NEGATIVE_INFINITY
+    if (now - toldAt < refusalIntervalMs) return false
+    if (this.#refusals.size >= refusalsToldMax) this.#refusals.clear()
+    this.#refusals.set(refusal, now)
     return true
   }
 }
-
-/** The same refusal, of one node and for one reason, is said again after so long; events tell each. */
-const refusedNoticeMs: Millis = 60_000
-/** Refusals that are remembered for that; the oldest is forgotten. */
-const quietMax = 256
 
 function noticeOf({ store, type, peer, partitions, reason }: Sum): Notice {
   const count = partitions.length === 1 ? '1 partition' : `${partitions.length} partitions`
   const detail = { store, peer, partitions: partitions.length, reason }
   if (type === 'lost') {
-    const message = `${count} of "${store}" that "${peer}" held may have lost their state: ${reason}`
+    const most = partitions.length === 1 ? '' : ', most of them empty as a rule'
+    const message = `what "${peer}" held of "${store}" (${count}${most}) may be lost: ${reason}`
     return { level: 'warn', code: 'stateLost', message, detail }
   }
   const message = `"${peer}" did not take ${count} of "${store}", which stay here and are tried again: ${reason}`

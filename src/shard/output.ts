@@ -5,7 +5,7 @@ import { runInScope } from '../scope.ts'
 import type { Body } from '../wire/body.ts'
 import type { AnswerSink } from './answer.ts'
 import type { Cancellable, Running } from './context.ts'
-import { type BodyCodec, failure, messageOf } from './methods.ts'
+import { type BodyCodec, failure, handlerThrew } from './methods.ts'
 import { Pump, type PumpOwner, valueMax } from './pump.ts'
 import { Source } from './source.ts'
 
@@ -84,9 +84,7 @@ export class StreamedReply implements PumpOwner, Cancellable {
   }
 
   #fail(error: unknown): void {
-    if (!this.#over(error)) return
-    const message = `the handler of ${this.#method} threw: ${messageOf(error)}`
-    this.#sink.failed(failure('ERR_SHOAL_REMOTE', message, true))
+    if (this.#over(error)) this.#sink.failed(handlerThrew(this.#method, this.#running, error))
   }
 
   /** False if it was over before. */

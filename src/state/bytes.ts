@@ -1,6 +1,6 @@
 /**
  * Numbers and texts of records, as bytes and back. A reader believes nothing: lengths are checked against what is there
- * before anything is made of them. Numbers are little-endian base 128, at most 2^53 - 1.
+ * before anything is made of them. Numbers without a fixed length are little-endian base 128, at most 2^53 - 1.
  */
 
 /** What was sent cannot be read. */
@@ -27,6 +27,24 @@ export class ByteWriter {
   u8(value: number): void {
     this.#reserve(1)
     this.#bytes[this.#at++] = value
+  }
+
+  /** Big-endian, as all of fixed length. */
+  u16(value: number): void {
+    this.#reserve(2)
+    this.#bytes[this.#at++] = value >>> 8
+    this.#bytes[this.#at++] = value
+  }
+
+  u32(value: number): void {
+    this.#reserve(4)
+    const bytes = this.#bytes
+    const at = this.#at
+    bytes[at] = value >>> 24
+    bytes[at + 1] = value >>> 16
+    bytes[at + 2] = value >>> 8
+    bytes[at + 3] = value
+    this.#at = at + 4
   }
 
   number(value: number): void {
@@ -117,6 +135,17 @@ export class ByteReader {
   u8(): number {
     if (this.at >= this.end) throw new RecordError('it ends too early')
     return this.bytes[this.at++] as number
+  }
+
+  u16(): number {
+    const at = this.skip(2)
+    return (this.bytes[at]! << 8) | this.bytes[at + 1]!
+  }
+
+  u32(): number {
+    const bytes = this.bytes
+    const at = this.skip(4)
+    return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
   }
 
   number(): number {

@@ -29,7 +29,10 @@ export const copiesMax = 7
 const textMax = 256
 
 /** Negative: `a` is older; 0: the same. */
-export function compareConfigs(a: Config, b: Config): number {
+export function compareConfigs(
+  a: Pick<Config, 'epoch' | 'revision'>,
+  b: Pick<Config, 'epoch' | 'revision'>,
+): number {
   return compareEpochs(a.epoch, b.epoch) || a.revision - b.revision
 }
 

@@ -14,7 +14,7 @@ export interface EntityConflict {
 }
 
 export interface EntityNotice {
-  readonly code: 'entityCloseFailed'
+  readonly code: 'entityCloseFailed' | 'stateCannotMove'
   readonly message: string
   readonly detail: Readonly<Record<string, unknown>>
 }

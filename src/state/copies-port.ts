@@ -34,6 +34,13 @@ export interface CopiesPort {
   promised(partition: number): number
   /** This node is the owner now, at this epoch; `list` is what `listOf` said at the giver. */
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void
+  /**
+   * Somebody gives a partition that is active here; `list` is what `listOf` said there. `merge`: each may have what the other lacks.
+   * `drop`: we have all that counted there. `wait`: the giver has all that counted here; news `deposed` follows, then it may come.
+   */
+  mayMerge(partition: number, list: readonly string[]): 'merge' | 'drop' | 'wait'
+  /** It is live now: what else had counted of it is merged with that. */
+  activated(partition: number, epoch: Epoch): void
   /** It was given away. Its records stay as a copy until the new owner says what becomes of it. */
   yield(partition: number): void
 }
@@ -45,8 +52,13 @@ export type CopiesNews =
    * this epoch. `lost`: not all of the copies could be heard, updates may be gone.
    */
   | { readonly type: 'taken'; readonly partition: number; readonly epoch: Epoch; readonly lost: boolean }
-  /** The same of those of which nobody has anything: there are no records. */
-  | { readonly type: 'blank'; readonly partitions: readonly number[]; readonly epochs: readonly Epoch[] }
+  /** The same of those of which nobody has anything: there are no records. `lost`: those whose copies may all be gone. */
+  | {
+      readonly type: 'blank'
+      readonly partitions: readonly number[]
+      readonly epochs: readonly Epoch[]
+      readonly lost: ReadonlySet<number>
+    }
   /** Another member holds it as its owner: claim it there. */
   | { readonly type: 'held'; readonly partition: number; readonly by: string }
   /**

@@ -15,7 +15,7 @@
 
 import { type Config, compareConfigs, holds, newerConfig, type Seat, sameSeat } from './config.ts'
 import { Copy } from './copy.ts'
-import { compareEpochs } from './epoch.ts'
+import { joined, type Lineage } from './lineage.ts'
 import { packPartitions, unpackPartitions } from './messages.ts'
 import { type PackedRecord, Packer, unpack } from './packed.ts'
 import { bucketsFor, hashSet, isKnown, listedMax, listHashes, sumBuckets } from './reconcile.ts'
@@ -80,20 +80,22 @@ export class Copies {
   }
 
   /**
-   * The copy of a partition that this node is to lead under this configuration: `log` is complete as of `base`. Undefined: a
-   * newer one was promised.
+   * The copy of a partition that this node is to lead under this configuration: `log` is complete as of `base`, and has come from
+   * `past`. Undefined: a newer one was promised.
    */
   lead(
     partition: number,
     config: Config,
     base: Config | undefined,
+    past: Lineage,
     log?: RecordLog,
     lastMark = 0,
   ): Copy | undefined {
     const copy = this.#made(partition, config)
     if (compareConfigs(copy.promised, config) > 0) return undefined
     if (log !== undefined) this.resize(copy, () => copy.adopt(log, lastMark, base))
-    copy.promise(config)
+    copy.promise(config, [], past)
+    if (log !== undefined) copy.known = past
     return copy
   }
 
@@ -120,7 +122,7 @@ export class Copies {
     const order = promised === undefined ? 1 : compareConfigs({ ...promised, ...id }, promised)
     if (promised !== undefined && order < 0) {
       counters.refusedByFence++
-      return { type: 'refused', promised }
+      return this.#refused(row.partition, promised)
     }
     const records = unpack(row.records)
     if (records === undefined) {
@@ -136,11 +138,11 @@ export class Copies {
         counters.refusedMessages++
         return { type: 'unknown' }
       }
-      if (promised !== undefined && !descends(config, row, promised, copy?.unheard)) {
+      if (promised !== undefined && !this.#isHeirOf(row, config, promised)) {
         counters.refusedByFence++
-        return { type: 'refused', promised }
+        return this.#refused(row.partition, promised)
       }
-      copy = this.#promise(row.partition, config, row.chain ?? [])
+      copy = this.#promise(row.partition, config, row.chain ?? [], row.past ?? [])
     }
     if (!holds(copy.promised, self)) {
       // Not a list of ours, says the owner: it has another one in mind.
@@ -152,7 +154,7 @@ export class Copies {
       return { type: 'full' }
     }
     this.resize(copy, () => this.#keep(copy, records))
-    if (row.complete) copy.complete()
+    if (row.complete) copy.complete(row.past)
     return row.digest === undefined ? { type: 'ok' } : this.#compare(copy, row)
   }
 
@@ -171,10 +173,12 @@ export class Copies {
       return { type: 'refused', promised: copy.promised }
     }
     const before = copy?.promised
+    const wasLed = copy?.isFence === false
     const promised = copy ?? this.#made(partition, config, true)
     promised.fence(config)
-    const { base, chain, isCut, top, log } = promised
-    return { type: 'promised', before, base, chain, isCut, top, digest: log.digest, version: log.version }
+    const { base, chain, isCut, past, known, top, log } = promised
+    const { digest, version } = log
+    return { type: 'promised', before, wasLed, base, chain, isCut, past, known, top, digest, version }
   }
 
   /** Of which of these a fence would be answered with more than `nothing`; packed. Undefined: malformed, or beyond the ring. */
@@ -217,11 +221,27 @@ export class Copies {
     return { type: 'page', records: this.#packer.finish(), configs, place: 0, rewrites: log.rewrites }
   }
 
-  #promise(partition: number, config: Config, chain: readonly Config[]): Copy {
+  #refused(partition: number, promised: Config): ShipReply {
+    return { type: 'refused', promised, past: this.#copies.get(partition)?.lineage ?? [] }
+  }
+
+  /**
+   * A newer one must have come from what was promised: an owner that took over without having heard of it would bury what
+   * counted under it. Such an owner is refused, and what each has is brought together.
+   */
+  #isHeirOf({ partition, anew, chain = [], past = [] }: ShipRow, config: Config, promised: Config): boolean {
+    const heard = joined(...past, ...chain)
+    const copy = this.#copies.get(partition)
+    if (copy !== undefined && !copy.isFollowedBy(config, heard)) return false
+    // Under what this node leads and has told nobody there is nothing.
+    return compareConfigs(copy?.promised ?? config, promised) === 0 || (anew !== true && heard.length > 0)
+  }
+
+  #promise(partition: number, config: Config, chain: readonly Config[], past: Lineage): Copy {
     const leads = this.#ports.leads(partition)
     if (leads !== undefined && compareConfigs(config, leads) > 0) this.#ports.deposed(partition, config)
     const copy = this.#made(partition, config)
-    copy.promise(config, chain)
+    copy.promise(config, chain, past)
     return copy
   }
 
@@ -250,20 +270,4 @@ export class Copies {
     if (log.count <= listedMax) return { type: 'ok', equal: false, hashes: listHashes(log, 1) }
     return { type: 'ok', equal: false, sums: sumBuckets(log, bucketsFor(log.count)) }
   }
-}
-
-/**
- * A newer one must have come from what was promised: an owner that took over without having heard of it would bury what
- * counted under it. Such an owner is refused, and looks for copies anew, this one among them.
- */
-function descends(
-  { epoch }: Config,
-  { anew, chain }: ShipRow,
-  promised: Config,
-  unheard: Config | undefined,
-): boolean {
-  const isSame = compareEpochs(epoch, promised.epoch) === 0
-  const needed = isSame ? unheard : promised
-  if (needed === undefined) return true
-  return anew !== true && chain?.some((before) => compareConfigs(before, needed) >= 0) === true
 }

@@ -11,6 +11,8 @@
  * configuration vouches for is right, whatever their versions: the other one may never have counted.
  */
 import { type Config, compareConfigs, newerConfig } from './config.ts'
+import { compareEpochs } from './epoch.ts'
+import { isKnownTo, joined, type Lineage } from './lineage.ts'
 import { type LogEntry, RecordLog } from './record-log.ts'
 
 /** Configurations that one copy remembers between its base and its promise. */
@@ -30,6 +32,10 @@ export class Copy {
   chain: readonly Config[] = []
   /** More was promised than `chain` can hold: nobody can tell any more what counted. */
   isCut = false
+  /** What the owner that it follows has come from. */
+  past: Lineage = []
+  /** What is in these records. */
+  known: Lineage = []
   log: RecordLog = new RecordLog()
   /** What is promised was asked for by a takeover, and has not led as far as this copy knows. */
   #isFence: boolean
@@ -41,12 +47,28 @@ export class Copy {
     this.#isFence = isFence
   }
 
+  /** The newest configuration under which anything that is here may have counted. */
+  get tip(): Config | undefined {
+    return this.log.count === 0 ? undefined : this.top
+  }
+
+  /** The two, with what is promised. */
+  get lineage(): Lineage {
+    const { past, known, base, top, promised } = this
+    return joined(...past, ...known, base, top, this.#isFence ? undefined : promised)
+  }
+
   /**
-   * What whoever is to lead here must have heard of, if it leads at the epoch that is promised. A takeover that asked for the
-   * promise may have been given up, and its node lead at that epoch by other means: then it has not heard what this copy said.
+   * Whether whoever leads under that configuration has heard of what is here: one that has not would bury what counted. A takeover
+   * that asked for the promise may have been given up, and its node lead by other means: then what this copy had before is
+   * to be known, and what was asked for only to others.
    */
-  get unheard(): Config | undefined {
-    return this.#isFence ? (this.chain.at(-1) ?? this.base) : undefined
+  isFollowedBy({ epoch }: Config, heard: Lineage): boolean {
+    const { promised, chain, base } = this
+    if (!this.#isFence) return compareEpochs(epoch, promised.epoch) === 0 || isKnownTo(heard, promised)
+    const before = chain.at(-1) ?? base
+    if (before !== undefined && !isKnownTo(heard, before)) return false
+    return epoch.boot === promised.epoch.boot || isKnownTo(heard, promised)
   }
 
   /** What is promised was asked for, and nobody has led under it as far as this copy knows. */
@@ -62,11 +84,18 @@ export class Copy {
   }
 
   /** Takes nothing from older ones from now on, for their owner or next owner ships. Older ones change nothing. */
-  promise(config: Config, chain: readonly Config[] = []): void {
+  promise(config: Config, chain: readonly Config[] = [], past: Lineage = this.lineage): void {
     if (compareConfigs(config, this.promised) < 0) return
+    this.past = past
     this.#isFence = false
     if (this.base !== undefined && compareConfigs(config, this.base) === 0) return
     this.#promise(config, [...this.chain, this.promised, ...chain])
+  }
+
+  /** What these have counted has been brought into the records. */
+  merged(lineage: Lineage): void {
+    this.past = joined(...this.past, ...lineage)
+    this.known = joined(...this.known, ...lineage)
   }
 
   /** The same for a takeover. The attempts of one process follow each other, so those before the last have led to nothing. */
@@ -93,7 +122,9 @@ export class Copy {
   }
 
   /** The copy is what its owner holds: complete under what it has promised. */
-  complete(): void {
+  complete(past: Lineage = this.past): void {
+    this.past = past
+    this.known = joined(...past, this.promised)
     this.base = this.promised
     this.chain = []
     this.isCut = false
@@ -124,6 +155,7 @@ export class Copy {
   /** Forgets the records; the promise stays. */
   drop(): void {
     this.log.clear()
+    this.known = []
     this.base = undefined
     this.chain = []
     this.#marks.clear()

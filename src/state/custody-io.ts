@@ -187,8 +187,13 @@ export type CustodyInput =
       /** The copy that this one goes on from; 0: it begins anew. */
       readonly after: number
     }
-  /** An admitted copy has ended; `reason`: it is not whole, and why. */
-  | { readonly type: 'received'; readonly id: number; readonly reason: string | undefined }
+  /** An admitted copy has ended, after so many bytes; `reason`: it is not whole, and why. */
+  | {
+      readonly type: 'received'
+      readonly id: number
+      readonly reason: string | undefined
+      readonly bytes: number
+    }
   /** The chunks of an `accept`; `reason`: they cannot be read or kept, and why. */
   | {
       readonly type: 'accepted'

@@ -165,7 +165,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         this.#taker.copying(input, now)
         break
       case 'received':
-        this.#taker.received(input.id, input.reason)
+        this.#taker.received(input.id, input.reason, input.bytes)
         break
       case 'accepted':
         this.#taker.accepted(input.id, input.reason, now)
@@ -178,7 +178,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
         break
       case 'blank':
         input.partitions.forEach((partition, index) => {
-          this.#takenOver(partition, input.epochs[index] ?? noEpoch, false)
+          this.#takenOver(partition, input.epochs[index] ?? noEpoch, input.lost.has(partition))
         })
         break
       case 'held':

@@ -45,7 +45,8 @@ export function checkDefinition(name: string, definition: Unchecked): void {
     throw wrong('definition', definition, 'an object with open and calls')
   }
   for (const option of Object.keys(definition)) {
-    if (!known.includes(option)) throw wrong(option, definition[option as keyof Unchecked], 'no such option')
+    if (known.includes(option)) continue
+    throw new ShoalError('ERR_SHOAL_OPTION', `entity "${name}": no such option: ${option}`)
   }
   for (const option of ['open', 'snapshot', 'restore', 'merge', 'close'] as const) {
     const value: unknown = definition[option]
@@ -84,7 +85,8 @@ type Wrong = (option: string, value: unknown, range: string) => ShoalError
 function checkCalls(name: string, definition: Unchecked, wrong: Wrong): void {
   const { interleave, readonly } = definition
   const calls: unknown = definition.calls
-  if (typeof calls !== 'object' || calls === null) throw wrong('calls', calls, 'an object of functions')
+  if (typeof calls !== 'object' || calls === null || Array.isArray(calls))
+    throw wrong('calls', calls, 'an object of functions')
   const names = Object.keys(calls)
   if (names.length === 0) throw wrong('calls', [], 'at least one call')
   for (const call of names) {

@@ -1,7 +1,8 @@
 /** Where what a call did to a key goes before its caller hears of it; replication answers this. */
 import type { CallFailure } from '../rpc/call.ts'
 import type { Instance } from './instance.ts'
-import { type KeyRecord, writeRecord } from './records.ts'
+import { type CallerRecord, type KeyRecord, writeRecord } from './records.ts'
+import { settledOf } from './settled.ts'
 
 /** A key after a change. */
 export interface Effect {
@@ -11,6 +12,8 @@ export interface Effect {
   /** The key as a chunk of its own (records.ts), a removed one too. Chunks one after the other are a chunk. */
   readonly record: Uint8Array
   readonly removed: boolean
+  /** The record lacks calls of these that earlier ones had. */
+  readonly settled: Iterable<CallerRecord>
 }
 
 export interface Effects {
@@ -32,11 +35,14 @@ export interface Effects {
 /** Ships a key as it is now. Throws when it cannot be written. */
 export function shipRecord(
   effects: Effects,
-  { partition }: Instance,
+  instance: Instance,
   keyRecord: KeyRecord,
   done: (failure?: CallFailure) => void,
 ): void {
   const { key, stamp, state } = keyRecord
-  const effect = { key, version: stamp.version, record: writeRecord(keyRecord), removed: state === undefined }
-  effects.ship(partition.number, key, effect, done)
+  const record = writeRecord(keyRecord)
+  const settled = settledOf(instance.forgotten)
+  instance.forgotten = undefined
+  const effect = { key, version: stamp.version, record, removed: state === undefined, settled }
+  effects.ship(instance.partition.number, key, effect, done)
 }

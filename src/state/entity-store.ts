@@ -53,6 +53,7 @@ export class EntityStore implements Holdings {
       clock,
       windowMs: limits.windowMs,
       forget: (instance) => this.#executor.forget(instance),
+      notice: (notice) => ports.notice(notice),
     })
     this.#executor = new Executor(kind, {
       ...ports,
@@ -153,6 +154,7 @@ export class EntityStore implements Holdings {
     if (stilled !== undefined) partition.epoch = stilled
     partition.frozen = undefined
     partition.phase = 'active'
+    this.#executor.thawed(partition)
   }
 
   collect(number: number): Collection {

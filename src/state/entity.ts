@@ -166,6 +166,11 @@ export interface EntityReferences<Calls> {
   get(key: string): EntityReference<Calls>
 }
 
+/** What `host` returns for an entity: `ReferencesOf<typeof Cart>`. */
+export type ReferencesOf<Hosted> = Hosted extends { readonly definition: { readonly calls: infer Calls } }
+  ? EntityReferences<Calls>
+  : never
+
 /**
  * Defines an entity. Throws `ERR_SHOAL_OPTION` for a wrong option, naming it. The name is part of the names of its methods
  * (`NAME/CALL`), and the same on all nodes.

@@ -37,6 +37,13 @@ export class Exchange {
     return this.#outputs.take()
   }
 
+  /** Tells custody that another node was promised a newer configuration, this one. */
+  tellDeposed(partition: number, { epoch, seats }: Config): void {
+    const [owner] = seats
+    const news = { type: 'deposed', partition, counter: epoch.counter, by: owner?.name ?? '' } as const
+    this.out({ type: 'news', news })
+  }
+
   ask(to: Seat, ask: ReplicaAsk, told: Told): void {
     const id = ++this.#ids
     this.#asked.set(id, told)

@@ -46,7 +46,7 @@ export class Executor implements TurnPorts {
   constructor(kind: EntityKind, ports: ExecutorPorts) {
     this.#kind = kind
     this.#ports = ports
-    this.window = new Window(ports.limits)
+    this.window = new Window(ports.limits, kind.level === 'replicated')
     this.#runner = new Runner(kind, ports, {
       left: (turn) => this.left(turn),
       waitedLongEnough: (turn) => this.waitedLongEnough(turn),
@@ -181,7 +181,7 @@ export class Executor implements TurnPorts {
   }
 
   left(turn: Turn): void {
-    this.refuse(turn, waitedInVain(this.#ports.self, turn.call))
+    this.refuse(turn, waitedInVain(this.#ports.self, turn.call, turn.entry.instance))
   }
 
   waitedLongEnough(turn: Turn): void {
@@ -233,6 +233,11 @@ export class Executor implements TurnPorts {
     const { frozen } = partition
     partition.frozen = undefined
     frozen?.()
+  }
+
+  /** The partition goes on here. */
+  thawed(partition: Partition): void {
+    this.#runner.thawed(partition)
   }
 
   /** The partition is not here any more. */

@@ -1,6 +1,7 @@
 /** What callers hear of calls that an entity does not run. */
 import type { CallFailure } from '../rpc/call.ts'
 import { failure, messageOf } from '../shard/methods.ts'
+import type { Instance } from './instance.ts'
 import type { CallKind } from './kind.ts'
 
 /** The partition of the key is not active here. */
@@ -30,8 +31,9 @@ export function openThrew(entity: string, error: unknown): CallFailure {
 }
 
 /** Its caller gave up, or its deadline passed. */
-export function waitedInVain(self: string, { method }: CallKind): CallFailure {
-  const message = `${method} waited on "${self}" for its key's turn and did not run within its deadline`
+export function waitedInVain(self: string, { method }: CallKind, { phase }: Instance): CallFailure {
+  const what = phase === 'opening' ? 'open of its key, which has not ended' : "its key's turn"
+  const message = `${method} waited on "${self}" for ${what}, and did not run within its deadline`
   return failure('ERR_SHOAL_TIMEOUT', message, false)
 }
 

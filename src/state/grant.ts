@@ -1,20 +1,30 @@
-/** What a giver's replication says to the next owner's, in the commit of a planned handoff. */
-import { type Config, readConfig, readSeat, type Seat } from './config.ts'
-import { chainMax } from './copy.ts'
+/**
+ * What a giver's replication says to the next owner's, in the commit of a planned handoff, and what that one makes of it.
+ */
+import { type Config, compareConfigs, readConfig, readSeat, type Seat } from './config.ts'
+import { type Copy, chainMax } from './copy.ts'
 import { isCount } from './fields.ts'
+import { type ConfigId, isKnownTo, joined, type Lineage, readConfigId, readLineage } from './lineage.ts'
+import { addMissing } from './merge.ts'
+import { RecordLog } from './record-log.ts'
 import type { Tenure } from './tenure.ts'
 
 export interface Grant {
   /** Configurations under which something may have counted, the giver's last. */
   readonly chain: readonly Config[]
+  /** What these have come from. */
+  readonly past: Lineage
+  /** The last of them under which anything could count. */
+  readonly tip: ConfigId | undefined
   /** Whose copies are what is given. */
   readonly equal: readonly Seat[]
   /** Position of the last change. */
   readonly version: number
 }
 
-export function writeGrant({ config, chain, equal, head }: Tenure): string {
-  const grant: Grant = { chain: [...chain, config], equal, version: head }
+export function writeGrant({ config, chain, copy, tip = chain.at(-1), equal, head }: Tenure): string {
+  const { past } = copy
+  const grant: Grant = { chain: [...chain, config], past, tip, equal, version: head }
   return JSON.stringify(grant)
 }
 
@@ -28,11 +38,59 @@ export function readGrant(text: string | undefined): Grant | undefined {
     return undefined
   }
   if (typeof said !== 'object' || said === null) return undefined
-  const { chain, equal, version } = said as Partial<Record<keyof Grant, unknown>>
+  const { chain, past, tip, equal, version } = said as Partial<Record<keyof Grant, unknown>>
   if (!Array.isArray(chain) || !Array.isArray(equal) || !isCount(version)) return undefined
   const configs = chain.map(readConfig).filter((config) => config !== undefined)
   const seats = equal.map(readSeat).filter((seat) => seat !== undefined)
-  return configs.length === chain.length
-    ? { chain: configs.slice(-chainMax), equal: seats, version }
-    : undefined
+  const lineage = readLineage(past)
+  if (configs.length !== chain.length || lineage === undefined) return undefined
+  return { chain: configs.slice(-chainMax), past: lineage, tip: readConfigId(tip), equal: seats, version }
+}
+
+/** What a node begins to lead with. */
+export interface Inheritance {
+  /** Configurations that it follows, oldest first. */
+  readonly chain: readonly Config[]
+  readonly past: Lineage
+  /** What else it has come from, once the two are merged. */
+  readonly later: Lineage
+  readonly log: RecordLog
+  /** What was here and its giver never heard of, because both led at once. */
+  readonly fork: RecordLog | undefined
+  readonly equal: readonly Seat[]
+}
+
+/** What a partition is led with here that another node gives; `arrived`: its records. Undefined: nobody ever had anything. */
+export function inherit(
+  grant: Grant | undefined,
+  arrived: RecordLog | undefined,
+  own: Tenure | undefined,
+  kept: Copy | undefined,
+): Inheritance | undefined {
+  const past = lineageOf(grant)
+  const fork = own === undefined && kept?.tip !== undefined && !isKnownTo(past, kept.tip) ? kept : undefined
+  const chain = [...(grant?.chain ?? []), ...(own?.chain ?? fork?.chain ?? [])]
+  const last = own?.config ?? fork?.promised
+  if (last !== undefined) chain.push(last)
+  if (chain.length === 0) return undefined
+  const log = arrived ?? new RecordLog()
+  // Both led at once.
+  const other = own?.copy.log ?? fork?.log
+  if (other !== undefined) addMissing(log, other)
+  log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? fork?.log.version ?? 0)
+  chain.sort(compareConfigs)
+  const equal = last === undefined ? (grant?.equal ?? []) : []
+  const later = (own?.copy ?? fork)?.lineage ?? []
+  return { chain: chain.slice(-chainMax), past, later, log, fork: fork?.log, equal }
+}
+
+/** Somebody gives what this node leads, too: who knows all that counted with the other one, if any does. */
+export function weigh(own: Tenure, grant: Grant): 'ours' | 'theirs' | 'neither' {
+  const { tip = own.chain.at(-1), copy } = own
+  if (tip === undefined || isKnownTo(lineageOf(grant), tip)) return 'theirs'
+  return grant.tip === undefined || isKnownTo(copy.lineage, grant.tip) ? 'ours' : 'neither'
+}
+
+function lineageOf(grant: Grant | undefined): Lineage {
+  return joined(...(grant?.past ?? []), grant?.chain.at(-1))
 }

@@ -4,6 +4,7 @@ import type { Arrival, Arrivals } from './arrivals.ts'
 import type { PartitionCollection } from './collection.ts'
 import type { Epoch } from './epoch.ts'
 import type { Use } from './recency.ts'
+import type { Forgotten } from './settled.ts'
 import type { Turn } from './turn.ts'
 import type { Entry } from './window.ts'
 
@@ -30,6 +31,8 @@ export class Instance {
   version = 0
   /** Calls of it that are remembered, newest first. */
   window: Entry | undefined
+  /** Of a key with copies: whose calls were forgotten since its last record. */
+  forgotten: Forgotten
   /** What its state takes, as it would travel; an estimate unless it has travelled or has copies. */
   bytes = 0
   /** Changes until it is estimated anew. */
@@ -67,6 +70,8 @@ export class Partition {
   readonly collections: Set<PartitionCollection> = new Set()
   /** Keys from another node that are to be merged with those here, once no handler of them runs. */
   merging: Map<Instance, Arrival> | undefined
+  /** Keys that calls changed after they were cut off; their copies have not heard of it. */
+  unshipped: Set<Instance> | undefined
   /** What was accepted and is not live. */
   arrivals: Arrivals | undefined
 

@@ -6,9 +6,11 @@ import type { Clock, Millis, Timer } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import { failure } from '../shard/methods.ts'
+import type { EntityNotice } from './conflict.ts'
 import { estimateBytes } from './estimate.ts'
 import type { Instance } from './instance.ts'
 import type { EntityKind } from './kind.ts'
+import { whyNotPlain } from './plain.ts'
 import { Recency } from './recency.ts'
 
 export interface KeepingPorts {
@@ -19,6 +21,7 @@ export interface KeepingPorts {
   readonly windowMs: Millis
   /** Forgets the state of a key that nobody uses. */
   forget(instance: Instance): void
+  notice(notice: EntityNotice): void
 }
 
 /** Times of use are counted in these, so that they are small integers for a year. */
@@ -27,6 +30,13 @@ const tickMs: Millis = 16
 const forgottenMax = 256
 /** A key is estimated anew after so many changes, a large one after one for each KiB: looking at its parts takes longer. */
 const estimateEvery = 8
+/**
+ * Changes of an entity after which the whole state is looked at: whether it is plain still shows only when it moves, which may
+ * be the first deployment, when it is lost.
+ */
+const looksMax = 32
+/** Longer ones are passed over: that would take a while. */
+const lookBytesMax = 65_536
 
 export class Keeping {
   keys = 0
@@ -36,6 +46,7 @@ export class Keeping {
   readonly #recency: Recency | undefined
   readonly #isMeasured: boolean
   readonly #idleTicks: number
+  #looksLeft: number
   #timer: Timer | undefined
   #isClosed = false
 
@@ -44,6 +55,7 @@ export class Keeping {
     this.#ports = ports
     this.#recency = kind.evicts || kind.idleMs !== undefined ? new Recency() : undefined
     this.#isMeasured = kind.moves || kind.bytesMax < Infinity
+    this.#looksLeft = kind.level === 'handoff' && kind.snapshot === undefined ? looksMax : 0
     this.#idleTicks = Math.ceil((kind.idleMs ?? Infinity) / tickMs)
   }
 
@@ -83,6 +95,7 @@ export class Keeping {
 
   /** A call may have changed its state. */
   changed(instance: Instance): void {
+    if (this.#looksLeft > 0) this.#look(instance)
     if (this.#isMeasured && --instance.estimateIn <= 0) this.measured(instance, undefined)
   }
 
@@ -104,6 +117,22 @@ export class Keeping {
   close(): void {
     this.#isClosed = true
     this.#timer?.cancel()
+  }
+
+  #look({ key, state, bytes }: Instance): void {
+    this.#looksLeft -= 1
+    if (bytes > lookBytesMax) return
+    let why: string | undefined
+    try {
+      why = whyNotPlain(state)
+    } catch {
+      // Whoever writes it hears of that.
+    }
+    if (why === undefined) return
+    this.#looksLeft = 0
+    const entity = this.#kind.name
+    const message = `the state of "${key}" of entity "${entity}" has become ${why}: it cannot leave this node, and is lost with it. Keep plain data in it, or write snapshot and restore`
+    this.#ports.notice({ code: 'stateCannotMove', message, detail: { entity, key, reason: why } })
   }
 
   get #tick(): number {

@@ -50,3 +50,9 @@ export class Merge {
     this.log.put(key, record, version, mark)
   }
 }
+
+/** Keys of another side that are not here. Those that both have are merged by whoever knows what is in them. */
+export function addMissing(log: RecordLog, other: RecordLog): void {
+  for (const { key, record, version } of other.entries())
+    if (log.get(key)?.record === undefined) log.put(key, record, version, 0)
+}

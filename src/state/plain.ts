@@ -32,7 +32,9 @@ function look(value: unknown, path: string, depth: number): string | undefined {
   if (typeof value === 'function' || typeof value === 'symbol') return at(path, `a ${typeof value}`)
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (!carried.has(prototype)) return isDate(value) ? undefined : at(path, nameOf(prototype))
+  if (!carried.has(prototype) && !isOfOtherRealm(value, prototype)) {
+    return isDate(value, prototype) ? undefined : at(path, nameOf(prototype))
+  }
   if (depth === depthMax) return tooDeep
   if (Array.isArray(value) || value instanceof Set) {
     let index = 0
@@ -67,8 +69,17 @@ function findCycle(value: unknown, path: string, within: readonly object[]): str
   return undefined
 }
 
-function isDate(value: object): boolean {
-  return Object.prototype.toString.call(value) === '[object Date]'
+/** A plain object or array that another context of this process has made: test runners have such. */
+function isOfOtherRealm(value: object, prototype: unknown): boolean {
+  const root: unknown = Array.isArray(value) ? Object.getPrototypeOf(prototype) : prototype
+  if (typeof root !== 'object' || root === null || Object.getPrototypeOf(root) !== null) return false
+  return Object.hasOwn(root, 'hasOwnProperty')
+}
+
+/** One of this context: of another it would arrive as a text. */
+function isDate(value: object, prototype: unknown): boolean {
+  const isOwn = Object.getPrototypeOf(prototype) === Object.prototype
+  return isOwn && Object.prototype.toString.call(value) === '[object Date]'
 }
 
 function at(path: string, what: string): string {
@@ -77,5 +88,6 @@ function at(path: string, what: string): string {
 
 function nameOf(prototype: unknown): string {
   const { name } = (prototype as { readonly constructor?: { readonly name?: unknown } }).constructor ?? {}
-  return typeof name === 'string' && name !== '' ? `a ${name}` : 'of a class'
+  if (typeof name !== 'string' || name === '') return 'of a class'
+  return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`
 }

@@ -46,8 +46,13 @@ export function references<Calls>(
   const calls: object = Object.create(null)
   for (const call of Object.keys(definition.calls as object)) {
     const method = `${name}/${call}`
-    const value = function (this: Reference, arg?: unknown, options?: EntityCallOptions): Promise<unknown> {
-      return made(caller, open, method, this[keyOf], arg, options)
+    const value = function (
+      this: Reference | undefined,
+      arg?: unknown,
+      options?: EntityCallOptions,
+    ): Promise<unknown> {
+      const key = this?.[keyOf]
+      return key === undefined ? torn(method) : made(caller, open, method, key, arg, options)
     }
     Object.defineProperty(calls, call, { value, enumerable: true })
   }
@@ -63,6 +68,12 @@ export function references<Calls>(
   }
 }
 
+/** Where the key is is known to the reference alone. */
+function torn(method: string): Promise<never> {
+  const message = `${method}: called without the reference it belongs to: write (argument) => reference.call(argument)`
+  return Promise.reject(new ShoalError('ERR_SHOAL_OPTION', message))
+}
+
 function whyNotOptions(options: unknown): string | undefined {
   if (typeof options !== 'object' || options === null) {
     return `options: expected an object behind the argument, got ${typeof options}`
@@ -70,6 +81,10 @@ function whyNotOptions(options: unknown): string | undefined {
   for (const option in options) {
     if (!optionNames.includes(option)) return `no such option: ${option}`
   }
+  const { signal, detached } = options as { readonly [Option in keyof EntityCallOptions]: unknown }
+  const aborts: unknown = (signal as AbortSignal | null | undefined)?.throwIfAborted
+  if (signal !== undefined && typeof aborts !== 'function') return 'signal: expected an AbortSignal'
+  if (detached !== undefined && typeof detached !== 'boolean') return 'detached: expected true or false'
   return undefined
 }
 

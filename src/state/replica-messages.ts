@@ -8,6 +8,7 @@ import { type Config, readConfig, readEpoch } from './config.ts'
 import { chainMax } from './copy.ts'
 import type { Epoch } from './epoch.ts'
 import { isCount } from './fields.ts'
+import { type Lineage, readLineage } from './lineage.ts'
 import { recentMax } from './quorum.ts'
 import type { LogDigest } from './record-log.ts'
 
@@ -20,6 +21,8 @@ export interface ShipRow {
   /** The whole of it, until the copy has answered once. */
   readonly config?: Config | undefined
   readonly chain?: readonly Config[] | undefined
+  /** What it has come from beside its chain. */
+  readonly past?: Lineage | undefined
   /** Packed; may be empty: then it only confirms. */
   readonly records: Uint8Array
   /** The copy is what its owner holds. */
@@ -46,7 +49,7 @@ export type ShipReply =
       readonly sums?: Uint8Array | undefined
     }
   /** It has promised this one, which is newer. */
-  | { readonly type: 'refused'; readonly promised: Config }
+  | { readonly type: 'refused'; readonly promised: Config; readonly past: Lineage }
   /** It does not know the configuration: tell it whole. */
   | { readonly type: 'unknown' }
   /** No room: `limits.copyBytesMax`. */
@@ -66,9 +69,14 @@ export interface FenceRow {
 export interface CopyState {
   /** What it had promised before it was asked. */
   readonly before: Config | undefined
+  /** An owner had told it so; else a takeover may have led under it, or not. */
+  readonly wasLed: boolean
   readonly base: Config | undefined
   readonly chain: readonly Config[]
   readonly isCut: boolean
+  /** What the newest owner that it has followed has come from, and what of that is here. */
+  readonly past: Lineage
+  readonly known: Lineage
   /** The newest that vouches for any record. */
   readonly top: Config | undefined
   readonly digest: LogDigest
@@ -115,6 +123,8 @@ export type ReplicaAsk =
       /** Grows with every batch from this sender to this receiver: a late one is not taken. */
       readonly seq: number
       readonly rows: readonly ShipRow[]
+      /** What callers have settled of whose calls records here lack some (settled.ts). */
+      readonly along: Uint8Array | undefined
     }
   | { readonly type: 'fence'; readonly boot: string; readonly to: string; readonly rows: readonly FenceRow[] }
   | { readonly type: 'fetch'; readonly boot: string; readonly to: string; readonly ask: FetchAsk }
@@ -125,7 +135,12 @@ export type ReplicaAsk =
 
 export type ReplicaReply =
   | { readonly type: 'shipped'; readonly rows: readonly ShipReply[] }
-  | { readonly type: 'fenced'; readonly rows: readonly FenceReply[] }
+  /** `along`: what callers have settled, as far as this node knows. */
+  | {
+      readonly type: 'fenced'
+      readonly rows: readonly FenceReply[]
+      readonly along: Uint8Array | undefined
+    }
   | { readonly type: 'fetched'; readonly reply: FetchReply }
   /** Of these something is known: a copy, a promise, or that the node that answers leads. */
   | { readonly type: 'surveyed'; readonly known: Uint8Array }
@@ -147,7 +162,8 @@ export function readAsk(value: unknown, partitions: number): ReplicaAsk | undefi
   const { type, boot, to, seq } = ask
   if (type === 'ship' && isCount(seq)) {
     const rows = readRows(ask['rows'], (row) => readShipRow(row, partitions))
-    return rows && { type, boot, to, seq, rows }
+    const along = readAlong(ask['along'])
+    return rows && along !== null ? { type, boot, to, seq, rows, along } : undefined
   }
   if (type === 'fence') {
     const rows = readRows(ask['rows'], (row) => readFenceRow(row, partitions))
@@ -184,13 +200,20 @@ export function readReply(value: unknown): ReplicaReply | undefined {
   }
   if (reply?.['type'] === 'fenced') {
     const rows = readRows(reply['rows'], readFenceReply)
-    return rows && { type: 'fenced', rows }
+    const along = readAlong(reply['along'])
+    return rows && along !== null ? { type: 'fenced', rows, along } : undefined
   }
   if (reply?.['type'] === 'fetched') {
     const page = readFetchReply(reply['reply'])
     return page && { type: 'fetched', reply: page }
   }
   return undefined
+}
+
+/** Null: something else. */
+function readAlong(value: unknown): Uint8Array | undefined | null {
+  if (value == null) return undefined
+  return value instanceof Uint8Array ? value : null
 }
 
 function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
@@ -201,6 +224,8 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
   const config = row['config'] == null ? undefined : readConfig(row['config'])
   const chain = readChain(row['chain'])
   const records = row['records'] ?? noBytes
+  const past = readLineage(row['past'])
+  if (past === undefined) return undefined
   if (epoch === undefined || chain === undefined || !(records instanceof Uint8Array)) return undefined
   if (row['config'] != null && config === undefined) return undefined
   const digest = row['digest'] == null ? undefined : readDigest(row['digest'])
@@ -213,6 +238,7 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
     revision: row['revision'],
     config,
     chain,
+    past,
     records,
     complete: row['complete'] === true,
     anew: row['anew'] === true,
@@ -247,7 +273,8 @@ function readShipReply(value: unknown): ShipReply | undefined {
     }
     case 'refused': {
       const promised = readConfig(reply['promised'])
-      return promised && { type: 'refused', promised }
+      const past = readLineage(reply['past'])
+      return promised && past && { type: 'refused', promised, past }
     }
     case 'unknown':
       return { type: 'unknown' }
@@ -284,13 +311,20 @@ function readFenceReply(value: unknown): FenceReply | undefined {
     case 'promised': {
       const chain = readChain(reply['chain'])
       const digest = readDigest(reply['digest'])
-      if (chain === undefined || digest === undefined || !isCount(reply['version'])) return undefined
+      const past = readLineage(reply['past'])
+      const known = readLineage(reply['known'])
+      if (chain === undefined || digest === undefined) return undefined
+      if (past === undefined || known === undefined) return undefined
+      if (!isCount(reply['version'])) return undefined
       return {
         type: 'promised',
         before: readConfig(reply['before']),
+        wasLed: reply['wasLed'] === true,
         base: readConfig(reply['base']),
         chain,
         isCut: reply['isCut'] === true,
+        past,
+        known,
         top: readConfig(reply['top']),
         digest,
         version: reply['version'],

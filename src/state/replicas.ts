@@ -11,88 +11,61 @@
  */
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
+import { type Channel, Channels } from './channels.ts'
 import { type Config, type Seat, sameSeat, sameSeats } from './config.ts'
-import type { Copies, CopiesCounters } from './copies.ts'
+import type { Copies } from './copies.ts'
 import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
+import { isKnownTo, joined } from './lineage.ts'
 import { Packer } from './packed.ts'
-import { difference, differingBuckets } from './reconcile.ts'
+import type { CallerRecord } from './records.ts'
+import { compareAll, Repairs } from './repairs.ts'
 import { rowsMax, type ShipReply } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
-import { composeRow, type Sent } from './ship-row.ts'
+import type { ReplicasCounters } from './replication-stats.ts'
+import type { SeatState } from './seat-state.ts'
+import { composeRow, heedComparison, type Sent } from './ship-row.ts'
 import { ledElsewhere, Tenure, type TenureStart, type TenureView } from './tenure.ts'
 
-export interface ReplicasCounters extends CopiesCounters {
-  /** Records that went to copies, and their bytes; the same record to two copies counts twice. */
-  shippedRecords: number
-  shippedBytes: number
-  batches: number
-  /** Partitions this node had to give up because another was promised a newer epoch. */
-  deposed: number
-}
-
-export function noneCounted(): ReplicasCounters {
-  return {
-    refusedByFence: 0,
-    refusedMessages: 0,
-    repairedKeys: 0,
-    shippedRecords: 0,
-    shippedBytes: 0,
-    batches: 0,
-    deposed: 0,
-  }
-}
-
-export interface ReplicasPorts {
+export interface ReplicasPorts extends TenureView {
   readonly limits: ReplicationLimits
   readonly counters: ReplicasCounters
   seats(partition: number): readonly Seat[]
   acks(seats: number): number
-  isGone(seat: Seat): boolean
-  peers(): readonly Seat[]
-  /** Whether this node may tell that anything is done. */
-  mayCommit(): boolean
-}
-
-interface Channel {
-  readonly seat: Seat
-  readonly dirty: Set<Tenure>
-  isShipping: boolean
-  failures: number
-  notBefore: Millis
+  /** Whether the table names this node as the owner. */
+  isOurs(partition: number): boolean
+  /** What all callers have settled. */
+  settled(): Uint8Array | undefined
 }
 
 const pauseMs: Millis = 50
 const pauseMsMax: Millis = 1_000
-/** Partitions that are compared at once, when their time has come. */
-const comparedMax = 256
+/** One partition whose copies are behind must not stop the others. */
+const shares = 16
 
 export class Replicas {
   readonly #ports: ReplicasPorts
   readonly #copies: Copies
   readonly #exchange: Exchange
   readonly #tenures = new Map<number, Tenure>()
-  readonly #channels = new Map<string, Channel>()
+  readonly #channels: Channels
   readonly #packer = new Packer()
   /** Tenures in which something may be done that was not. */
   readonly #moved = new Set<Tenure>()
   /** Tenures that wait for promises, in the order in which they began to. */
   readonly #asking: { readonly tenure: Tenure; readonly until: Millis }[] = []
-  readonly #view: TenureView
   /** Of the last batch to anybody: grows over the lives and absences of each receiver. */
   #seq = 0
-  #repairAt: Millis = Infinity
-  #repairs: IterableIterator<Tenure> | undefined
+  /** Calls that wait for copies, in all tenures. */
+  #waiting = 0
+  readonly #repairs: Repairs
 
   constructor(ports: ReplicasPorts, copies: Copies, exchange: Exchange) {
     this.#ports = ports
     this.#copies = copies
     this.#exchange = exchange
-    this.#view = {
-      isGone: (seat) => ports.isGone(seat),
-      peers: () => ports.peers(),
-      mayCommit: () => ports.mayCommit(),
-    }
+    this.#channels = new Channels(ports)
+    this.#repairs = new Repairs(ports.limits.repairMs, this.#tenures)
   }
 
   get tenures(): ReadonlyMap<number, Tenure> {
@@ -100,18 +73,22 @@ export class Replicas {
   }
 
   get deadline(): Millis {
-    let due = Math.min(this.#repairAt, this.#asking[0]?.until ?? Infinity)
-    for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
-      if (dirty.size > 0 && !isShipping && !this.#ports.isGone(seat)) due = Math.min(due, notBefore)
-    return due
+    return Math.min(this.#repairs.deadline, this.#asking[0]?.until ?? Infinity, this.#channels.deadline)
+  }
+
+  /** How many calls wait for copies of this partition, if that are too many for another one. */
+  crowd(partition: number): number | undefined {
+    const { effectsWaitingMax: most } = this.#ports.limits
+    const share = most / shares
+    // Without a look at the partition, as a rule.
+    if (this.#waiting < share) return undefined
+    const waiting = this.#tenures.get(partition)?.waiting ?? 0
+    return waiting >= share || (waiting > 0 && this.#waiting >= most) ? waiting : undefined
   }
 
   /** Something was done that may have to be told or sent. */
   isDue(now: Millis): boolean {
-    if (this.#moved.size > 0) return true
-    for (const { dirty, isShipping, notBefore, seat } of this.#channels.values())
-      if (dirty.size > 0 && !isShipping && notBefore <= now && !this.#ports.isGone(seat)) return true
-    return false
+    return this.#moved.size > 0 || this.#channels.due(now).next().done !== true
   }
 
   /** This node leads a partition whose copy this is. */
@@ -125,7 +102,7 @@ export class Replicas {
     const config = copy.promised
     const tenure = new Tenure(partition, this.#exchange.self, copy, config, chain, told)
     this.#tenures.set(partition, tenure)
-    if (this.#repairAt === Infinity) this.#repairAt = now + this.#ports.limits.repairMs
+    this.#repairs.begin(now)
     // Members may have come or gone while it was taken.
     this.#follow(tenure)
     this.#touch(tenure)
@@ -138,7 +115,7 @@ export class Replicas {
     if (tenure === undefined) return
     this.#tenures.delete(partition)
     this.#moved.delete(tenure)
-    for (const { dirty } of this.#channels.values()) dirty.delete(tenure)
+    this.#channels.unmark(tenure)
     this.#settle(tenure.takeAll(), failure)
   }
 
@@ -148,27 +125,32 @@ export class Replicas {
     if (tenure === undefined) return
     this.#ports.counters.deposed++
     // What nobody else has accepted never was.
-    if (tenure.isFirst && !tenure.hasLed) this.#copies.remove(partition)
+    if (tenure.isFirst && tenure.tip === undefined) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
-    const { counter } = by.epoch
-    this.#exchange.out({
-      type: 'news',
-      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
-    })
+    this.#exchange.tellDeposed(partition, by)
   }
 
   /** A key has changed to this record (undefined: it is forgotten). */
-  ship(tenure: Tenure, key: string, record: Uint8Array | undefined, done: Shipped): void {
+  ship(
+    tenure: Tenure,
+    key: string,
+    record: Uint8Array | undefined,
+    done: Shipped,
+    settled?: Iterable<CallerRecord>,
+  ): void {
     const { copy } = tenure
     this.#copies.resize(copy, () => tenure.keep(key, record))
     tenure.add(key, true, done)
+    this.#waiting++
     this.#touch(tenure)
+    if (settled !== undefined) this.#channels.tell(tenure, [...settled])
   }
 
   /** A key was read. */
   confirm(tenure: Tenure, key: string, done: Shipped): void {
     tenure.add(key, false, done)
+    this.#waiting++
     this.#touch(tenure)
   }
 
@@ -180,9 +162,17 @@ export class Replicas {
 
   /** Lists follow the table; who is gone is not waited for. */
   peersChanged(): void {
-    for (const tenure of this.#tenures.values()) {
+    const come = this.#channels.peersChanged()
+    for (const tenure of [...this.#tenures.values()]) {
+      // Whoever was gone for a while goes on with what it had, and may have missed something.
+      for (const { name } of come) {
+        const state = tenure.seats.get(name)
+        if (state === undefined) continue
+        state.compares = state.isListed
+        this.#channels.mark(tenure, state.seat)
+      }
       if (this.#follow(tenure)) this.#touch(tenure)
-      else this.#moved.add(tenure)
+      else if (this.#tenures.get(tenure.partition) === tenure) this.#moved.add(tenure)
     }
   }
 
@@ -196,8 +186,22 @@ export class Replicas {
     this.#touch(tenure)
   }
 
+  /**
+   * Others may have led for a while. What the table names this node as the owner of is sought anew; the rest waits for its owner.
+   */
+  doubt(): void {
+    for (const [partition, tenure] of [...this.#tenures]) {
+      tenure.isForked = true
+      if (this.#ports.isOurs(partition)) this.depose(partition, tenure.config)
+    }
+  }
+
   /** Its list follows the table; false: it did already, or must not. */
   #follow(tenure: Tenure): boolean {
+    if (tenure.isForked && this.#ports.isOurs(tenure.partition)) {
+      this.depose(tenure.partition, tenure.config)
+      return false
+    }
     const seats = this.#ports.seats(tenure.partition)
     if (tenure.isGranted || sameSeats(seats, tenure.config.seats)) return false
     tenure.reconfigure(seats, this.#ports.acks(seats.length))
@@ -212,51 +216,19 @@ export class Replicas {
       tenure.isPatienceOver = true
       this.#moved.add(tenure)
     }
-    if (now < this.#repairAt) return
-    this.#repairs ??= this.#tenures.values()
-    for (let left = comparedMax; left > 0; left--) {
-      const { value: tenure, done } = this.#repairs.next()
-      if (done) {
-        this.#repairs = undefined
-        this.#repairAt = this.#tenures.size === 0 ? Infinity : now + this.#ports.limits.repairMs
-        return
-      }
-      this.#compare(tenure)
-    }
-    this.#repairAt = now + 1
+    for (const tenure of this.#repairs.due(now)) if (compareAll(tenure)) this.#touch(tenure)
   }
 
   /** Tells calls that are done, and sends what has gathered. */
   flush(now: Millis): void {
     for (const tenure of this.#moved) this.#advance(tenure, now)
     this.#moved.clear()
-    for (const channel of this.#channels.values()) {
-      if (channel.dirty.size > 0 && !channel.isShipping && channel.notBefore <= now) this.#send(channel)
-    }
-  }
-
-  /** Copies are compared with what is here, whatever is thought of them. */
-  #compare(tenure: Tenure): void {
-    let isDue = false
-    for (const state of tenure.seats.values()) {
-      if (!state.isListed) continue
-      state.compares = true
-      isDue = true
-    }
-    if (isDue) this.#touch(tenure)
+    for (const channel of this.#channels.due(now)) this.#send(channel)
   }
 
   #touch(tenure: Tenure): void {
     this.#moved.add(tenure)
-    for (const state of tenure.seats.values()) this.#channel(state.seat).dirty.add(tenure)
-  }
-
-  #channel(seat: Seat): Channel {
-    const known = this.#channels.get(seat.name)
-    if (known !== undefined && sameSeat(known.seat, seat)) return known
-    const channel = { seat, dirty: new Set<Tenure>(), isShipping: false, failures: 0, notBefore: 0 }
-    this.#channels.set(seat.name, channel)
-    return channel
+    for (const { seat, isTold } of tenure.seats.values()) this.#channels.mark(tenure, seat, !isTold)
   }
 
   #advance(tenure: Tenure, now: Millis): void {
@@ -265,7 +237,7 @@ export class Replicas {
     this.#askAll(tenure)
     let done: readonly Shipped[] = []
     this.#copies.resize(tenure.copy, () => {
-      done = tenure.commit(this.#view)
+      done = tenure.commit(this.#ports)
     })
     this.#settle(done, undefined)
     this.#askAll(tenure)
@@ -276,24 +248,24 @@ export class Replicas {
     }
     if (tenure.mayDrop) {
       for (const state of tenure.seats.values()) {
-        if (!state.isListed && !state.hasDropped) this.#channel(state.seat).dirty.add(tenure)
+        if (!state.isListed && !state.hasDropped) this.#channels.mark(tenure, state.seat)
       }
     }
     const { partition, config } = tenure
-    if (tenure.settle(this.#view)) this.#exchange.out({ type: 'settled', partition, config })
+    if (tenure.settle(this.#ports)) this.#exchange.out({ type: 'settled', partition, config })
   }
 
   #askAll(tenure: Tenure): void {
     if (tenure.isFenced || !tenure.asksAll) return
-    for (const peer of tenure.askAll(this.#ports.peers())) this.#channel(peer).dirty.add(tenure)
+    for (const peer of tenure.askAll(this.#ports.peers())) this.#channels.mark(tenure, peer)
   }
 
   #settle(done: readonly Shipped[], failure: CallFailure | undefined): void {
+    this.#waiting -= done.length
     for (const one of done) this.#exchange.out({ type: 'settle', done: one, failure })
   }
 
   #send(channel: Channel): void {
-    if (this.#ports.isGone(channel.seat)) return
     const sent: Sent[] = []
     let bytes = 0
     for (const tenure of channel.dirty) {
@@ -314,7 +286,8 @@ export class Replicas {
     channel.isShipping = true
     const { boot } = this.#exchange.self
     const rows = sent.map(({ row }) => row)
-    const ask = { type: 'ship', boot, to: channel.seat.boot, seq: ++this.#seq, rows } as const
+    const along = channel.settled.take(this.#ports.settled)
+    const ask = { type: 'ship', boot, to: channel.seat.boot, seq: ++this.#seq, rows, along } as const
     this.#exchange.ask(channel.seat, ask, (reply, now) => {
       channel.isShipping = false
       if (reply?.type === 'shipped' && reply.rows.length === sent.length) {
@@ -323,15 +296,17 @@ export class Replicas {
         for (const [index, one] of sent.entries()) this.#heard(one, reply.rows[index]!, channel, now)
         if (hadFailed) this.#compareAll(channel)
       } else this.#failed(channel, sent, now)
+      this.#channels.prune(channel)
     })
   }
 
   #failed(channel: Channel, sent: readonly Sent[], now: Millis): void {
     channel.notBefore = now + Math.min(pauseMs * 2 ** channel.failures++, pauseMsMax)
+    channel.settled.addAll()
     for (const { tenure, state, keys, extras } of sent) {
       if (this.#tenures.get(tenure.partition) !== tenure) continue
       tenure.restore(state, keys, extras)
-      this.#channel(state.seat).dirty.add(tenure)
+      this.#channels.mark(tenure, state.seat)
     }
   }
 
@@ -341,8 +316,8 @@ export class Replicas {
     if (tenure.seats.get(state.seat.name) !== state) return
     switch (reply.type) {
       case 'refused':
-        this.depose(tenure.partition, reply.promised)
-        break
+        this.#refused(tenure, state, reply)
+        return
       case 'unknown':
       case 'full':
         state.isTold = false
@@ -356,7 +331,7 @@ export class Replicas {
           if (row.drop) state.hasDropped = true
           if (row.complete) state.isToldComplete = true
         }
-        if (row.digest !== undefined) this.#compared(one, reply)
+        if (row.digest !== undefined) heedComparison(one, reply, this.#ports.counters)
         if (!state.isBehind) state.matched = Math.max(state.matched, one.position)
         break
       default:
@@ -370,26 +345,23 @@ export class Replicas {
       channel.dirty.add(tenure)
   }
 
-  #compared(
-    { tenure, state, row, lapses }: Sent,
-    { equal, hashes, sums }: Extract<ShipReply, { type: 'ok' }>,
+  /**
+   * Whoever has taken over from us has all that counted here. But if two led without knowing of each other, each has what the
+   * other lacks: the owner by the table seeks the partition anew and brings together what there is; another one keeps what
+   * it has, and nothing counts here, until the owner has been given it.
+   */
+  #refused(
+    tenure: Tenure,
+    state: SeatState,
+    { promised, past }: Extract<ShipReply, { type: 'refused' }>,
   ): void {
-    if (!state.isListed) return
-    if (equal === true) {
-      if (lapses !== state.lapses) return
-      state.compares = state.isBehind = false
-      state.isComplete = true
-      return
+    const { partition, tip } = tenure
+    const isKnown = tip === undefined || isKnownTo(joined(...past, promised), tip)
+    if (isKnown || this.#ports.isOurs(partition)) this.depose(partition, promised)
+    else {
+      tenure.isForked = true
+      state.isTold = false
     }
-    const { counters } = this.#ports
-    if (hashes !== undefined) {
-      const { keys, extras } = difference(tenure.copy.log, hashes, row.list)
-      const travels = tenure.differs(state, keys, extras)
-      if (state.isToldComplete) counters.repairedKeys += travels
-      return
-    }
-    const differing = sums && differingBuckets(tenure.copy.log, sums)
-    if (differing !== undefined) tenure.asksFor(state, differing)
   }
 
   /** It was out of reach: it may have missed more than we know. */

@@ -12,6 +12,11 @@ export interface ReplicationLimits {
   readonly takeoverWaitMs: Millis
   /** How often owners compare what they hold with their copies. */
   readonly repairMs: Millis
+  /**
+   * Calls of a store on one node that have run and wait for copies. Beyond, calls of partitions in which any waits are refused
+   * before they run; those of a partition in which a sixteenth of these wait always are.
+   */
+  readonly effectsWaitingMax: number
 }
 
 export const replicationLimits: ReplicationLimits = Object.freeze({
@@ -19,6 +24,7 @@ export const replicationLimits: ReplicationLimits = Object.freeze({
   batchBytesMax: 256 * 1024,
   takeoverWaitMs: 10_000,
   repairMs: 60_000,
+  effectsWaitingMax: 65_536,
 })
 
 export interface ReplicationOptions {
@@ -37,6 +43,12 @@ export interface ReplicationOptions {
   peers(): readonly Seat[]
   /** A member that cannot come back with what it had, or is not to be waited for any more. */
   isGone(seat: Seat): boolean
+  /** All who should have had copies of a partition were killed of late. */
+  isBereft(partition: number): boolean
   /** 0 to 1. */
   random(): number
+  /** What all callers have settled, as far as this node knows, for copies and next owners; undefined: nothing. */
+  settled(): Uint8Array | undefined
+  /** Takes that of another node. */
+  hear(settled: Uint8Array): void
 }

@@ -1,7 +1,28 @@
 /** What replication did and holds, for metrics. */
 
-import { noneCounted, type ReplicasCounters } from './replicas.ts'
+import type { CopiesCounters } from './copies.ts'
 import type { Tenure } from './tenure.ts'
+
+export interface ReplicasCounters extends CopiesCounters {
+  /** Records that went to copies, and their bytes; the same record to two copies counts twice. */
+  shippedRecords: number
+  shippedBytes: number
+  batches: number
+  /** Partitions this node had to give up because another was promised a newer epoch. */
+  deposed: number
+}
+
+export function noneCounted(): ReplicasCounters {
+  return {
+    refusedByFence: 0,
+    refusedMessages: 0,
+    repairedKeys: 0,
+    shippedRecords: 0,
+    shippedBytes: 0,
+    batches: 0,
+    deposed: 0,
+  }
+}
 
 /** Counted since the start; gauges are of now. Over all entities of level `replicated`. */
 export interface ReplicationStats extends Readonly<ReplicasCounters> {

@@ -13,33 +13,33 @@
  */
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
-import { type Config, compareConfigs, type Seat } from './config.ts'
+import { Answering } from './answering.ts'
+import type { Config, Seat } from './config.ts'
 import { Copies } from './copies.ts'
 import type { CopiesPort } from './copies-port.ts'
-import { type Copy, chainMax } from './copy.ts'
+import type { Copy } from './copy.ts'
 import { compareEpochs, type Epoch } from './epoch.ts'
 import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
-import { readGrant, writeGrant } from './grant.ts'
+import { inherit, readGrant, weigh, writeGrant } from './grant.ts'
 import { Lease } from './lease.ts'
+import type { Lineage } from './lineage.ts'
 import { keepChunk, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
-import { noMajority, tooFewCopies } from './refusals.ts'
-import { type ReplicaReply, readAsk, readReply } from './replica-messages.ts'
-import { noneCounted, Replicas, type ReplicasCounters } from './replicas.ts'
+import { copiesBehind, noMajority, tooFewCopies } from './refusals.ts'
+import { type ReplicaReply, readReply } from './replica-messages.ts'
+import { Replicas } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
-import { type ReplicationStats, tooFew } from './replication-stats.ts'
-import { Senders } from './senders.ts'
+import { noneCounted, type ReplicasCounters, type ReplicationStats, tooFew } from './replication-stats.ts'
+import type { Callers } from './settled.ts'
 import type { Collection } from './store.ts'
 import { Takings } from './taking.ts'
 import type { Taken } from './taking-ports.ts'
 import { ledElsewhere, type Tenure } from './tenure.ts'
 
-export class Replication implements CopiesPort {
+export class Replication implements Omit<CopiesPort, 'activated'> {
   readonly #options: ReplicationOptions
   readonly #exchange: Exchange
   readonly #copies: Copies
-  /** Copies for others, none of which this node was told to drop. */
-  readonly kept: () => number = () => this.#copies.kept
   readonly #replicas: Replicas
   readonly #takings: Takings
   readonly #lease: Lease
@@ -48,7 +48,9 @@ export class Replication implements CopiesPort {
   readonly #empty = new Map<number, Epoch>()
   /** What comes by planned handoff and does not lead yet. */
   readonly #arrived = new Map<number, RecordLog>()
-  readonly #senders = new Senders()
+  /** What others had counted of what is led now, to be merged with it. */
+  readonly #forks = new Map<number, { readonly logs: readonly RecordLog[]; readonly lineage: Lineage }>()
+  readonly #answering: Answering
   /** Of the last configuration that this node asked anybody to follow. */
   #revision = 0
   #now: Millis = 0
@@ -68,13 +70,17 @@ export class Replication implements CopiesPort {
       leads: (partition) => this.#leads(partition),
       deposed: (partition, by) => this.#deposed(partition, by),
     })
+    this.#answering = new Answering(options, this.#copies, this.#lease, this.#counters)
     const shared = {
       limits,
       seats: (partition: number) => this.seats(partition),
       acks: (seats: number) => Math.min(options.acks, seats),
       isGone: (seat: Seat) => options.isGone(seat),
+      isOurs: (partition: number) => options.owners(partition, 1)[0]?.name === self.name,
       peers: () => options.peers(),
       mayCommit: () => this.#lease.isHeld(this.#now),
+      settled: () => options.settled(),
+      hear: (settled: Uint8Array) => options.hear(settled),
     }
     this.#replicas = new Replicas({ ...shared, counters: this.#counters }, this.#copies, this.#exchange)
     const ports = {
@@ -89,6 +95,11 @@ export class Replication implements CopiesPort {
         this.#exchange.out({ type: 'news', news: { type: 'held', partition, by } }),
     }
     this.#takings = new Takings(ports, this.#copies, this.#exchange)
+  }
+
+  /** Copies for others that this node was not told to drop. */
+  get kept(): number {
+    return this.#copies.kept
   }
 
   get stats(): ReplicationStats {
@@ -122,6 +133,8 @@ export class Replication implements CopiesPort {
   refusal(partition: number): CallFailure | undefined {
     const { acksMin, self, voters } = this.#options
     if (!this.#lease.isHeld(this.#now)) return noMajority(self.name, voters)
+    const crowd = this.#replicas.crowd(partition)
+    if (crowd !== undefined) return copiesBehind(self.name, partition, crowd)
     if (acksMin <= 1) return undefined
     const { length } = this.#replicas.tenures.get(partition)?.config.seats ?? this.seats(partition)
     return length >= acksMin ? undefined : tooFewCopies(partition, length, acksMin)
@@ -129,11 +142,11 @@ export class Replication implements CopiesPort {
 
   /**
    * A call has changed its key to this record (undefined: the key is forgotten). `done` is told once, from an output, when
-   * enough nodes have it, or with a failure after which the call is to be routed anew.
+   * enough nodes have it, or with a failure after which the call is to be routed anew. `word`: see `Effect.settled`.
    */
-  ship(partition: number, key: string, record: Uint8Array | undefined, done: Shipped): void {
+  ship(partition: number, key: string, record: Uint8Array | undefined, done: Shipped, word?: Callers): void {
     const tenure = this.#led(partition)
-    if (tenure !== undefined) this.#replicas.ship(tenure, key, record, done)
+    if (tenure !== undefined) this.#replicas.ship(tenure, key, record, done, word)
     else this.#refuse(partition, done)
   }
 
@@ -194,29 +207,47 @@ export class Replication implements CopiesPort {
     const own = this.#replicas.tenures.get(partition)
     const led = this.#empty.get(partition) ?? own?.config.epoch
     if (led !== undefined && compareEpochs(led, epoch) === 0) return
-    const grant = readGrant(list[0])
-    const chain = [...(grant?.chain ?? []), ...(own === undefined ? [] : [...own.chain, own.config])]
-    if (chain.length === 0) {
+    const heritage = inherit(readGrant(list[0]), arrived, own, this.#copies.get(partition))
+    if (heritage === undefined) {
       this.#empty.set(partition, epoch)
       return
     }
-    const log = arrived ?? new RecordLog()
-    // Two nodes had it at once: keys of both stay, and those that both have are merged by whoever knows what is in them.
-    const mine = own === undefined ? [] : own.copy.log.entries()
-    for (const { key, record, version } of mine)
-      if (log.get(key) === undefined) log.put(key, record, version, 0)
-    log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? 0)
     this.yield(partition)
-    chain.sort(compareConfigs)
+    const { chain, past, later, log, fork, equal } = heritage
+    if (later.length > 0)
+      this.#forks.set(partition, { logs: fork === undefined ? [] : [fork], lineage: later })
     const config = this.#configAt(partition, epoch, ++this.#revision)
-    const copy = this.#copies.lead(partition, config, chain.at(-1), log)
-    const equal = own === undefined ? (grant?.equal ?? []) : []
+    const copy = this.#copies.lead(partition, config, chain.at(-1), past, log)
     if (copy === undefined) this.#late(partition)
-    else this.#replicas.begin(partition, copy, chain.slice(-chainMax), { fenced: [], equal }, now)
+    else this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, now)
+  }
+
+  /** What others had counted of a partition that is led here now, until it is merged. */
+  forksOf(partition: number): readonly RecordLog[] {
+    return this.#forks.get(partition)?.logs ?? []
+  }
+
+  /** They are live here, and what has changed by that is shipped. */
+  merged(partition: number): void {
+    const fork = this.#forks.get(partition)
+    this.#forks.delete(partition)
+    if (fork !== undefined) this.#replicas.tenures.get(partition)?.merged(fork.lineage)
+  }
+
+  mayMerge(partition: number, list: readonly string[]): 'merge' | 'drop' | 'wait' {
+    const own = this.#replicas.tenures.get(partition)
+    const grant = readGrant(list[0])
+    if (own === undefined || grant === undefined) return 'merge'
+    const known = weigh(own, grant)
+    if (known === 'neither') return 'merge'
+    if (known === 'ours') return 'drop'
+    this.#replicas.depose(partition, grant.chain.at(-1) ?? own.config)
+    return 'wait'
   }
 
   yield(partition: number): void {
     this.#empty.delete(partition)
+    this.#forks.delete(partition)
     this.#replicas.end(partition, ledElsewhere(partition, this.#options.self.name, undefined))
   }
 
@@ -250,7 +281,7 @@ export class Replication implements CopiesPort {
     this.#now = now
     this.#replicas.peersChanged()
     this.#takings.peersChanged(now)
-    this.#flush(now)
+    this.flush(now)
   }
 
   /**
@@ -270,7 +301,7 @@ export class Replication implements CopiesPort {
     this.#lease.tick(now)
     this.#takings.tick(now)
     this.#replicas.tick(now)
-    this.#flush(now)
+    this.flush(now)
   }
 
   /** A peer's answer, as it came; undefined: it may have been taken or not. */
@@ -279,63 +310,34 @@ export class Replication implements CopiesPort {
     const reply = value === undefined ? undefined : readReply(value)
     if (value !== undefined && reply === undefined) this.#counters.refusedMessages++
     this.#exchange.answered(id, reply, now)
-    this.#flush(now)
+    this.flush(now)
   }
 
   /** Takes a message of a peer and answers it. */
   answer(from: string, value: unknown, now: Millis): ReplicaReply {
     this.#now = now
-    const ask = readAsk(value, this.#options.partitions)
-    if (ask === undefined || ask.to !== this.#options.self.boot) {
-      this.#counters.refusedMessages++
-      return { type: 'stranger' }
-    }
-    const seat = { name: from, boot: ask.boot }
-    switch (ask.type) {
-      case 'ship':
-        if (!this.#senders.isNext(ask.boot, ask.seq)) {
-          this.#counters.refusedMessages++
-          return { type: 'stranger' }
-        }
-        return { type: 'shipped', rows: ask.rows.map((row) => this.#copies.ship(row, seat)) }
-      case 'survey': {
-        const known = this.#copies.survey(ask.partitions, this.#options.partitions)
-        return known === undefined ? { type: 'stranger' } : { type: 'surveyed', known }
-      }
-      case 'fence':
-        return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)) }
-      case 'beat':
-        return { type: 'beaten', recent: this.#lease.answer(ask.boot, now) }
-      case 'fetch':
-        return { type: 'fetched', reply: this.#copies.fetch(ask.ask) }
-      default:
-        return ask satisfies never
-    }
+    return this.#answering.answer(from, value, now)
   }
 
   /** Sends what has gathered; once per turn. */
   flush(now: Millis): void {
     this.#now = now
-    this.#flush(now)
+    this.#takings.flush(now)
+    this.#replicas.flush(now)
   }
 
   poll(): ReplicaOutput | undefined {
     return this.#exchange.poll()
   }
 
-  /** Gives up what this node leads, to find out who leads it now: it may be nobody, and then it is taken again. */
+  /** Others may have led meanwhile what this node leads. */
   #resign(): void {
-    for (const [partition, { config }] of [...this.#replicas.tenures])
-      this.#replicas.depose(partition, config)
+    this.#replicas.doubt()
     this.doubt(this.#now)
   }
 
-  #flush(now: Millis): void {
-    this.#takings.flush(now)
-    this.#replicas.flush(now)
-  }
-
-  #taken({ partition, config, chain, isSound, fenced }: Taken, now: Millis): void {
+  #taken({ partition, config, chain, isSound, forks, later, fenced }: Taken, now: Millis): void {
+    if (later.length > 0) this.#forks.set(partition, { logs: forks, lineage: later })
     const copy = this.#copies.get(partition)
     if (copy === undefined || chain.length === 0) this.#empty.set(partition, config.epoch)
     else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, now)
@@ -346,7 +348,8 @@ export class Replication implements CopiesPort {
   /** Nobody has anything of these: they are led without a configuration until something happens in them. */
   #blank(partitions: readonly number[], epochs: readonly Epoch[]): void {
     for (const [index, partition] of partitions.entries()) this.#empty.set(partition, epochs[index] as Epoch)
-    this.#exchange.out({ type: 'news', news: { type: 'blank', partitions, epochs } })
+    const lost = new Set(partitions.filter((partition) => this.#options.isBereft(partition)))
+    this.#exchange.out({ type: 'news', news: { type: 'blank', partitions, epochs, lost } })
   }
 
   /** Under which configuration this node leads a partition. */
@@ -367,7 +370,7 @@ export class Replication implements CopiesPort {
     if (tenure !== undefined || epoch === undefined) return tenure
     this.#empty.delete(partition)
     const config = this.#configAt(partition, epoch, ++this.#revision)
-    const copy = this.#copies.lead(partition, config, undefined, new RecordLog())
+    const copy = this.#copies.lead(partition, config, undefined, [], new RecordLog())
     if (copy !== undefined) return this.#replicas.begin(partition, copy, [], undefined, this.#now)
     this.#late(partition)
     return undefined
@@ -386,11 +389,7 @@ export class Replication implements CopiesPort {
     }
     this.#empty.delete(partition)
     this.#counters.deposed++
-    const { counter } = by.epoch
-    this.#exchange.out({
-      type: 'news',
-      news: { type: 'deposed', partition, counter, by: by.seats[0]?.name ?? '' },
-    })
+    this.#exchange.tellDeposed(partition, by)
   }
 
   #refuse(partition: number, done: Shipped): void {

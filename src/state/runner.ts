@@ -238,7 +238,8 @@ export class Runner {
     // Of a call that was cut off, or whose key went elsewhere, nobody hears.
     const isHeard = instance.phase === 'open' && turn?.phase !== 'over'
     if (isHeard && !call.readonly) entry.outcome = outcome
-    if (instance.phase === 'open' && !call.readonly) {
+    const changes = instance.phase === 'open' && !call.readonly
+    if (changes) {
       stamp(instance)
       this.#ports.keeping.changed(instance)
       this.#ports.changed(instance)
@@ -248,6 +249,7 @@ export class Runner {
     else {
       entry.turn = undefined
       turn?.settle(instance.phase === 'open' || !this.#kind.moves ? outcome : this.#undone(instance))
+      if (turn !== undefined && changes) this.#shipLate(instance)
     }
     if (instance.running === 0 && partition.merging !== undefined) this.#links.calm(instance)
     this.busy(partition, -1)
@@ -270,8 +272,37 @@ export class Runner {
       if (call.readonly) effects.ship(partition.number, key, undefined, told)
       else shipRecord(effects, entry.instance, this.#ports.record(entry.instance), told)
     } catch (error) {
-      told(this.#thrown(call, running, error))
+      const threw = this.#thrown(call, running, error)
+      // Another copy of the call is to hear the same.
+      if (entry.outcome !== undefined) entry.outcome = threw
+      told(threw)
     }
+  }
+
+  /** A call that was cut off has changed its key after all: nobody waits for that, but copies must not lack it. */
+  #shipLate(instance: Instance): void {
+    const effects = this.#ports.effects()
+    if (effects === undefined) return
+    const { partition } = instance
+    // What is on its way to another node stays as it is.
+    if (partition.phase !== 'active') {
+      partition.unshipped ??= new Set()
+      partition.unshipped.add(instance)
+      return
+    }
+    try {
+      shipRecord(effects, instance, this.#ports.record(instance), () => {})
+    } catch {
+      // It cannot be written: the next call of the key hears of that.
+    }
+  }
+
+  /** The partition goes on here: what cut off calls have changed meanwhile goes to its copies. */
+  thawed(partition: Partition): void {
+    const { unshipped } = partition
+    partition.unshipped = undefined
+    if (unshipped === undefined) return
+    for (const instance of unshipped) if (instance.phase === 'open') this.#shipLate(instance)
   }
 
   /** Something that a frozen partition waits for has begun (1), or ended (-1). */

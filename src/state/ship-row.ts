@@ -1,7 +1,9 @@
 /** One partition's part of a batch to one of its copies. */
 import type { Config } from './config.ts'
+import type { CopiesCounters } from './copies.ts'
 import type { Packer } from './packed.ts'
-import type { ShipRow } from './replica-messages.ts'
+import { difference, differingBuckets } from './reconcile.ts'
+import type { ShipReply, ShipRow } from './replica-messages.ts'
 import type { SeatState } from './seat-state.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -22,7 +24,7 @@ export function composeRow(tenure: Tenure, state: SeatState, room: number, packe
   const { config, partition, copy } = tenure
   const { epoch, revision } = config
   const isNew = !state.isTold
-  const told = isNew ? { config, chain: tenure.chain, anew: tenure.isFirst } : {}
+  const told = isNew ? { config, chain: tenure.chain, past: copy.past, anew: tenure.isFirst } : {}
   const none = new Map<string, number>()
   if (!state.isListed) {
     const drop = tenure.mayDrop
@@ -49,17 +51,42 @@ export function composeRow(tenure: Tenure, state: SeatState, room: number, packe
   const [next] = state.pending.values()
   const isAll = next === undefined
   const compares = isAll && state.compares
+  const complete = isAll && state.isComplete && !state.isToldComplete
   const row: ShipRow = {
     partition,
     epoch,
     revision,
     ...told,
+    ...(complete ? { past: copy.past } : {}),
     records: packer.finish(),
-    complete: isAll && state.isComplete && !state.isToldComplete,
+    complete,
     digest: compares ? copy.log.digest : undefined,
     list: compares ? state.list : undefined,
   }
   if (compares) state.list = undefined
   const position = isAll ? tenure.head : next - 1
   return { tenure, state, config, position, keys, extras, lapses: state.lapses, row }
+}
+
+/** A copy has compared what it holds with what its owner does. */
+export function heedComparison(
+  { tenure, state, row, lapses }: Sent,
+  { equal, hashes, sums }: Extract<ShipReply, { type: 'ok' }>,
+  counters: CopiesCounters,
+): void {
+  if (!state.isListed) return
+  if (equal === true) {
+    if (lapses !== state.lapses) return
+    state.compares = state.isBehind = false
+    state.isComplete = true
+    return
+  }
+  if (hashes !== undefined) {
+    const { keys, extras } = difference(tenure.copy.log, hashes, row.list)
+    const travels = tenure.differs(state, keys, extras)
+    if (state.isToldComplete) counters.repairedKeys += travels
+    return
+  }
+  const differing = sums && differingBuckets(tenure.copy.log, sums)
+  if (differing !== undefined) tenure.asksFor(state, differing)
 }

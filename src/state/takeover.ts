@@ -9,8 +9,13 @@
  * A configuration that nobody has told us of can hide with members that have not answered. If of each known one even `acks`
  * seats were heard, no later one can have come to be without one of them. Otherwise whoever is alive is waited for, for a
  * while: with two copies one of them alone cannot know what the other did. This is where views that disagree can fork.
+ *
+ * Copies of two sides that led at once are known by their lineages (lineage.ts). Each side is judged by itself, and its
+ * records are merged key by key into those of the side with the newest copy.
  */
 import { type Config, compareConfigs, newerConfig, readQuorum, type Seat, sameSeat } from './config.ts'
+import { compareEpochs } from './epoch.ts'
+import { type ConfigId, isKnownTo, joined, type Lineage } from './lineage.ts'
 import type { CopyState } from './replica-messages.ts'
 
 /** What one member has said, this one among them. */
@@ -20,21 +25,29 @@ export interface CopyAnswer extends CopyState {
   readonly isFenced: boolean
 }
 
+/** Copies that have come from one another; another group of them is of another side of a split. */
+export interface Side {
+  /** What it vouches for is complete among `from`; what older ones vouch for is out of date. */
+  readonly base: Config | undefined
+  /** Whose copies count, the complete ones first. */
+  readonly from: readonly CopyAnswer[]
+  /** What is known with these. Where too few of what may have counted were heard, and that is found later, it is new. */
+  readonly past: Lineage
+}
+
 export type Decision =
   | { readonly type: 'wait' }
   /** These have nothing, but could have had: they must promise all the same. */
   | { readonly type: 'fence'; readonly seats: readonly Seat[] }
-  | {
+  | (Side & {
       readonly type: 'take'
       /** False: updates that counted may be gone. */
       readonly isSound: boolean
-      /** What it vouches for is complete among `from`; what older ones vouch for is out of date. */
-      readonly base: Config | undefined
-      /** Whose copies count, the complete ones first. */
-      readonly from: readonly CopyAnswer[]
       /** Configurations under which something may have counted: ours follows these. */
       readonly chain: readonly Config[]
-    }
+      /** What was led without knowing of it, newest first. */
+      readonly forks: readonly Side[]
+    })
 
 export interface Hearing {
   readonly answers: readonly CopyAnswer[]
@@ -46,44 +59,112 @@ export interface Hearing {
   readonly isPatienceOver: boolean
 }
 
-export function decideTakeover({ answers, silent, isGone, isPatienceOver }: Hearing): Decision {
-  const base = answers.reduce<Config | undefined>(
-    (newest, answer) => newerConfig(newest, answer.base),
-    undefined,
-  )
-  const chain = needed(answers, base)
-  let isSound = chain.length === 0 || base !== undefined
-  let isCertain = isSound && chain.length > 0
+export function decideTakeover(hearing: Hearing): Decision {
+  const { silent, isPatienceOver } = hearing
+  const chains: Config[] = []
+  const sides: Side[] = []
+  let isSound = true
+  let isCertain = true
   const unfenced: Seat[] = []
-  for (const config of chain) {
-    let heard = 0
-    let awaited = 0
-    for (const seat of config.seats) {
-      const answer = answers.find((one) => sameSeat(one.seat, seat))
-      if (answer?.isFenced) heard++
-      else if (answer !== undefined) unfenced.push(answer.seat)
-      else if (silent.some((one) => sameSeat(one, seat)) || !isGone(seat)) awaited++
+  for (const side of sidesOf(hearing.answers)) {
+    const chain = needed(side)
+    const isKnown = chain.length === 0 || side.base !== undefined
+    isSound &&= isKnown
+    isCertain &&= isKnown && chain.length > 0
+    const unheard: Config[] = []
+    for (const config of chain) {
+      const { heard, awaited } = count(config, hearing, unfenced)
+      isCertain &&= heard >= config.acks
+      if (heard >= readQuorum(config)) continue
+      if (awaited > 0) return { type: 'wait' }
+      unheard.push(config)
     }
-    isCertain &&= heard >= config.acks
-    if (heard >= readQuorum(config)) continue
-    if (awaited > 0) return { type: 'wait' }
-    isSound = false
+    if (unheard.length > 0) isSound = false
+    if (side.answers.some(({ isCut, before }) => isCut && isNewer(before, side.base))) isSound = false
+    chains.push(...chain)
+    sides.push(whole(side, chain, unheard))
   }
   if (unfenced.length > 0) return { type: 'fence', seats: unfenced }
   if (!isCertain && silent.length > 0 && !isPatienceOver) return { type: 'wait' }
-  if (answers.some(({ isCut, before }) => isCut && isNewer(before, base))) isSound = false
+  const [first = { base: undefined, from: [], past: [] }, ...others] = sides
+  const forks = others.filter(({ from }) => from.length > 0)
+  return { type: 'take', ...first, isSound, chain: chains.sort(compareConfigs), forks }
+}
+
+/** How many of its seats have promised, and how many may yet. */
+function count(
+  { seats }: Config,
+  { answers, silent, isGone }: Hearing,
+  unfenced: Seat[],
+): { readonly heard: number; readonly awaited: number } {
+  let heard = 0
+  let awaited = 0
+  for (const seat of seats) {
+    const answer = answers.find((one) => sameSeat(one.seat, seat))
+    if (answer?.isFenced) heard++
+    else if (answer !== undefined) unfenced.push(answer.seat)
+    else if (silent.some((one) => sameSeat(one, seat)) || !isGone(seat)) awaited++
+  }
+  return { heard, awaited }
+}
+
+interface Heard {
+  readonly base: Config | undefined
+  readonly answers: readonly CopyAnswer[]
+}
+
+/** Who has come from whom; the side with the newest copy first. Whoever has nothing is on that one. */
+function sidesOf(answers: readonly CopyAnswer[]): Heard[] {
+  const sides: { tip: Config; past: Lineage; answers: CopyAnswer[] }[] = []
+  const empty: CopyAnswer[] = []
+  const byTip = answers.map((answer) => ({ answer, tip: newerConfig(answer.base, answer.top) }))
+  byTip.sort((a, b) => Number(isNewer(b.tip, a.tip)) - Number(isNewer(a.tip, b.tip)))
+  for (const { answer, tip } of byTip) {
+    if (tip === undefined) {
+      empty.push(answer)
+      continue
+    }
+    const past = lineageOf(answer)
+    const side = sides.find((one) => isKnownTo(one.past, tip) || isKnownTo(past, one.tip))
+    if (side === undefined) sides.push({ tip, past, answers: [answer] })
+    else {
+      side.answers.push(answer)
+      side.past = joined(...side.past, ...past)
+    }
+  }
+  if (sides.length === 0) return [{ base: undefined, answers: empty }]
+  sides[0]!.answers.push(...empty)
+  return sides.map((side) => ({ base: newestBase(side.answers), answers: side.answers }))
+}
+
+/** What its records have come from. What it was only told of is not in them. */
+function lineageOf({ past, known, base, top }: CopyAnswer): Lineage {
+  return joined(...(isNewer(top, base) ? past : []), ...known, base, top)
+}
+
+function newestBase(answers: readonly CopyAnswer[]): Config | undefined {
+  return answers.reduce<Config | undefined>((newest, { base }) => newerConfig(newest, base), undefined)
+}
+
+function whole({ base, answers }: Heard, chain: readonly Config[], unheard: readonly Config[]): Side {
   const from = answers
     .filter((answer) => !isNewer(base, newerConfig(answer.base, answer.top)) && answer.digest.count > 0)
     .sort((a, b) => Number(isNewer(b.base, a.base)) - Number(isNewer(a.base, b.base)))
-  return { type: 'take', isSound, base, from, chain }
+  const isSure = (id: ConfigId | undefined): boolean =>
+    id !== undefined &&
+    !unheard.some(({ epoch, revision }) => compareEpochs(epoch, id.epoch) === 0 && revision <= id.revision)
+  const heard = answers.flatMap((one) => [...one.known, one.base, one.wasLed ? undefined : one.before])
+  return { base, from, past: joined(...[...chain, ...heard].filter(isSure)) }
 }
 
-/** The configurations from `base` on, oldest first. */
-function needed(answers: readonly CopyAnswer[], base: Config | undefined): Config[] {
+/** The configurations from `base` on, oldest first, and those that led beside it. */
+function needed({ answers, base }: Heard): Config[] {
   const all: Config[] = []
-  for (const { before, base: own, chain, top } of answers) {
+  const past = joined(...answers.flatMap((answer) => [...lineageOf(answer)]))
+  for (const { before, wasLed, base: own, chain, top } of answers) {
+    const isBeside = wasLed && before !== undefined && !isKnownTo(past, before)
     for (const config of [before, own, top, ...chain]) {
-      if (config === undefined || isNewer(base, config)) continue
+      if (config === undefined || (isNewer(base, config) && !(isBeside && config === before))) continue
       if (!all.some((one) => compareConfigs(one, config) === 0)) all.push(config)
     }
   }

@@ -18,7 +18,7 @@
  */
 import type { Millis } from '../env.ts'
 import { bytesIn } from './bytes.ts'
-import type { Ask, CustodyInput, GiveEntry, Refusal, RefusalCode } from './custody-io.ts'
+import type { Ask, CustodyInput, GiveEntry, Refusal, RefusalCode, Reply } from './custody-io.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
 
 /** What of a partition has been accepted and is not live. */
@@ -28,6 +28,8 @@ interface Stage {
   readonly copy: number
   /** `incoming`: under this number of the host. */
   readonly incoming: number
+  /** What has travelled of it. */
+  bytes: number
   /** `late`: the giver goes on with it, whatever comes of what is being accepted. */
   state: 'receiving' | 'whole' | 'arriving' | 'late'
 }
@@ -41,7 +43,6 @@ interface Arrival {
   readonly left: Map<number, GiveEntry>
   /** Questions that wait for its answer: the same one, asked again. */
   readonly asked: number[]
-  readonly bytes: ReadonlyMap<number, number>
 }
 
 interface Giver {
@@ -87,43 +88,39 @@ export class Taker {
   // ---- copies
 
   copying(input: Copying, now: Millis): void {
-    const { id, partition } = input
-    const { options, out } = this.#hand()
+    const { id, partition, after } = input
+    const { options } = this.#ground
     const from = this.#ground.life(input.from, input.boot)
-    const refusal =
-      input.toBoot !== options.boot || from === undefined
-        ? refuse('notOwner', `"${options.self}" is not the node that is meant, or does not know who asks`)
-        : this.#mayTake(partition, from)
+    if (from === undefined || input.toBoot !== options.boot) {
+      const reason = `"${options.self}" is not the node that is meant, or does not know who asks`
+      this.#ground.out({ type: 'reject', id, refusal: refuse('notOwner', reason) })
+      return
+    }
+    const refusal = this.#refusalOf(partition, after, from)
+    if (refusal !== undefined) {
+      this.#ground.out({ type: 'reject', id, refusal })
+      return
+    }
     const stage = this.#stages.get(partition)
-    if (refusal === undefined && (stage?.state === 'arriving' || stage?.state === 'late')) {
-      out({ type: 'reject', id, refusal: refuse('busy', 'it is being taken') })
-      return
-    }
-    if (refusal !== undefined || from === undefined) {
-      out({ type: 'reject', id, refusal: refusal ?? refuse('notOwner', '') })
-      return
-    }
-    const goesOn = input.after !== 0
-    if (goesOn && (stage?.from !== from || stage.copy !== input.after || stage.state !== 'whole')) {
-      out({ type: 'reject', id, refusal: refuse('copy', 'the copy before it is not here') })
-      return
-    }
+    const goesOn = after !== 0
     if (stage !== undefined) {
       this.#incoming.delete(stage.incoming)
-      if (!goesOn) out({ type: 'discard', partition })
+      if (!goesOn) this.#ground.out({ type: 'discard', partition })
     }
-    this.#stages.set(partition, { from, copy: input.copy, incoming: id, state: 'receiving' })
+    const bytes = goesOn ? (stage?.bytes ?? 0) : 0
+    this.#stages.set(partition, { from, copy: input.copy, incoming: id, bytes, state: 'receiving' })
     this.#incoming.set(id, partition)
-    out({ type: 'admit', id, partition, anew: !goesOn })
+    this.#ground.out({ type: 'admit', id, partition, anew: !goesOn })
     this.#ports.heldBy(partition, from, now)
   }
 
-  received(id: number, reason: string | undefined): void {
+  received(id: number, reason: string | undefined, bytes: number): void {
     const partition = this.#incoming.get(id)
     if (partition === undefined) return
     this.#incoming.delete(id)
     const stage = this.#stages.get(partition)
     if (stage?.incoming !== id || stage.state !== 'receiving') return
+    stage.bytes += bytes
     if (reason === undefined) stage.state = 'whole'
     else this.#drop(partition)
   }
@@ -131,10 +128,11 @@ export class Taker {
   // ---- the right to serve
 
   give(id: number, peer: string, ask: Give, now: Millis): void {
-    const { options, out } = this.#hand()
+    const { options } = this.#ground
+    const answer = (reply: Reply): void => this.#ground.out({ type: 'answer', id, reply })
     const from = this.#ground.life(peer, ask.boot)
     if (ask.toBoot !== options.boot) {
-      out({ type: 'answer', id, reply: { type: 'stranger' } })
+      answer({ type: 'stranger' })
       return
     }
     if (from === undefined) {
@@ -142,7 +140,7 @@ export class Taker {
         partition,
         ...refuse('notOwner', `"${options.self}" does not know "${peer}"`),
       }))
-      out({ type: 'answer', id, reply: { type: 'given', taken: [], refused } })
+      answer({ type: 'given', taken: [], refused })
       return
     }
     const giver = this.#giver(from)
@@ -152,7 +150,7 @@ export class Taker {
     }
     // What is older than all that wait was answered, and the answer heard.
     if (ask.batch < giver.below) {
-      out({ type: 'answer', id, reply: { type: 'given', taken: [], refused: [] } })
+      answer({ type: 'given', taken: [], refused: [] })
       return
     }
     const known = giver.batches.get(ask.batch)
@@ -162,41 +160,42 @@ export class Taker {
       return
     }
     if (giver.batches.size >= batchesMax) {
-      out({ type: 'answer', id, reply: { type: 'later' } })
+      answer({ type: 'later' })
       return
     }
-    if (ask.along !== undefined) out({ type: 'along', chunk: ask.along })
+    if (ask.along !== undefined) this.#ground.out({ type: 'along', chunk: ask.along })
     this.#begin(id, from, giver, ask, now)
   }
 
   #begin(id: number, from: Peer, giver: Giver, { batch, entries }: Give, now: Millis): void {
-    const bytes = new Map<number, number>()
-    const arrival: Arrival = {
-      from,
-      batch,
-      taken: [],
-      refused: [],
-      left: new Map(),
-      asked: [id],
-      bytes,
-    }
+    const arrival: Arrival = { from, batch, taken: [], refused: [], left: new Map(), asked: [id] }
     giver.batches.set(batch, arrival)
     for (const entry of entries) {
       const { partition, chunks, copy } = entry
-      const refusal = this.#refusalOf(entry, from)
+      const refusal = this.#refusalOf(partition, copy, from)
+      const may = refusal === undefined ? this.#mayMerge(entry) : 'merge'
+      if (may === 'wait') {
+        arrival.refused.push({ partition, ...refuse('busy', 'what is here is given up first') })
+        continue
+      }
+      if (may === 'drop') {
+        this.#drop(partition)
+        arrival.taken.push(partition)
+        continue
+      }
       if (refusal !== undefined) {
         arrival.refused.push({ partition, ...refusal })
         continue
       }
-      bytes.set(partition, bytesIn(chunks))
       const stage = this.#stages.get(partition)
       if (stage !== undefined && copy === 0) this.#drop(partition)
-      this.#stages.set(partition, { from, copy, incoming: 0, state: 'arriving' })
+      const bytes = bytesIn(chunks) + (copy === 0 ? 0 : (stage?.bytes ?? 0))
+      this.#stages.set(partition, { from, copy, incoming: 0, bytes, state: 'arriving' })
       // What runs on a state that is live here ends first, whatever comes.
       if (chunks.length === 0 && this.#ground.phases[partition] !== phase.active) {
         arrival.taken.push(partition)
         this.#stages.delete(partition)
-        this.#ports.take(entry, from, 0, now)
+        this.#ports.take(entry, from, bytes, now)
         continue
       }
       arrival.left.set(partition, entry)
@@ -230,7 +229,7 @@ export class Taker {
     } else {
       this.#stages.delete(partition)
       arrival.taken.push(partition)
-      this.#ports.take(entry, arrival.from, arrival.bytes.get(partition) ?? 0, now)
+      this.#ports.take(entry, arrival.from, stage?.bytes ?? 0, now)
     }
     this.#answerIfDone(arrival)
   }
@@ -269,7 +268,8 @@ export class Taker {
     if (this.#stages.has(partition)) this.#drop(partition)
   }
 
-  #refusalOf({ partition, copy }: GiveEntry, from: Peer): Pick<Refusal, 'code' | 'reason'> | undefined {
+  /** `copy`: what it goes on from; 0: nothing. */
+  #refusalOf(partition: number, copy: number, from: Peer): Pick<Refusal, 'code' | 'reason'> | undefined {
     const refusal = this.#mayTake(partition, from)
     if (refusal !== undefined) return refusal
     const stage = this.#stages.get(partition)
@@ -277,6 +277,13 @@ export class Taker {
     if (copy === 0) return undefined
     const isStaged = stage?.from === from && stage.copy === copy && stage.state === 'whole'
     return isStaged ? undefined : refuse('copy', 'what was copied before is not here')
+  }
+
+  /** Where it is active, whether what comes has anything that is not here. */
+  #mayMerge({ partition, list }: GiveEntry): 'merge' | 'drop' | 'wait' {
+    const { options, phases } = this.#ground
+    if (phases[partition] !== phase.active) return 'merge'
+    return options.copies?.mayMerge(partition, list) ?? 'merge'
   }
 
   #mayTake(partition: number, from: Peer): Pick<Refusal, 'code' | 'reason'> | undefined {
@@ -322,10 +329,6 @@ export class Taker {
     const giver = { below: 0, batches: new Map() }
     this.#givers.set(peer, giver)
     return giver
-  }
-
-  #hand(): { readonly options: Ground['options']; readonly out: Ground['out'] } {
-    return { options: this.#ground.options, out: (output) => this.#ground.out(output) }
   }
 }
 

@@ -1,9 +1,10 @@
 /** What is being taken, and what is on its way for it: the books of taking.ts. */
 import type { Millis } from '../env.ts'
-import type { Config, Seat } from './config.ts'
-import type { Merge } from './merge.ts'
+import { type Config, type Seat, sameSeat } from './config.ts'
+import type { Copy } from './copy.ts'
+import { Merge } from './merge.ts'
 import type { FenceRow } from './replica-messages.ts'
-import type { CopyAnswer, Decision } from './takeover.ts'
+import type { CopyAnswer, Decision, Side } from './takeover.ts'
 
 export interface Taking {
   readonly partition: number
@@ -24,8 +25,15 @@ export interface Taking {
 
 export interface Collecting {
   readonly decision: Extract<Decision, { type: 'take' }>
+  /** What each side has. */
+  readonly sides: readonly Collected[]
+  readonly left: { readonly answer: CopyAnswer; readonly side: Collected }[]
+}
+
+/** The records of one side of a split, or all there are. */
+export interface Collected {
+  readonly base: Config | undefined
   readonly merge: Merge
-  readonly left: CopyAnswer[]
 }
 
 /** Rows for one peer; one message to it is under way. */
@@ -34,4 +42,11 @@ export interface Line {
   rows: Map<number, FenceRow>
   isAsking: boolean
   notBefore: Millis
+}
+
+/** What this node has itself of a side. */
+export function ownPart({ base, from }: Side, own: Copy | undefined, self: Seat): Collected {
+  const merge = new Merge()
+  if (own !== undefined && from.some(({ seat }) => sameSeat(seat, self))) merge.own(own, base)
+  return { base, merge }
 }

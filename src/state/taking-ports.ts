@@ -2,6 +2,8 @@
 import type { Millis } from '../env.ts'
 import type { Config, Seat } from './config.ts'
 import type { Epoch } from './epoch.ts'
+import type { Lineage } from './lineage.ts'
+import type { RecordLog } from './record-log.ts'
 import type { ReplicationLimits } from './replication-config.ts'
 
 export interface TakingPorts {
@@ -26,6 +28,8 @@ export interface TakingPorts {
   /** Nobody has anything of these; to be led at these epochs. */
   blank(partitions: readonly number[], epochs: readonly Epoch[]): void
   held(partition: number, by: string): void
+  /** What callers have settled, as another node knows it. */
+  hear(settled: Uint8Array): void
 }
 
 export interface Taken {
@@ -33,6 +37,10 @@ export interface Taken {
   readonly config: Config
   readonly chain: readonly Config[]
   readonly isSound: boolean
+  /** What others had counted meanwhile who did not know of it: to be merged with what is led. */
+  readonly forks: readonly RecordLog[]
+  /** What is known once they are. */
+  readonly later: Lineage
   /** Whoever has promised this configuration. */
   readonly fenced: readonly Seat[]
 }

@@ -17,11 +17,11 @@ import { highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
-import { Merge } from './merge.ts'
+import { addMissing } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
 import { Surveys } from './survey.ts'
-import { type Decision, decideTakeover } from './takeover.ts'
-import type { Collecting, Line, Taking } from './taking-books.ts'
+import { type CopyAnswer, type Decision, decideTakeover } from './takeover.ts'
+import { type Collecting, type Line, ownPart, type Taking } from './taking-books.ts'
 import type { TakingPorts } from './taking-ports.ts'
 
 const repeatMs: Millis = 50
@@ -112,8 +112,9 @@ export class Takings {
         if (!peers.some((peer) => sameSeat(peer, seat))) taking.silent.delete(name)
       }
       const { left } = taking.collecting ?? {}
-      if (left?.some(({ seat }) => !peers.some((peer) => sameSeat(peer, seat)))) {
-        for (const { seat } of left) {
+      if (left?.some(({ answer: { seat } }) => !peers.some((peer) => sameSeat(peer, seat)))) {
+        for (const { answer } of left) {
+          const { seat } = answer
           if (!peers.some((peer) => sameSeat(peer, seat))) taking.answers.delete(seat.name)
         }
         taking.collecting = undefined
@@ -166,6 +167,7 @@ export class Takings {
       this.#exchange.ask(line.seat, ask, (reply, at) => {
         line.isAsking = false
         if (reply?.type === 'fenced' && reply.rows.length === rows.length) {
+          if (reply.along !== undefined) this.#ports.hear(reply.along)
           for (const [index, row] of rows.entries()) this.#heard(row, line.seat, reply.rows[index]!, at)
           return
         }
@@ -324,38 +326,41 @@ export class Takings {
   #collect(taking: Taking, decision: Extract<Decision, { type: 'take' }>, now: Millis): void {
     const { self } = this.#exchange
     const own = this.#copies.get(taking.partition)
-    const others = decision.from.filter(({ seat }) => !sameSeat(seat, self))
+    const isOthers = ({ seat }: CopyAnswer): boolean => !sameSeat(seat, self)
+    const others = decision.from.filter(isOthers)
     const isWhole = others.every((answer) => own !== undefined && isSame(own, answer, decision.base))
     const isOwnWhole = own === undefined || isAt(own.base, decision.base) || own.log.count === 0
-    const merge = new Merge()
-    taking.collecting = { decision, merge, left: isWhole && isOwnWhole ? [] : others }
-    if (isWhole && isOwnWhole) this.#done(taking, undefined, now)
-    else {
-      if (own !== undefined) merge.own(own, decision.base)
-      this.#fetch(taking, taking.collecting, 0, 0, now)
-    }
+    // Ours is all there is, and stays as it lies.
+    const isHere = isWhole && isOwnWhole && decision.forks.length === 0
+    const sides = isHere ? [] : [decision, ...decision.forks].map((side) => ownPart(side, own, self))
+    const left = sides.flatMap((side, at) => {
+      const { from } = at === 0 ? decision : decision.forks[at - 1]!
+      return from.filter(isOthers).map((answer) => ({ answer, side }))
+    })
+    taking.collecting = { decision, sides, left }
+    this.#fetch(taking, taking.collecting, 0, 0, now)
   }
 
   #fetch(taking: Taking, collecting: Collecting, place: number, rewrites: number, now: Millis): void {
     const source = collecting.left[0]
     if (source === undefined) {
-      this.#done(taking, collecting.merge, now)
+      this.#done(taking, collecting, now)
       return
     }
     const { boot } = this.#exchange.self
     const { partition, config } = taking
-    const from = collecting.decision.base
-    const known = collecting.merge.known()
-    const step = { partition, config, from, known, place, rewrites }
-    const ask = { type: 'fetch', boot, to: source.seat.boot, ask: step } as const
-    this.#exchange.ask(source.seat, ask, (reply, at) => {
+    const { seat } = source.answer
+    const { base: from, merge } = source.side
+    const step = { partition, config, from, known: merge.known(), place, rewrites }
+    const ask = { type: 'fetch', boot, to: seat.boot, ask: step } as const
+    this.#exchange.ask(seat, ask, (reply, at) => {
       if (this.#takings.get(partition) !== taking || taking.collecting !== collecting) return
       const page = reply?.type === 'fetched' ? reply.reply : undefined
       if (page?.type !== 'page') {
         this.#pause(taking, page?.promised, at)
         return
       }
-      if (!collecting.merge.page(page.records, page.configs)) {
+      if (!merge.page(page.records, page.configs)) {
         this.#pause(taking, undefined, at)
         return
       }
@@ -364,18 +369,20 @@ export class Takings {
     })
   }
 
-  #done(taking: Taking, merge: Merge | undefined, now: Millis): void {
-    const { partition, config, collecting, answers } = taking
-    if (collecting === undefined) return
+  #done(taking: Taking, { decision, sides }: Collecting, now: Millis): void {
+    const { partition, config, answers } = taking
     const promised = this.#copies.get(partition)?.promised
     if (promised !== undefined && compareConfigs(promised, config) > 0) {
       this.#pause(taking, promised, now)
       return
     }
     this.#forget(taking)
-    const { chain, isSound } = collecting.decision
-    if (merge !== undefined || chain.length > 0) {
-      const copy = this.#copies.lead(partition, config, config, merge?.log, merge?.lastMark)
+    const { chain, isSound, past } = decision
+    const later = decision.forks.flatMap((fork) => [...fork.past])
+    const [first, ...others] = sides.map(({ merge }) => merge)
+    for (const { log } of others) if (first !== undefined) addMissing(first.log, log)
+    if (first !== undefined || chain.length > 0) {
+      const copy = this.#copies.lead(partition, config, config, past, first?.log, first?.lastMark)
       copy?.complete()
       // What counts from now on is newer than whatever anybody has seen.
       for (const { version } of answers.values()) {
@@ -383,6 +390,7 @@ export class Takings {
       }
     }
     const fenced = [...answers.values()].filter((answer) => answer.isFenced).map(({ seat }) => seat)
-    this.#ports.taken({ partition, config, chain, isSound, fenced }, now)
+    const forks = others.map(({ log }) => log)
+    this.#ports.taken({ partition, config, chain, isSound, forks, later, fenced }, now)
   }
 }

@@ -14,6 +14,7 @@ import { failure } from '../shard/methods.ts'
 import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
 import type { Shipped } from './exchange.ts'
+import type { Lineage } from './lineage.ts'
 import { pendingMax, SeatState } from './seat-state.ts'
 
 /** What is known of members when a tenure begins. */
@@ -64,10 +65,14 @@ export class Tenure {
   #isFenced = false
   /** No tenure before it is known. */
   readonly isFirst: boolean
-  /** It could do something once. */
-  hasLed = false
   /** All have all, and whoever is not in the list has dropped its copy or is gone. */
   isSettled = false
+  /** The last configuration under which anything could count. */
+  tip: Config | undefined
+  /** What another side had counted that is merged with this, or is about to be. */
+  #later: Lineage = []
+  /** Others may have led meanwhile who know nothing of it: nothing counts before what both have is brought together. */
+  isForked = false
   /** Its configuration was told to a next owner, who follows that one and none that comes after it. */
   isGranted = false
   /** All who live are to be asked before anything counts; those who do not answer, until patience is over. */
@@ -159,7 +164,7 @@ export class Tenure {
   /** Moves on to what enough seats have; those whose calls are done. */
   commit(view: TenureView): Shipped[] {
     // Nor does it begin: what a minority alone takes for the newest there is would bury what counts elsewhere.
-    if (!view.mayCommit()) return []
+    if (this.isForked || !view.mayCommit()) return []
     if (!this.#isFenced) {
       const isOpen = !this.isFirst || this.chain.length > 0 || this.#opens(view)
       if (!isOpen || !this.chain.every((one) => this.#follows(one, view))) return []
@@ -305,10 +310,18 @@ export class Tenure {
   }
 
   #fenced(): void {
-    this.#isFenced = this.hasLed = true
+    this.#isFenced = true
+    this.tip = this.config
     this.copy.complete()
     for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
     this.#drafts.clear()
+    this.copy.merged(this.#later)
+  }
+
+  /** What is known of that lineage has been shipped. */
+  merged(lineage: Lineage): void {
+    if (this.#isFenced) this.copy.merged(lineage)
+    else this.#later = [...this.#later, ...lineage]
   }
 
   /** All of the first list that live have promised it, or enough and the others do not answer. */

@@ -8,6 +8,7 @@ import type { CallFailure } from '../rpc/call.ts'
 import type { Body } from '../wire/body.ts'
 import type { Instance } from './instance.ts'
 import type { CallerRecord, CallRecord } from './records.ts'
+import { alsoForgotten } from './settled.ts'
 import type { Turn } from './turn.ts'
 
 export interface WindowLimits {
@@ -69,6 +70,7 @@ export class Caller {
 
 export class Window {
   readonly #limits: WindowLimits
+  readonly #hasCopies: boolean
   readonly #callers = new Map<string, Caller>()
   /** By name and key. */
   readonly #named = new Map<string, Entry>()
@@ -77,8 +79,10 @@ export class Window {
   /** Counts quarters of `windowMs`. */
   #age = 0
 
-  constructor(limits: WindowLimits) {
+  /** `hasCopies`: keys keep in mind whose calls were forgotten. */
+  constructor(limits: WindowLimits, hasCopies = false) {
     this.#limits = limits
+    this.#hasCopies = hasCopies
   }
 
   /** Entries that may still be forgotten by age. */
@@ -102,6 +106,8 @@ export class Window {
     if (settledBelow > caller.settledBelow) {
       caller.settledBelow = settledBelow
       for (let entry = caller.oldest; entry !== undefined && entry.seq < settledBelow; entry = entry.next) {
+        if (this.#hasCopies && entry.counted && entry.outcome !== undefined)
+          entry.instance.forgotten = alsoForgotten(entry.instance.forgotten, caller)
         this.#shift(caller)
       }
     }
@@ -133,6 +139,7 @@ export class Window {
       const { origin, seq, name, outcome } = calls[at] as CallRecord
       const caller = this.#callers.get(origin) ?? this.#newCaller(origin)
       const isSettled = name === '' && seq < caller.settledBelow
+      if (isSettled && this.#hasCopies) instance.forgotten = alsoForgotten(instance.forgotten, caller)
       if (isSettled || this.find(caller, seq, name, instance.key) !== undefined) continue
       this.add(caller, seq, name, instance).outcome = outcome
     }

@@ -15,6 +15,7 @@ import { simFaults } from './faults/sim.ts'
 import { speedFaults } from './faults/speed.ts'
 import { spreadingFaults } from './faults/spreading.ts'
 import { stallFaults } from './faults/stall.ts'
+import { stateCrashFaults } from './faults/state-crashes.ts'
 import { stateMoveFaults } from './faults/state-moves.ts'
 import { stateRunFaults } from './faults/state-runs.ts'
 import { streamFaults } from './faults/streams.ts'
@@ -37,6 +38,7 @@ export const catalogue: readonly Mutant[] = [
   ...overloadFaults,
   ...stallFaults,
   ...streamFaults,
+  ...stateCrashFaults,
   ...stateMoveFaults,
   ...stateRunFaults,
   ...simFaults,

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ShoalError } from '../../src/errors.ts'
 import type { CallFailure, CallRequest } from '../../src/rpc/call.ts'
+import { rpcLimits } from '../../src/rpc/config.ts'
+import { LocalStream } from '../../src/rpc/local-stream.ts'
 import { type Handler, Methods } from '../../src/shard/methods.ts'
 import { PendingReply } from '../../src/shard/reply.ts'
 import { type Body, copyBody, decodeBody, encodeBody, encodeChunk, noBody } from '../../src/wire/body.ts'
@@ -54,6 +56,24 @@ test('a handler may throw anything, at once or later, and its caller hears once 
       assert.equal(failure?.mayHaveRun, true)
       assert.deepEqual(more, [])
     }
+  }
+})
+
+test('the code of what was thrown reaches the caller, by a handler or by the stream of its reply', () => {
+  const thrown = Object.assign(new Error('no'), { code: 'E_NO' })
+  const throws = (): never => {
+    throw thrown
+  }
+  const yields = { [Symbol.asyncIterator]: () => ({ next: throws }) }
+  for (const handler of [throws, () => yields]) {
+    const heard: unknown[] = []
+    methodsOf(handler as Handler<unknown, unknown>).run(requestOf(), 'self', {
+      replied: () => assert.fail('it has replied'),
+      failed: ({ message, remoteCode }) => heard.push([message, remoteCode]),
+      open: () => new LocalStream(clock, rpcLimits).writer,
+    })
+    clock.settle()
+    assert.deepEqual(heard, [['the handler of m threw: no', 'E_NO']])
   }
 })
 

@@ -32,6 +32,8 @@ export interface LedgerRules {
   /** What is lost is told. */
   readonly tellsLosses: boolean
   readonly isLinearizable: boolean
+  /** More copies may be out of reach than its level allows for: a key of which that is told begins anew. */
+  readonly mayBeginAnew: boolean
   /** A call that is repeated hears what it heard first: nobody forgets what it had answered, nor does another one answer it anew. */
   readonly isOnce: boolean
   /** Updates of one caller to one key happen in the order in which they were asked for, also of those that overlap. */
@@ -181,7 +183,7 @@ export class LedgerHistory {
     // What is lost is lost with a word.
     if (this.rules.keepsAll || (this.rules.tellsLosses && !isLost)) this.#allKept(ops, places)
     if (this.rules.keepsOrder) this.#inOrder(key, tokens, asked)
-    if (!this.rules.isLinearizable) return
+    if (!this.rules.isLinearizable || (isLost && this.rules.mayBeginAnew)) return
     this.#inPlaces(ops, tokens)
     this.#explained(key, ops, tokens)
     this.#inTenures(key, tokens, asked)

@@ -10,6 +10,7 @@ const strict: LedgerRules = {
   keepsAll: true,
   isOnce: true,
   tellsLosses: true,
+  mayBeginAnew: false,
   isLinearizable: true,
   keepsOrder: true,
   mayFail: false,

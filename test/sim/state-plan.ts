@@ -73,6 +73,7 @@ export function drawPlan(random: SeededRandom, nodesMin: number, nodesMax: numbe
       isOnce: mode !== 'careless',
       isLinearizable:
         mode === 'planned' || mode === 'rough' || mode === 'crash' || (mode === 'split' && hasQuorum),
+      mayBeginAnew: mode === 'split',
       keepsOrder: mode === 'planned' || (mode === 'still' && !isRough),
       mayFail: mode !== 'planned',
       mayOverlap: mode !== 'planned',
@@ -90,12 +91,17 @@ function drawLevel(mode: StateMode, random: SeededRandom): Pick<StatePlan, 'leve
 
 /** What still holds when somebody was taken for dead who lives. */
 export function afterFalseDeath({ level, merges, rules }: StatePlan): LedgerRules {
-  if (level === 'replicated') return { ...rules, keepsOrder: false, mayFail: true, mayOverlap: true }
+  if (level === 'replicated') {
+    // A call may run on both sides of a split: one answers, and what the other did is merged later.
+    const isOnce = rules.isOnce && rules.isLinearizable
+    return { ...rules, isOnce, keepsOrder: false, mayFail: true, mayOverlap: true }
+  }
   return {
     keepsAll: rules.keepsAll && merges,
     tellsLosses: false,
     isOnce: false,
     isLinearizable: false,
+    mayBeginAnew: true,
     keepsOrder: false,
     mayFail: true,
     mayOverlap: true,

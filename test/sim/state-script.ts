@@ -69,7 +69,8 @@ async function plannedChanges({ simulation, stage, random, plan, reach, calm }: 
     const { up } = stage
     const kind = random.pick(['join', 'leave', 'restart', 'restart'] as const)
     if (kind === 'join') {
-      if (up.length < nodesMax) stage.join()
+      // Over links that lose much they may take long to come up.
+      if (stage.names.filter((name) => !stage.isDown(name)).length < nodesMax) stage.join()
       return
     }
     if (up.length <= fewest) return

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { SeededRandom } from '../../src/sim/random.ts'
+import { Scheduler } from '../../src/sim/scheduler.ts'
 import { Custody, type CustodyLimits, custodyLimits } from '../../src/state/custody.ts'
 import type {
   CustodyInput,
@@ -125,7 +126,6 @@ export class World {
   readonly random: SeededRandom
   readonly nodes: Map<string, Node> = new Map()
   limits: Partial<CustodyLimits> = { inlineBytesMax: 64, frozenBytesMax: 512, movesMax: 8, copiesMax: 2 }
-  now = 0
   /** Acknowledged marks by partition. */
   readonly acked: Map<number, Set<number>> = new Map()
   /** Marks that were on nodes when they died: only these may be lost. */
@@ -144,9 +144,8 @@ export class World {
   #marks = 0
   #asks = 0
   #boots = 0
-  #order = 0
+  readonly #time = new Scheduler(0)
   readonly #deaths: { at: number; live: Map<number, Set<number>>; witnesses: Set<Node> }[] = []
-  readonly #queue: { at: number; order: number; run: () => void }[] = []
 
   constructor(options: WorldOptions) {
     this.options = options
@@ -156,55 +155,17 @@ export class World {
   // ---- time
 
   at(delayMs: number, run: () => void): void {
-    this.#queue.push({ at: this.now + delayMs, order: this.#order++, run })
-    let child = this.#queue.length - 1
-    while (child > 0) {
-      const parent = (child - 1) >> 1
-      if (!this.#before(child, parent)) break
-      this.#swap(child, parent)
-      child = parent
-    }
+    this.#time.at(this.now + delayMs, run)
   }
 
-  /** Runs until nothing happens for so long that only repeats are left, or until the time. */
+  get now(): number {
+    return this.#time.now
+  }
+
+  /** Runs what is due until then. */
   run(untilMs: number): void {
-    for (;;) {
-      const first = this.#queue[0]
-      if (first === undefined || first.at > untilMs) break
-      this.#pop()
-      this.now = first.at
-      first.run()
-    }
-    this.now = Math.max(this.now, untilMs)
-  }
-
-  #pop(): void {
-    const last = this.#queue.pop()
-    if (this.#queue.length === 0 || last === undefined) return
-    this.#queue[0] = last
-    let parent = 0
-    for (;;) {
-      let least = parent
-      for (const child of [2 * parent + 1, 2 * parent + 2]) {
-        if (child < this.#queue.length && this.#before(child, least)) least = child
-      }
-      if (least === parent) return
-      this.#swap(parent, least)
-      parent = least
-    }
-  }
-
-  #before(a: number, b: number): boolean {
-    const [x, y] = [this.#queue[a], this.#queue[b]]
-    if (x === undefined || y === undefined) return false
-    return x.at < y.at || (x.at === y.at && x.order < y.order)
-  }
-
-  #swap(a: number, b: number): void {
-    const [x, y] = [this.#queue[a], this.#queue[b]]
-    if (x === undefined || y === undefined) return
-    this.#queue[a] = y
-    this.#queue[b] = x
+    while (this.#time.step(untilMs));
+    this.#time.now = Math.max(this.now, untilMs)
   }
 
   delay(): number {
@@ -523,12 +484,12 @@ export class World {
         const isTorn = copying.isStopped || node.isDead || !this.#reaches(node, to) || this.#isLost()
         const marks = this.#untold(node, partition).slice(0, 10)
         if (isTorn || target.isDead) {
-          this.feed(target, { type: 'received', id, reason: 'torn' })
+          this.feed(target, { type: 'received', id, reason: 'torn', bytes })
           breaks()
           return
         }
         if (marks.length === 0) {
-          this.feed(target, { type: 'received', id, reason: undefined })
+          this.feed(target, { type: 'received', id, reason: undefined, bytes })
           if (this.#isLost()) breaks()
           else this.at(this.delay(), () => ends('whole'))
           return

@@ -456,7 +456,7 @@ test('a taker that does not host the store is told of, one that has restarted is
   for (const [reply, refused] of [
     [
       { type: 'stranger', lacksStore: true },
-      [['bob', 'it does not host that: host it on every member of this role']],
+      [['bob', 'it does not host it: every member of its role must that is no observer']],
     ],
     [{ type: 'stranger' }, []],
   ] as const) {

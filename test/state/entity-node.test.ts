@@ -4,14 +4,15 @@ import { test } from 'node:test'
 import {
   createNode,
   type EntityCallOptions,
-  type EntityReferences,
   entity,
+  type Handoff,
   type NodeOptions,
+  type ReferencesOf,
   type ShoalNode,
 } from '../../src/index.ts'
 import { type Program, type SimProcess, Simulation } from '../../src/sim/index.ts'
 
-type Counters = EntityReferences<typeof Counter.definition.calls>
+type Counters = ReferencesOf<typeof Counter>
 
 interface Hosts {
   readonly node: ShoalNode
@@ -239,6 +240,32 @@ test('what was copied before the last part of a partition counts as given and as
   assert.ok(bytes.received >= moved && bytes.received < 1.05 * moved, `${bytes.received} of ${moved}`)
   assert.equal(state.bytesIn, bytes.received)
   assert.equal(bytes.given, bytes.received)
+})
+
+test('partitions without keys are counted, but neither told as moved nor as left behind', async () => {
+  await using sim = new Simulation({ seed: 6 })
+  const first = sim.spawn('n1', program({ ring: { partitions: 64 } }))
+  const { node, counters } = await sim.settle(first.started, 10_000)
+  const told: Handoff[] = []
+  node.on('handoff', (handoff) => told.push(handoff))
+  const second = await sim.settle(sim.spawn('n2', program({ ring: { partitions: 64 } })).started, 10_000)
+  await sim.until(() => node.ring.members.length === 2 && node.rebalance.length === 0, 10_000)
+  await sim.run(1_000)
+  const { state } = await sim.settle(node.stats(), 1_000)
+  assert.deepEqual([state.given, told], [32, []])
+  await sim.settle(counters.get('k').add(1), 1_000)
+  await sim.settle(second.node.leave(), 20_000)
+  await sim.run(1_000)
+  const keys = told.reduce((sum, handoff) => sum + handoff.keys, 0)
+  assert.deepEqual(
+    told.map(({ partitions }) => partitions.length),
+    keys === 0 ? [] : [1],
+  )
+  const report = await sim.settle(node.leave(), 20_000)
+  assert.deepEqual(
+    report.leftBehind.map(({ store, partitions, keys }) => [store, partitions, keys]),
+    [['counter', 1, 1]],
+  )
 })
 
 test('a handler that never ends does not keep its partition on a node that leaves', async () => {

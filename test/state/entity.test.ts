@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isShoalError } from '../../src/errors.ts'
-import { createNode, type ShoalNode } from '../../src/index.ts'
+import { createNode, type ReferencesOf, type ShoalNode } from '../../src/index.ts'
 import { type CallBody, readCallBody } from '../../src/state/call-body.ts'
 import { entity } from '../../src/state/entity.ts'
 import type { OpenCall } from '../../src/state/open-calls.ts'
@@ -48,7 +48,9 @@ const Cart = entity('cart', {
 
 /** Never called: only compiled. */
 export async function calls(node: ShoalNode): Promise<void> {
-  const cart = node.host(Cart).get('user-42')
+  const carts = node.host(Cart)
+  same<Equal<typeof carts, ReferencesOf<typeof Cart>>>(true)
+  const cart = carts.get('user-42')
   const added = await cart.add('net', { timeoutMs: 100, callId: 'order-7' })
   same<Equal<typeof added, number>>(true)
   const list = await cart.list()
@@ -103,9 +105,10 @@ test('a wrong definition is refused by the name of its option', () => {
     [/a name without "\/"/, 'a/b', fine],
     [/a name without "\/"/, '', fine],
     [/a name without "\/"/, 'x'.repeat(128), fine],
-    [/opened: expected no such option/, 'e', { ...fine, opened: 1 }],
+    [/entity "e": no such option: opened/, 'e', { ...fine, opened: 1 }],
     [/open: expected a function, got undefined/, 'e', { calls: fine.calls }],
     [/calls: expected an object of functions/, 'e', { open: fine.open }],
+    [/calls: expected an object of functions/, 'e', { ...fine, calls: [fine.open] }],
     [/calls: expected at least one call, got none/, 'e', { ...fine, calls: {} }],
     [/calls\.read: expected a function, got 7/, 'e', { ...fine, calls: { read: 7 } }],
     [
@@ -214,6 +217,8 @@ test('a misspelled option of a call is refused before the call counts', async ()
   const wrong: [object | number, RegExp][] = [
     [{ timeout: 100 }, /^cart\/add: no such option: timeout$/],
     [{ hedge: true }, /no such option: hedge/],
+    [{ signal: 5 }, /signal: expected an AbortSignal/],
+    [{ detached: 'no' }, /detached: expected true or false/],
     [500, /options: expected an object behind the argument, got number/],
   ]
   for (const [options, message] of wrong) {
@@ -224,6 +229,16 @@ test('a misspelled option of a call is refused before the call counts', async ()
   const all = { timeoutMs: 1, signal, bulk: true, whenStalled: 'fail', callId: 'c', detached: true } as const
   void get('a').add('1', all)
   assert.equal(sent.length, 1)
+})
+
+test('a call that was taken from its reference says so', async () => {
+  const { sent, get } = caller()
+  const { add } = get('a')
+  await assert.rejects(add('1'), {
+    code: 'ERR_SHOAL_OPTION',
+    message: /^cart\/add: called without the reference/,
+  })
+  assert.equal(sent.length, 0)
 })
 
 test('a reference is no thenable and has the calls as its only members', async () => {

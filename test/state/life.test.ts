@@ -68,6 +68,16 @@ test('a state that no call can change is refused, unless all calls only read it'
   assert.equal(new Stand(lock.defined).activate(0).call('k', 'hold').reply, 'held')
 })
 
+test('a call that waited in vain says what it waited for', async () => {
+  const stand = new Stand(value().defined).activate(0)
+  const made = stand.call('k', 'add', 1, { timeoutMs: 100 })
+  await stand.pass(200)
+  assert.match(
+    made.failure?.message ?? '',
+    /^value\/add waited on "me" for open of its key, which has not ended, /,
+  )
+})
+
 test('an open that throws fails those that wait; the next call opens anew', async () => {
   const { opens, defined } = value()
   const stand = new Stand(defined).activate(0)
@@ -299,13 +309,101 @@ test('effects go out before the outcome does: the key as it is now, or that noth
   )
 })
 
-test('an effect that cannot be written fails its call, which may have run', () => {
+test('an effect that cannot be written fails its call, which may have run, and every copy of it alike', () => {
   const { defined } = value({ ...sync, snapshot: () => Symbol('no') })
   const stand = new Stand(defined).activate(0)
-  stand.store.effects = { refuses: () => undefined, ship: () => assert.fail('shipped') }
-  const { failure } = stand.call('k', 'add', 1)
-  assert.deepEqual([failure?.code, failure?.mayHaveRun], ['ERR_SHOAL_REMOTE', true])
-  assert.match(failure?.message ?? '', /"k" of entity "value" cannot be written/)
+  stand.store.effects = {
+    refuses: () => undefined,
+    ship: (_, key, effect, done) => {
+      assert.equal(effect, undefined, `${key} was shipped`)
+      done()
+    },
+  }
+  for (const made of [1, 1].map((seq) => stand.call('k', 'add', 1, { seq }))) {
+    assert.deepEqual([made.failure?.code, made.failure?.mayHaveRun], ['ERR_SHOAL_REMOTE', true])
+    assert.match(made.failure?.message ?? '', /"k" of entity "value" cannot be written/)
+  }
+})
+
+function slow(): { readonly gates: Gate[]; readonly defined: object } {
+  const gates: Gate[] = []
+  const { defined } = value({
+    ...sync,
+    calls: {
+      slow: async (state: { n: number }) => {
+        const gate = new Gate()
+        gates.push(gate)
+        await gate.opened
+        state.n += 1
+        return state.n
+      },
+      add: (state: { n: number }) => ++state.n,
+      read: ({ n }: { n: number }) => n,
+    },
+    interleave: ['read'],
+  })
+  return { gates, defined }
+}
+
+test('a key that comes back while its handler goes on here begins no call before that has ended', async () => {
+  const { gates, defined } = slow()
+  const stand = new Stand(defined).activate(0)
+  const lost = stand.call('k', 'slow', undefined, { seq: 1 })
+  stand.store.release(0)
+  stand.activate(0)
+  const read = stand.call('k', 'read', undefined, { seq: 2 })
+  const slower = stand.call('k', 'slow', undefined, { seq: 3 })
+  stand.call('other', 'add')
+  assert.deepEqual([gates.length, slower.outcome, read.outcome], [1, 'open', 0])
+  // Gone once more, and back: those who wait now do.
+  stand.store.release(0)
+  stand.activate(0)
+  const add = stand.call('k', 'add', undefined, { seq: 5 })
+  assert.deepEqual([slower.outcome, add.outcome], ['ERR_SHOAL_NOT_OWNER', 'open'])
+  gates[0]!.open()
+  await stand.settle()
+  assert.deepEqual([lost.failure?.mayHaveRun, add.outcome, gates.length], [true, 1, 1])
+})
+
+test('what a call that was cut off changes later is shipped: at once where its partition goes on, else when it thaws', async () => {
+  const { gates, defined } = slow()
+  const stand = new Stand(defined, { freezeWaitMs: 100 }).activate(0)
+  const shipped: unknown[] = []
+  stand.store.effects = {
+    refuses: () => undefined,
+    ship(_, key, effect, done) {
+      if (effect === undefined) return
+      readRecords(effect.record, {
+        key: ({ state }) => shipped.push([key, state && decodeBody(state)]),
+        caller: () => {},
+      })
+      done()
+    },
+  }
+  const cutOff = async (): Promise<Gate> => {
+    const made = stand.call('k', 'slow')
+    stand.store.freeze(0, () => {})
+    await stand.pass(100)
+    assert.equal(made.failure?.code, 'ERR_SHOAL_TIMEOUT')
+    return gates.at(-1) as Gate
+  }
+  const first = await cutOff()
+  first.open()
+  await stand.settle()
+  assert.deepEqual(shipped, [])
+  stand.store.thaw(0)
+  assert.deepEqual(shipped, [['k', { n: 1 }]])
+  const second = await cutOff()
+  stand.store.thaw(0)
+  second.open()
+  await stand.settle()
+  assert.deepEqual(shipped, [
+    ['k', { n: 1 }],
+    ['k', { n: 2 }],
+  ])
+  stand.store.freeze(0, () => {})
+  stand.store.thaw(0)
+  assert.equal(shipped.length, 2)
 })
 
 test('state of level routed stays behind, and is closed when its partition goes', async () => {

@@ -6,6 +6,7 @@
  */
 
 import { SeededRandom } from '../../src/sim/random.ts'
+import { Scheduler } from '../../src/sim/scheduler.ts'
 import { type Config, compareConfigs, type Seat, sameSeat } from '../../src/state/config.ts'
 import type { CopiesNews } from '../../src/state/copies-port.ts'
 import type { Epoch } from '../../src/state/epoch.ts'
@@ -42,12 +43,6 @@ interface Held {
   token: number
 }
 
-interface Event {
-  readonly at: number
-  readonly order: number
-  readonly run: () => void
-}
-
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
@@ -58,12 +53,10 @@ export class World {
   readonly calls: Call[] = []
   /** How often each rare thing happened. */
   readonly seen: Map<string, number> = new Map()
-  now = 0
   /** The newest configuration that led each partition. */
   readonly led: Map<number, Config> = new Map()
   isCalm = false
-  #events: Event[] = []
-  #orders = 0
+  readonly #time = new Scheduler(0)
   #boots = 0
 
   constructor(seed: number, options: WorldOptions) {
@@ -82,18 +75,18 @@ export class World {
     this.seen.set(what, (this.seen.get(what) ?? 0) + 1)
   }
 
+  get now(): number {
+    return this.#time.now
+  }
+
   after(ms: number, run: () => void): void {
-    this.#push({ at: this.now + ms, order: this.#orders++, run })
+    this.#time.at(this.now + ms, run)
   }
 
   /** Runs until nothing is left to do, or until then. */
   run(until: number): void {
-    for (let next = this.#events[0]; next !== undefined && next.at <= until; next = this.#events[0]) {
-      this.#pop()
-      this.now = next.at
-      next.run()
-    }
-    this.now = until
+    while (this.#time.step(until));
+    this.#time.now = until
   }
 
   truth(): Seat[] {
@@ -133,38 +126,6 @@ export class World {
     }
     if (done !== undefined) this.after(msMax, done)
   }
-
-  #push(event: Event): void {
-    const heap = this.#events
-    let at = heap.push(event) - 1
-    while (at > 0) {
-      const up = (at - 1) >> 1
-      if (!isBefore(event, heap[up]!)) break
-      heap[at] = heap[up]!
-      at = up
-    }
-    heap[at] = event
-  }
-
-  #pop(): void {
-    const heap = this.#events
-    const last = heap.pop()!
-    if (heap.length === 0) return
-    let at = 0
-    for (;;) {
-      let down = at * 2 + 1
-      if (down >= heap.length) break
-      if (down + 1 < heap.length && isBefore(heap[down + 1]!, heap[down]!)) down++
-      if (!isBefore(heap[down]!, last)) break
-      heap[at] = heap[down]!
-      at = down
-    }
-    heap[at] = last
-  }
-}
-
-function isBefore(a: Event, b: Event): boolean {
-  return a.at !== b.at ? a.at < b.at : a.order < b.order
 }
 
 export class ModelNode {
@@ -279,11 +240,20 @@ export class ModelNode {
       copies,
       acks,
       acksMin: 1,
-      limits: { copyBytesMax: 1e6, batchBytesMax: 120, takeoverWaitMs: 5_000, repairMs: 3_000 },
+      limits: {
+        copyBytesMax: 1e6,
+        batchBytesMax: 120,
+        takeoverWaitMs: 5_000,
+        repairMs: 3_000,
+        effectsWaitingMax: 65_536,
+      },
       owners: (partition, most) => this.owners(partition, most),
       peers: () => this.view.filter(({ name }) => name !== this.name),
+      isBereft: () => false,
       isGone: (seat) => !this.view.some((one) => sameSeat(one, seat)),
       random: () => world.random.fraction(),
+      settled: () => undefined,
+      hear: () => {},
     })
   }
 
@@ -366,7 +336,7 @@ export class ModelNode {
     const { world } = this
     if (news.type === 'blank') {
       news.partitions.forEach((partition, index) => {
-        this.#news({ type: 'taken', partition, epoch: news.epochs[index]!, lost: false })
+        this.#news({ type: 'taken', partition, epoch: news.epochs[index]!, lost: news.lost.has(partition) })
       })
       return
     }

@@ -17,6 +17,8 @@ class Stand {
   readonly alive: Set<string>
   readonly news: string[] = []
   readonly told: (string | undefined)[] = []
+  /** What members heard of settled calls. */
+  readonly heard: string[] = []
   readonly sent: { readonly from: string; readonly ask: Ask }[] = []
   /** Keeps what would go out to be delivered by hand. */
   isHeld = false
@@ -24,10 +26,16 @@ class Stand {
 
   constructor(
     names: string,
-    options: { copies?: number; acks?: number; acksMin?: number; copyBytesMax?: number } = {},
+    options: {
+      copies?: number
+      acks?: number
+      acksMin?: number
+      copyBytesMax?: number
+      effectsWaitingMax?: number
+    } = {},
   ) {
     this.alive = new Set(names)
-    const { copies = 2, acks = 2, acksMin = 1, copyBytesMax = 1e6 } = options
+    const { copies = 2, acks = 2, acksMin = 1, copyBytesMax = 1e6, effectsWaitingMax = 1e3 } = options
     for (const name of names) {
       const others = (): Seat[] => [...this.alive].map(seat)
       this.nodes.set(
@@ -38,11 +46,14 @@ class Stand {
           copies,
           acks,
           acksMin,
-          limits: { ...replicationLimits, copyBytesMax },
+          limits: { ...replicationLimits, copyBytesMax, effectsWaitingMax },
           owners: (_, most) => others().slice(0, most),
           peers: () => others().filter((one) => one.name !== name),
+          isBereft: () => false,
           isGone: (one) => !this.alive.has(one.name),
           random: () => 0.5,
+          settled: () => bytes(`all of ${name}`),
+          hear: (settled) => this.heard.push(`${name}: ${new TextDecoder().decode(settled)}`),
         }),
       )
     }
@@ -267,6 +278,23 @@ test('a list that a takeover asked for and gave up is not taken for the one that
   assert.deepEqual([stand.told, stand.texts('b')], [[undefined, undefined], ['k=two']])
 })
 
+test('a member that was thought dead and comes back before others have its copies is told to drop its own', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.isHeld = true
+  stand.die('b')
+  assert.deepEqual(stand.texts('b'), ['k=one'])
+  // Last in the list of all from now on.
+  stand.alive.add('b')
+  stand.isHeld = false
+  for (const { from, ask } of stand.sent.splice(0)) stand.of(from).answered(ask.id, undefined, stand.now)
+  for (const name of 'abc') stand.of(name).viewChanged(stand.now)
+  stand.now += 5_000
+  stand.run()
+  assert.deepEqual([stand.texts('a'), stand.texts('b'), stand.texts('c')], [['k=one'], [], ['k=one']])
+})
+
 test('the list of copies stays as its next owner was told, though a member comes or goes meanwhile', () => {
   const stand = new Stand('abcd')
   stand.take('a')
@@ -347,6 +375,37 @@ test('a copy for which there is no room is not counted as one', () => {
   stand.ship('a', 'large', 'x'.repeat(3_000))
   assert.deepEqual(stand.told, [undefined])
   assert.deepEqual(stand.texts('b'), ['k=x'])
+})
+
+test('calls beyond those that may wait for copies are refused before they run, and run again once copies answer', () => {
+  const stand = new Stand('ab', { effectsWaitingMax: 32 })
+  const a = stand.of('a')
+  const done: (string | undefined)[] = []
+  const read = (partition: number): void => a.confirm(partition, 'k', (failure) => done.push(failure?.code))
+  for (let partition = 0; partition < 4; partition++) {
+    a.take(partition, 0, stand.now)
+    stand.run()
+  }
+  read(0)
+  assert.equal(a.refusal(0), undefined)
+  read(0)
+  const { code, mayHaveRun, message } = a.refusal(0) ?? {}
+  assert.deepEqual([code, mayHaveRun, a.refusal(1)], ['ERR_SHOAL_OVERLOADED', false, undefined])
+  assert.match(
+    message ?? '',
+    /partition 0 are behind: 2 calls wait for them on "a" \(limits.effectsWaitingMax\)/,
+  )
+  // Where as many wait as may at all, only a partition in which none does goes on.
+  for (let i = 0; i < 29; i++) read(1)
+  read(2)
+  assert.deepEqual([a.refusal(2)?.code, a.refusal(3)], ['ERR_SHOAL_OVERLOADED', undefined])
+  stand.run()
+  assert.deepEqual([done.length, done.every((failure) => failure === undefined)], [32, true])
+  assert.deepEqual([a.refusal(0), a.refusal(2)], [undefined, undefined])
+  a.confirm(0, 'k', () => {})
+  assert.equal(a.refusal(0), undefined)
+  a.yield(0)
+  assert.equal(a.refusal(0), undefined)
 })
 
 test('messages that are none, or for another life, change nothing', () => {

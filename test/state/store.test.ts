@@ -1,6 +1,7 @@
 /** What custody asks of an entity's store: partitions that are active, frozen, copied out and taken in. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { RecordError } from '../../src/state/bytes.ts'
 import { entity } from '../../src/state/entity.ts'
 import { readRecords } from '../../src/state/records.ts'
@@ -337,6 +338,27 @@ test('a state that would not come back as it is must have a snapshot, and is ref
   )
 })
 
+test('a state that a call makes unsound is told once, while whoever wrote the call may still be looking', () => {
+  const calls = {
+    spoil: (state: unknown[]) => state.push({ by: new Map() }),
+    add: (state: unknown[]) => state.push(1),
+  }
+  const stand = new Stand(list({ calls, readonly: [] }).defined).activate(0)
+  for (const [call, key] of ['add', 'spoil', 'add', 'spoil'].map((name, at) => [name, `k${at % 2}0`])) {
+    assert.equal(stand.call(key as string, call as string).failure, undefined)
+  }
+  assert.deepEqual(
+    stand.notices.map(({ code, detail }) => [code, detail['key'], detail['reason']]),
+    [['stateCannotMove', 'k10', 'a Map at [0].by']],
+  )
+  const late = new Stand(list({ calls, readonly: [] }).defined).activate(0)
+  for (let times = 0; times < 32; times += 1) late.call('k', 'add')
+  late.call('k', 'spoil')
+  const routed = new Stand(list({ calls, readonly: [], level: 'routed' }).defined).activate(0)
+  routed.call('k', 'spoil')
+  assert.deepEqual([late.notices, routed.notices], [[], []])
+})
+
 test('a state that is part of itself is refused by the place where it meets itself', () => {
   const self: Record<string, unknown> = { n: 1 }
   self['list'] = [0, { back: self }]
@@ -351,6 +373,25 @@ test('a state that is part of itself is refused by the place where it meets itse
   ]) {
     const { failure } = new Stand(list({ open: () => state }).defined).activate(0).call('k', 'all')
     assert.ok(failure?.message.includes(`its state is ${why as string}: it needs`), failure?.message)
+  }
+})
+
+test('plain data of another context of the process is plain', () => {
+  const made: unknown = runInNewContext('({ items: [{ n: 1 }], none: Object.create(null) })')
+  const { defined } = list({ calls: { give: () => made }, readonly: ['give'] })
+  const reply = new Stand(defined).activate(0).call('k', 'give').reply
+  assert.deepEqual(reply, { items: [{ n: 1 }], none: {} })
+  // Such would not arrive as they are, whoever has made them.
+  for (const [odd, what] of [
+    ['({ by: new Map() })', 'a Map at .by'],
+    ['[new (class List extends Array {})()]', 'a List at [0]'],
+    ['[new Date(7)]', 'a Date at [0]'],
+    ['[Object.setPrototypeOf([], Object.create(null))]', 'of a class at [0]'],
+    ['[new Proxy({}, { getPrototypeOf: () => Array.prototype })]', 'an Array at [0]'],
+  ] as const) {
+    const calls = { give: (): unknown => runInNewContext(odd) }
+    const { failure } = new Stand(list({ calls, readonly: ['give'] }).defined).activate(0).call('k', 'give')
+    assert.ok(failure?.message.includes(`it is ${what}, `), failure?.message)
   }
 })
 

@@ -14,7 +14,16 @@ const config = (counter: number, names: string, acks: number, revision = 0): Con
 
 function answer(name: string, fields: Partial<CopyAnswer> = {}): CopyAnswer {
   const digest = { count: 1, xor: 1, sum: 1 }
-  const none = { before: undefined, base: undefined, top: undefined, chain: [], isCut: false }
+  const none = {
+    before: undefined,
+    wasLed: true,
+    base: undefined,
+    top: undefined,
+    chain: [],
+    isCut: false,
+    past: [],
+    known: [],
+  }
   return { seat: seat(name), isFenced: true, ...none, digest, version: 1, ...fields }
 }
 

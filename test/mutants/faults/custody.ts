@@ -189,22 +189,6 @@ export const custodyFaults: readonly Mutant[] = [
     tests: ['state/replicated.test'],
   },
   {
-    id: 'custody/a-refusal-is-noticed-over-and-over',
-    file: 'src/hosting/tally.ts',
-    find: 'if ((this.#quiet.get(key) ?? 0) > now)',
-    replace: 'if (false)',
-    why: 'what is refused again and again is said once in a minute',
-    tests: ['hosting/tally'],
-  },
-  {
-    id: 'custody/made-up-reasons-are-kept',
-    file: 'src/hosting/tally.ts',
-    find: 'if (this.#quiet.size >= quietMax)',
-    replace: 'if (false)',
-    why: 'refusals whose reasons a peer makes up are forgotten again',
-    tests: ['hosting/tally'],
-  },
-  {
     id: 'custody/a-leaver-with-empty-hands-is-waited-for',
     file: 'src/state/claims.ts',
     find: 'this.#seeker.emptied(peer, now);',

@@ -18,7 +18,7 @@ export const replicationFaults: readonly Mutant[] = [
   {
     id: 'replication/a-higher-epoch-is-enough',
     file: copies,
-    find: 'if (promised !== undefined && !descends(config, row, promised, copy?.unheard)) {',
+    find: 'if (promised !== undefined && !this.#isHeirOf(row, config, promised)) {',
     replace: 'if (false) {',
     why: 'an owner that has not heard of what a copy has promised does not bury it',
     tests: ['state/replication', 'state/replica-model'],
