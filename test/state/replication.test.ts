@@ -279,6 +279,24 @@ test('a list that a takeover asked for and gave up is not taken for the one that
   assert.deepEqual([stand.told, stand.texts('b')], [[undefined, undefined], ['k=two']])
 })
 
+test('what a takeover asked for has led, as a copy knows from its first batch', () => {
+  const stand = new Stand('abc', { copies: 3 })
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.die('a')
+  stand.of('b').take(0, 0, stand.now)
+  stand.onNews = () => {
+    stand.isHeld = true
+  }
+  stand.run()
+  // Else a second attempt of the same node would pass over what counted under the first.
+  assert.equal(stand.of('c').copyOf(0)?.isFence, true)
+  stand.isHeld = false
+  const { ask } = stand.sent.at(-1)!
+  stand.of('b').answered(ask.id, stand.of('c').answer('b', ask.ask, 0), 0)
+  assert.deepEqual([ask.ask.type, stand.of('c').copyOf(0)?.isFence], ['ship', false])
+})
+
 test('a member that was thought dead and comes back before others have its copies is told to drop its own', () => {
   const stand = new Stand('abc')
   stand.take('a')
