@@ -3,6 +3,7 @@ import { beliefFaults } from './faults/beliefs.ts'
 import { custodyFaults } from './faults/custody.ts'
 import { drillFaults } from './faults/drill.ts'
 import { entityFaults } from './faults/entities.ts'
+import { forkFaults } from './faults/forks.ts'
 import { nodeFaults } from './faults/node.ts'
 import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
@@ -39,6 +40,7 @@ export const catalogue: readonly Mutant[] = [
   ...stallFaults,
   ...streamFaults,
   ...stateCrashFaults,
+  ...forkFaults,
   ...stateMoveFaults,
   ...stateRunFaults,
   ...simFaults,

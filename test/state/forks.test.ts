@@ -1,0 +1,158 @@
+/** Two sides of a split that both lead: what becomes of what each has counted. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Config, Seat } from '../../src/state/config.ts'
+import { isKnownTo, joined, type Lineage, lineageMax, readLineage } from '../../src/state/lineage.ts'
+import type { RecordLog } from '../../src/state/record-log.ts'
+import { type CopyAnswer, decideTakeover } from '../../src/state/takeover.ts'
+import { given, Stand, seat } from './replication-stand.ts'
+
+const config = (counter: number, names: string, revision = 0): Config => ({
+  epoch: { counter, boot: `boot-${names[0]}` },
+  revision,
+  seats: [...names].map(seat),
+  acks: Math.min(2, names.length),
+})
+
+function answer(name: string, base: Config, known: Lineage): CopyAnswer {
+  const digest = { count: 1, xor: 1, sum: 1 }
+  const rest = { isFenced: true, wasLed: true, chain: [], isCut: false, past: [], digest, version: 1 }
+  return { seat: seat(name), before: base, base, top: base, known, ...rest }
+}
+
+function decide(answers: CopyAnswer[], isGone: (one: Seat) => boolean = () => true): string {
+  const decision = decideTakeover({ answers, silent: [], isGone, isPatienceOver: true })
+  if (decision.type !== 'take') return decision.type
+  const names = (from: readonly CopyAnswer[]): string => from.map((one) => one.seat.name).join('')
+  const forks = decision.forks.map(({ from }) => names(from)).join(' ')
+  return `${decision.isSound ? 'sound' : 'lost'} ${names(decision.from)} and ${forks || 'nothing'}`
+}
+
+const texts = (log: RecordLog | undefined): string[] =>
+  [...(log?.entries() ?? [])].map(({ key, record }) => `${key}=${new TextDecoder().decode(record)}`)
+
+test('of each tenure the last configuration is remembered, and of many tenures the last ones', () => {
+  const [first, later] = [config(1, 'a', 3), config(1, 'a', 5)]
+  const lineage = joined(later, first, undefined)
+  assert.deepEqual(
+    [isKnownTo(lineage, first), isKnownTo(lineage, later), isKnownTo(lineage, config(1, 'a', 6))],
+    [true, true, false],
+  )
+  assert.equal(isKnownTo(lineage, config(1, 'b')), false)
+  const long = joined(...Array.from({ length: lineageMax + 5 }, (_, at) => config(at, 'a')))
+  assert.equal(long.length, lineageMax)
+  // What is older than all of so many is taken for known.
+  assert.deepEqual([isKnownTo(long, config(1, 'a')), isKnownTo(long, config(40, 'b'))], [true, false])
+  assert.deepEqual(readLineage(JSON.parse(JSON.stringify(long))), long)
+  for (const wrong of [[{}], [...long, config(99, 'a')], 'x', [{ ...first, revision: -1 }]])
+    assert.equal(readLineage(wrong), undefined)
+})
+
+test('a takeover keeps apart what has come from each other and what has not, whatever their epochs', () => {
+  const old = config(1, 'ab')
+  const here = config(4, 'bc')
+  // "c" has come from "a"; "d" led by itself and counted further.
+  const there = config(9, 'de')
+  assert.equal(decide([answer('a', old, []), answer('c', here, [old])]), 'sound c and nothing')
+  const both = [answer('c', here, [old]), answer('a', old, []), answer('d', there, [])]
+  assert.equal(decide(both), 'sound d and c')
+})
+
+test('a side of which too few were heard is told as lost, and is new when it is found', () => {
+  const three = { ...config(2, 'abc'), acks: 2 }
+  const decision = decideTakeover({
+    answers: [answer('c', three, [])],
+    silent: [],
+    isGone: () => true,
+    isPatienceOver: true,
+  })
+  assert.ok(decision.type === 'take')
+  assert.deepEqual([decision.isSound, isKnownTo(decision.past, three)], [false, false])
+  const heard = decideTakeover({
+    answers: [answer('c', three, []), answer('b', three, [])],
+    silent: [],
+    isGone: () => true,
+    isPatienceOver: true,
+  })
+  assert.ok(heard.type === 'take')
+  assert.deepEqual([heard.isSound, isKnownTo(heard.past, three)], [true, true])
+})
+
+test('who takes over after a split brings both sides together', () => {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'both', 'before')
+  // "c" and "d" know of nothing, and begin anew.
+  stand.split('cd')
+  stand.take('c')
+  stand.ship('c', 'there', 'c')
+  stand.ship('a', 'here', 'a')
+  for (const name of 'ac') stand.of(name).yield(0)
+  stand.split('')
+  stand.take('d')
+  assert.deepEqual(stand.texts('d'), ['both=before', 'here=a', 'there=c'])
+  assert.deepEqual(stand.of('d').forksOf(0).map(texts), [['both=before', 'here=a']])
+})
+
+test('an owner that the other side does not follow keeps what it has for whoever the table names', () => {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'k', 'before')
+  stand.split('cd')
+  stand.take('c')
+  stand.ship('c', 'k', 'c')
+  const told = stand.told.length
+  stand.split('')
+  // "c" is not the owner by the table: it does not lead on, nor does it forget.
+  stand.ship('c', 'late', 'c')
+  assert.equal(stand.told.length, told)
+  const [list, chunk] = given(stand, 'c')
+  assert.equal(stand.of('a').mayMerge(0, list), 'merge')
+  stand.of('a').accept(0, chunk)
+  stand.of('a').lead(0, { counter: 5, boot: 'boot-a' }, list, stand.now)
+  stand.of('c').yield(0)
+  stand.run()
+  assert.deepEqual(
+    stand.texts('a').map((text) => text.split('=')[0]),
+    ['k', 'late'],
+  )
+})
+
+test('what is given is dropped where all of it is known, and waits where it knows all that is here', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  const [list] = given(stand, 'a')
+  stand.die('a')
+  stand.take('b')
+  stand.ship('b', 'k', 'two')
+  assert.equal(stand.of('b').mayMerge(0, list), 'drop')
+  const [newer] = given(stand, 'b')
+  assert.equal(stand.of('a').mayMerge(0, newer), 'wait')
+  stand.alive.add('a')
+  stand.run()
+  assert.equal(stand.news.at(-1), 'a deposed')
+})
+
+test('whoever sees no majority does not begin another list, nor tells that anything is done', () => {
+  const stand = new Stand('abc', { voters: 3 })
+  stand.run()
+  stand.take('a')
+  stand.now += 300
+  stand.run()
+  stand.ship('a', 'k', 'one')
+  stand.split('a')
+  stand.ship('a', 'k', 'two')
+  const copy = stand.of('a').copyOf(0)
+  assert.deepEqual([stand.told, copy?.base?.seats.length, stand.texts('a')], [[undefined], 2, ['k=one']])
+  assert.equal(stand.of('a').refusal(0)?.code, 'ERR_SHOAL_NO_OWNER')
+  // The others have all that counted.
+  stand.of('b').take(0, 0, stand.now)
+  stand.now += 3_000
+  for (let at = 0; at < 4; at++) {
+    stand.now += 300
+    stand.run()
+  }
+  stand.ship('b', 'k', 'three')
+  assert.deepEqual([stand.told, stand.texts('c')], [[undefined, undefined], ['k=three']])
+})
