@@ -11,14 +11,6 @@ export const forkFaults: readonly Mutant[] = [
     tests: ['state/forks'],
   },
   {
-    id: 'forks/a-forked-owner-goes-on',
-    file: 'src/state/tenure.ts',
-    find: 'if (this.isForked || !view.mayCommit())',
-    replace: 'if (!view.mayCommit())',
-    why: 'of two who led at once the one that is not the owner counts nothing more',
-    tests: ['state/forks'],
-  },
-  {
     id: 'forks/who-has-not-heard-of-it-is-an-heir',
     file: 'src/state/copies.ts',
     find: 'if (copy !== undefined && !copy.isFollowedBy(config, heard))',
