@@ -36,6 +36,8 @@ interface Round {
   isOver: boolean
 }
 
+export const goneWithIt = 'it was being given to it, and it is gone'
+
 /** Whoever does not answer is asked again. */
 const repeatMs: Millis = 50
 /** What one is taking is asked for again after so long, so many times. */
@@ -174,7 +176,7 @@ export class Doubts {
     if (partitions.length === 0) return
     const ground = this.#ground
     for (const partition of partitions) {
-      ground.lost(partition, taker.name, 'it was being given to it, and it is gone')
+      ground.lost(partition, taker.name, goneWithIt)
     }
     ground.thawed(partitions)
     this.#ports.stayed(partitions, now)

@@ -21,7 +21,7 @@
 import type { Millis } from '../env.ts'
 import { Batches, type Decision } from './batches.ts'
 import type { CopyOutcome, Refusal } from './custody-io.ts'
-import { Doubts } from './doubts.ts'
+import { Doubts, goneWithIt } from './doubts.ts'
 import {
   type Batch,
   count,
@@ -363,12 +363,13 @@ export class Giver {
     this.offerLater([partition], ms, now)
   }
 
-  /** Who was asked to take it may have, and is gone. Of copies nobody need be asked: they refuse whoever is not their owner. */
+  /** Who was asked to take it may have, and is gone. If it left, it gave on what it had; if not, others may have opened it: merged. */
   #doubt(partition: number, move: Move, thawed: number[], doubted: number[]): void {
+    const { peer } = move.giving
     this.#cancel(partition, move, thawed)
     if (this.#ground.options.copies !== undefined) return
-    thawed.pop()
-    doubted.push(partition)
+    if (!peer.isLeaving) this.#ground.lost(partition, peer.name, goneWithIt)
+    else if (thawed.pop() !== undefined) doubted.push(partition)
   }
 
   /** It does not move, for now. */

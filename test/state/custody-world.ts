@@ -145,6 +145,8 @@ export class World {
   #asks = 0
   #boots = 0
   readonly #time = new Scheduler(0)
+  /** Lives that were draining some time. */
+  readonly #leavers = new Set<string>()
   readonly #deaths: { at: number; live: Map<number, Set<number>>; witnesses: Set<Node> }[] = []
 
   constructor(options: WorldOptions) {
@@ -186,6 +188,8 @@ export class World {
   }
 
   become(name: string, status: Membership['status']): void {
+    const boot = this.nodes.get(name)?.boot
+    if (status === 'draining' && boot !== undefined) this.#leavers.add(boot)
     this.change(
       this.members.map((member) => (member.name === name ? { ...member, status } : member)),
       name,
@@ -242,6 +246,14 @@ export class World {
     const others: ViewPeer[] = members
       .filter(({ name }) => name !== node.name)
       .map(({ name, boot, status }) => ({ name, boot, isLeaving: status === 'draining' }))
+    // Who leaves is seen to, if not before it is gone.
+    const seen = node.members.filter(({ name }) => name !== node.name)
+    if (seen.some(({ boot }) => this.#leavers.has(boot) && !members.some((other) => other.boot === boot))) {
+      const peers = seen.map(({ name, boot, status }) => {
+        return { name, boot, isLeaving: status === 'draining' || this.#leavers.has(boot) }
+      })
+      this.feed(node, { type: 'peers', peers })
+    }
     const before = node.table
     const owners = new ScoreTable(this.options.partitions, members)
     const gained: number[] = []

@@ -379,11 +379,11 @@ test('a batch without an answer is asked again until it has one, and thawed only
 })
 
 /** Bob was asked to take what alice has, and is gone before he has answered; carl is there. */
-function doubting(end: 'gone' | 'reborn'): Alone {
+function doubting(end: 'gone' | 'reborn', isLeaving = true): Alone {
   const alice = new Alone()
   alice.view('alice', [])
   for (let partition = 0; partition < 16; partition++) alice.keys.set(partition, 1)
-  alice.view('bob', [bob, carl])
+  alice.view('bob', [isLeaving ? { ...bob, isLeaving } : bob, carl])
   const partitions = [3]
   alice.feed({ type: 'asked', id: 1, from: 'bob', ask: { type: 'claim', boot: 'b1', partitions } })
   alice.feed({ type: 'frozen', partitions })
@@ -456,7 +456,7 @@ test('a taker that does not host the store is told of, one that has restarted is
   for (const [reply, refused] of [
     [
       { type: 'stranger', lacksStore: true },
-      [['bob', 'it does not host that: every node does that is no observer']],
+      [['bob', 'it does not host it: every member of its role must that is no observer']],
     ],
     [{ type: 'stranger' }, []],
   ] as const) {
@@ -472,6 +472,15 @@ test('a taker that does not host the store is told of, one that has restarted is
     )
     assert.equal(alice.of('thaw').length, 1)
   }
+})
+
+test('what was given to one that died, or seems to have, is served again at once', () => {
+  const alice = doubting('gone', false)
+  assert.deepEqual([alice.of('thaw')[0]?.partitions, alice.asks('whose')], [[3], []])
+  assert.deepEqual(
+    alice.of('told').map(({ what, peer }) => [what, peer]),
+    [['lost', 'bob']],
+  )
 })
 
 test('who has what, and since when, is told without giving it', () => {

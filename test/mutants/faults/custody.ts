@@ -135,8 +135,8 @@ export const custodyFaults: readonly Mutant[] = [
   {
     id: 'custody/nobody-is-asked-who-has-what-went-astray',
     file: giver,
-    find: 'thawed.pop(); doubted.push(partition);',
-    replace: ';',
+    find: 'else if (thawed.pop() !== undefined) doubted.push(partition);',
+    replace: '',
     why: 'what was given to one that is gone is not served before all others have said that they do not have it',
     tests: ['state/custody.test'],
   },
@@ -202,6 +202,14 @@ export const custodyFaults: readonly Mutant[] = [
     find: 'continue; round.isStale = true;',
     replace: 'continue;',
     why: 'what a leaver had, those have by now who had answered before',
+    tests: ['state/custody.test'],
+  },
+  {
+    id: 'custody/dropped-for-the-other-side-of-a-split',
+    file: giver,
+    find: 'if (!peer.isLeaving)',
+    replace: 'if (false)',
+    why: 'what was given to one that seems dead may be all that is left of it, and is merged into what others opened',
     tests: ['state/custody.test'],
   },
   {
