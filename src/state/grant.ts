@@ -94,6 +94,10 @@ export function weigh(own: Tenure, grant: Grant): 'ours' | 'theirs' | 'neither' 
   return grant.tip === undefined || isKnownTo(copy.lineage, grant.tip) ? 'ours' : 'neither'
 }
 
+/**
+ * Of its own tenure a giver knows all, also of a list that had not led yet: copies that were told of that one are not to take
+ * its heir for a stranger.
+ */
 function lineageOf(grant: Grant | undefined): Lineage {
-  return joined(...(grant?.past ?? []), grant?.tip)
+  return joined(...(grant?.past ?? []), grant?.tip, grant?.chain.at(-1))
 }

@@ -1,6 +1,7 @@
 /** Replication of a few nodes, message by message. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inherit } from '../../src/state/grant.ts'
 import { replicationLimits } from '../../src/state/replication-config.ts'
 import { Absent, absentMax } from '../../src/state/seat-state.ts'
 import { Senders, sendersMax } from '../../src/state/senders.ts'
@@ -156,6 +157,23 @@ test('a list that a takeover asked for and gave up is not taken for the one that
   stand.now += 1_000
   stand.run()
   assert.deepEqual([stand.told, stand.texts('b')], [[undefined, undefined], ['k=two']])
+})
+
+test('whoever is given a partition knows the list that its giver had begun, and not only the last that led', () => {
+  const config = (counter: number, revision: number) => {
+    const seats = [seat('a'), seat('b')]
+    return { epoch: { counter, boot: 'boot-a' }, revision, seats, acks: 2 }
+  }
+  const past = [config(5, 2), config(6, 7)]
+  const grant = { chain: [config(6, 6), config(6, 8)], past, tip: config(6, 6), equal: [], version: 3 }
+  const known = inherit(grant, undefined, undefined, undefined)?.past
+  assert.deepEqual(
+    known?.map(({ epoch, revision }) => [epoch.counter, revision]),
+    [
+      [5, 2],
+      [6, 8],
+    ],
+  )
 })
 
 test('what a takeover asked for has led, as a copy knows from its first batch', () => {

@@ -63,6 +63,14 @@ export const stateCrashFaults: readonly Mutant[] = [
     tests: ['state/replication'],
   },
   {
+    id: 'state-crashes/an-heir-is-a-stranger-to-the-last-list',
+    file: 'src/state/grant.ts',
+    find: 'grant?.tip, grant?.chain.at(-1))',
+    replace: 'grant?.tip)',
+    why: 'copies that were told of the list that a giver had begun do not refuse whom it gave the partition',
+    tests: ['state/replication'],
+  },
+  {
     id: 'state-crashes/forgotten-calls-are-not-mentioned',
     file: 'src/state/window.ts',
     find: 'if (this.#hasCopies && entry.counted && entry.outcome !== undefined)',
