@@ -33,6 +33,8 @@ interface Round {
   readonly holders: Map<number, Holder>
   readonly pending: Set<number>
   until: Millis
+  /** Some answers are much older than others: what is nowhere may have gone from one to another meanwhile. */
+  isSlow: boolean
   isOver: boolean
 }
 
@@ -79,6 +81,7 @@ export class Doubts {
       holders: new Map(),
       pending: new Set(),
       until: now + this.#ground.limits.claimWaitMs,
+      isSlow: false,
       isOver: false,
     }
     this.#rounds.add(round)
@@ -96,6 +99,7 @@ export class Doubts {
 
   #heard(round: Round, peer: Peer, reply: Reply | undefined, now: Millis): void {
     if (round.isOver || !round.waiting.has(peer)) return
+    if (reply === undefined) round.isSlow = true
     if (reply === undefined && peer.isThere) {
       this.#ground.later.add(now + repeatMs, () => {
         if (!round.isOver && round.waiting.has(peer)) this.#send(round, peer)
@@ -139,7 +143,8 @@ export class Doubts {
     for (const partition of round.partitions) {
       const holder = round.holders.get(partition)
       const tries = this.#tries.get(partition) ?? 0
-      if (holder === undefined && round.pending.has(partition) && tries < triesMax) {
+      const isOpen = round.pending.has(partition) || round.isSlow
+      if (holder === undefined && isOpen && tries < triesMax && now < round.until) {
         this.#tries.set(partition, tries + 1)
         again.push(partition)
         continue

@@ -448,6 +448,8 @@ test('what was given to one that is gone unanswered is served again only if nobo
     silent.pass(50)
     silent.feed({ type: 'unanswered', id: ask(silent) })
     silent.feed({ type: 'peers', peers: [] })
+    assert.deepEqual(silent.of('thaw'), [])
+    silent.pass(60)
     assert.deepEqual(silent.of('thaw')[0]?.partitions, [3])
   }
 })
