@@ -27,7 +27,7 @@ function chosen(
   profiles: ReadonlyMap<string, Profile>,
   name: string | undefined,
 ): ReadonlyMap<string, Profile> {
-  if (name === undefined) return new Map([...profiles].filter(([, { findsStill }]) => findsStill !== true))
+  if (name === undefined) return profiles
   const profile = profiles.get(name)
   if (profile === undefined) fail(`no profile ${name}; there are ${[...profiles.keys()].join(', ')}`)
   return new Map([[name, profile]])

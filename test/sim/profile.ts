@@ -38,7 +38,5 @@ export interface Profile {
   readonly sometimes: readonly string[]
   /** Where nobody says otherwise. Default `nodesDefault`. */
   readonly nodes?: NodeRange
-  /** It still finds what is not mended: only who names it runs it. Default false. */
-  readonly findsStill?: boolean
   run(options: RunOptions): Promise<RunResult>
 }

@@ -30,8 +30,7 @@ test('seeds that found something find nothing any more', async () => {
 })
 
 test('a few seeds of each profile break no rule', async () => {
-  for (const [name, { findsStill }] of profiles) {
-    if (findsStill) continue
+  for (const name of profiles.keys()) {
     for (let seed = 1; seed <= 3; seed += 1) {
       const { violation } = await run(name, seed, { min: 3, max: 5 })
       assert.equal(violation, undefined)

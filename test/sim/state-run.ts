@@ -27,18 +27,16 @@ export const stateStates: readonly string[] = [
   'an update that ran more than once',
   'somebody taken for dead who lives',
   'a partition given and taken',
-  'a partition that its taker refused',
   'a partition whose state is gone with its holder',
   'a call forwarded to whoever held its partition',
   'an update refused by a copy that knows a newer owner',
   'an owner that was deposed',
-  'a key copied again',
 ]
 
-const handoffStates: Readonly<Record<Handoff['type'], string>> = {
+/** Refused for good is only what cannot be read or kept, and all can be here. */
+const handoffStates: Readonly<Partial<Record<Handoff['type'], string>>> = {
   given: 'a partition given and taken',
   received: 'a partition given and taken',
-  refused: 'a partition that its taker refused',
   lost: 'a partition whose state is gone with its holder',
 }
 
@@ -222,7 +220,6 @@ class StateRun {
         state.replication.refusedByFence,
       )
       this.#sometimes.reach('an owner that was deposed', state.replication.deposed)
-      this.#sometimes.reach('a key copied again', state.replication.repairedKeys)
       held += state.held
       const counts = {
         waiting: router.waiting,
@@ -273,7 +270,8 @@ class StateRun {
   /** What the node says of the state that it gives and gets. */
   #listen(node: ShoalNode): void {
     node.on('handoff', ({ type, partitions }) => {
-      this.#sometimes.reach(handoffStates[type], partitions.length)
+      const state = handoffStates[type]
+      if (state !== undefined) this.#sometimes.reach(state, partitions.length)
       if (type === 'lost') for (const partition of partitions) this.#lost.add(partition)
     })
   }

@@ -5,7 +5,6 @@ import { runState, stateStates } from '../state-run.ts'
 export const profile: Profile = {
   about: 'whole nodes that host entities, under planned changes, crashes and splits',
   nodes: { min: 3, max: 6 },
-  findsStill: true,
   sometimes: stateStates,
   run: runState,
 }
