@@ -71,7 +71,7 @@ export class Replicator implements CopiesPort, Effects {
     const { self, boot, partitions, copies, acks, acksMin, voters, limits, random } = ports
     this.#live = live
     this.#ports = ports
-    const seats = new Seats({ name: self, boot }, copies)
+    const seats = new Seats({ name: self, boot }, partitions, copies)
     this.#seats = seats
     this.replication = new Replication({
       self: seats.self,

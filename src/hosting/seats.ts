@@ -12,23 +12,29 @@ const formerMs: Millis = 60_000
 /** Tables from before a death that are remembered; of more the oldest is forgotten. */
 const formersMax = 8
 
+const verdict = { open: 0, safe: 1, told: 2 } as const
+
 /** The table until somebody was killed. */
 interface Former {
   readonly table: RingTable
   readonly boots: ReadonlyMap<string, string>
   readonly until: Millis
+  /** By partition: a node that is left alone asks of all of them, and may do so often. */
+  readonly verdicts: Uint8Array
 }
 
 export class Seats {
   readonly self: Seat
+  readonly #partitions: number
   readonly #copies: number
   #table: RingTable | undefined
   #peers: readonly ViewPeer[] = []
   #boots: ReadonlyMap<string, string>
   #formers: Former[] = []
 
-  constructor(self: Seat, copies: number) {
+  constructor(self: Seat, partitions: number, copies: number) {
     this.self = self
+    this.#partitions = partitions
     this.#copies = copies
     this.#boots = new Map([[self.name, self.boot]])
   }
@@ -44,12 +50,17 @@ export class Seats {
     const isKilled = this.#peers.some(({ name, boot, isLeaving }) => !isLeaving && there.get(name) !== boot)
     this.#formers = this.#formers.filter(({ until }) => until > now)
     if (isKilled && before !== undefined) {
-      this.#formers.push({ table: before, boots: this.#boots, until: now + formerMs })
+      const verdicts = new Uint8Array(this.#partitions)
+      this.#formers.push({ table: before, boots: this.#boots, until: now + formerMs, verdicts })
       if (this.#formers.length > formersMax) this.#formers.shift()
     }
     this.#table = table ?? before
     this.#peers = peers
     this.#boots = there.set(this.self.name, this.self.boot)
+    for (const { verdicts } of this.#formers)
+      verdicts.forEach((one, partition) => {
+        if (one === verdict.safe) verdicts[partition] = verdict.open
+      })
   }
 
   isGone({ name, boot }: Seat): boolean {
@@ -61,12 +72,22 @@ export class Seats {
     return seatsOf(this.#table, this.#boots, partition, most)
   }
 
-  /** All who should have had copies of a partition were killed. */
+  /** All who should have had copies of a partition were killed; said once of each death. */
   isBereft(partition: number): boolean {
-    return this.#formers.some(({ table, boots }) => {
-      const seats = seatsOf(table, boots, partition, this.#copies)
-      return seats.length > 0 && seats.every((seat) => this.isGone(seat))
-    })
+    let isNews = false
+    for (const former of this.#formers) {
+      if (former.verdicts[partition] === verdict.open) {
+        const isLost = this.#hasLost(former, partition)
+        former.verdicts[partition] = isLost ? verdict.told : verdict.safe
+        isNews ||= isLost
+      }
+    }
+    return isNews
+  }
+
+  #hasLost({ table, boots }: Former, partition: number): boolean {
+    const seats = seatsOf(table, boots, partition, this.#copies)
+    return seats.length > 0 && seats.every((seat) => this.isGone(seat))
   }
 }
 
