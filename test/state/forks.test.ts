@@ -94,6 +94,51 @@ test('who takes over after a split brings both sides together', () => {
   assert.deepEqual(stand.of('d').forksOf(0).map(texts), [['both=before', 'here=a']])
 })
 
+/** "d" has taken over what "a" with "b" and "c" with "d" have counted, and has not merged it yet. */
+function taken(): Stand {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'k', 'before')
+  stand.split('cd')
+  stand.take('c')
+  stand.ship('c', 'k', 'c')
+  stand.ship('a', 'k', 'a')
+  for (const name of 'ac') stand.of(name).yield(0)
+  stand.split('')
+  stand.take('d')
+  return stand
+}
+
+test('copies of the other side stay until what they have is merged and has been shipped', () => {
+  const stand = taken()
+  assert.deepEqual(stand.of('d').forksOf(0).map(texts), [['k=a']])
+  const kept = (): string[][] => ['b', 'c'].map((name) => texts(stand.of(name).copyOf(0)?.log))
+  assert.deepEqual(kept(), [['k=a'], ['k=c']])
+  stand.ship('d', 'k', 'both')
+  assert.deepEqual([stand.told.at(-1), kept()], [undefined, [['k=a'], ['k=c']]])
+  const there = stand.of('b').copyOf(0)?.base
+  stand.of('d').merged(0)
+  stand.run()
+  assert.deepEqual([kept(), stand.of('d').forksOf(0)], [[[], []], []])
+  // Whoever is in the list knows that it has that.
+  const heir = stand.of('a').copyOf(0)
+  assert.ok(there !== undefined && heir !== undefined && isKnownTo(heir.known, there))
+  assert.deepEqual(texts(heir.log), ['k=both'])
+})
+
+test('what was to be merged is forgotten by who is deposed, and is found again by who takes over', () => {
+  const stand = taken()
+  stand.split('d')
+  stand.take('b')
+  assert.deepEqual(stand.of('b').forksOf(0).map(texts), [['k=a']])
+  stand.split('')
+  stand.ship('d', 'k', 'late')
+  // The table names "a", and then nobody else.
+  for (const name of 'abc') stand.die(name)
+  assert.equal(stand.news.at(-1), 'd deposed')
+  assert.deepEqual(stand.of('d').forksOf(0), [])
+})
+
 test('an owner that the other side does not follow keeps what it has for whoever the table names', () => {
   const stand = new Stand('abcd')
   stand.take('a')
