@@ -2,9 +2,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Config, Seat } from '../../src/state/config.ts'
+import { Copies } from '../../src/state/copies.ts'
+import { Copy } from '../../src/state/copy.ts'
 import { isKnownTo, joined, type Lineage, lineageMax, readLineage } from '../../src/state/lineage.ts'
+import { Merge } from '../../src/state/merge.ts'
+import { Packer } from '../../src/state/packed.ts'
 import type { RecordLog } from '../../src/state/record-log.ts'
+import { readAsk, readReply } from '../../src/state/replica-messages.ts'
+import { replicationLimits } from '../../src/state/replication-config.ts'
+import { composeRow } from '../../src/state/ship-row.ts'
 import { type CopyAnswer, decideTakeover } from '../../src/state/takeover.ts'
+import { Tenure } from '../../src/state/tenure.ts'
 import { given, Stand, seat } from './replication-stand.ts'
 
 const config = (counter: number, names: string, revision = 0): Config => ({
@@ -137,6 +145,41 @@ test('what was to be merged is forgotten by who is deposed, and is found again b
   for (const name of 'abc') stand.die(name)
   assert.equal(stand.news.at(-1), 'd deposed')
   assert.deepEqual(stand.of('d').forksOf(0), [])
+})
+
+test('what a copy took under many lists is read in pages, and a long chain is told in part', () => {
+  const noted = { refusedByFence: 0, refusedMessages: 0, repairedKeys: 0 }
+  const copies = new Copies({
+    self: seat('b'),
+    limits: replicationLimits,
+    counters: noted,
+    leads: () => undefined,
+    deposed: () => {},
+  })
+  const lists = Array.from({ length: 40 }, (_, at) => config(1, 'ab', at))
+  for (const [at, one] of lists.entries()) {
+    const packer = new Packer()
+    packer.put({ key: `k${at}`, record: new Uint8Array(1), version: at }, 0)
+    const { epoch, revision } = one
+    const row = { partition: 0, epoch, revision, config: one, records: packer.finish() }
+    assert.equal(copies.ship(row, seat('a')).type, 'ok')
+  }
+  const next = config(2, 'cb')
+  assert.equal(copies.fence({ partition: 0, config: next }).type, 'promised')
+  const merge = new Merge()
+  let at = { place: 0, rewrites: 0 }
+  do {
+    const ask = { partition: 0, config: next, from: undefined, known: new Uint8Array(0), ...at }
+    const read = readReply({ type: 'fetched', reply: copies.fetch(ask) })
+    assert.ok(read?.type === 'fetched' && read.reply.type === 'page')
+    assert.ok(merge.page(read.reply.records, read.reply.configs))
+    at = read.reply
+  } while (at.place > 0)
+  assert.equal(merge.log.count, 40)
+  const tenure = new Tenure(0, seat('c'), new Copy(next, false), next, lists)
+  const sent = composeRow(tenure, tenure.seats.get('b')!, 1_000, new Packer())
+  const ask = { type: 'ship', boot: 'boot-c', to: 'boot-b', seq: 1, rows: [sent?.row], along: undefined }
+  assert.equal(readAsk(ask, 4)?.type, 'ship')
 })
 
 test('an owner that the other side does not follow keeps what it has for whoever the table names', () => {
