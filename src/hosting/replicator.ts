@@ -14,6 +14,7 @@ import type { ViewPeer } from '../state/custody-io.ts'
 import type { Effect, Effects } from '../state/effects.ts'
 import type { Epoch } from '../state/epoch.ts'
 import type { ReplicaOutput } from '../state/exchange.ts'
+import type { RecordLog } from '../state/record-log.ts'
 import { ReplicatedHoldings } from '../state/replicated.ts'
 import { Replication } from '../state/replication.ts'
 import type { ReplicationLimits } from '../state/replication-config.ts'
@@ -212,20 +213,36 @@ export class Replicator implements CopiesPort, Effects {
 
   /** As if another node had given it, too. */
   activated(partition: number, epoch: Epoch): void {
-    const logs = [...this.replication.forksOf(partition)]
-    let left = logs.length
-    if (left === 0) this.replication.merged(partition)
-    for (const log of logs) {
-      const merge = (): void => {
-        if (this.#custodian?.custody.epochOf(partition) !== epoch) return
-        this.#live.activate(partition, epoch)
-        left -= 1
-        if (left === 0) this.replication.merged(partition)
-      }
-      this.#acceptAll(partition, log.entries(), merge, (error) => {
-        this.#ports.unreadable(partition, messageOf(error))
+    this.#merge(partition, epoch, this.replication.forksOf(partition))
+  }
+
+  /** One after the other: of a key that two sides have, only the newer one would be accepted, and merged. */
+  #merge(partition: number, epoch: Epoch, [log, ...rest]: readonly RecordLog[]): void {
+    if (log === undefined) {
+      this.replication.merged(partition)
+      this.#flushSoon()
+      return
+    }
+    const isStale = (): boolean => this.#isStopped || this.#custodian?.custody.epochOf(partition) !== epoch
+    const again = (): void => {
+      this.#ports.clock.setTimer(retryMs, () => {
+        if (!isStale()) this.#merge(partition, epoch, [log, ...rest])
       })
     }
+    const merge = (): void => {
+      if (isStale()) return
+      // It is being given away: what is made live now would run behind its next owner's back.
+      if (this.#custodian?.custody.where(partition) !== this.#ports.self) again()
+      else {
+        this.#live.activate(partition, epoch)
+        this.#merge(partition, epoch, rest)
+      }
+    }
+    this.#acceptAll(partition, log.entries(), merge, (error) => {
+      if (isStale()) return
+      this.#ports.unreadable(partition, messageOf(error))
+      again()
+    })
   }
 
   yield(partition: number): void {

@@ -14,7 +14,7 @@
  */
 
 import { type Config, compareConfigs, holds, newerConfig, type Seat, sameSeat } from './config.ts'
-import { Copy } from './copy.ts'
+import { Copy, configsMax } from './copy.ts'
 import { joined, type Lineage } from './lineage.ts'
 import { packPartitions, unpackPartitions } from './messages.ts'
 import { type PackedRecord, Packer, unpack } from './packed.ts'
@@ -206,6 +206,7 @@ export class Copies {
     for (;;) {
       const step = log.next(place)
       if (step === undefined) break
+      const before = place
       place = step.place
       const under = copy.under(step.entry)
       if (ask.from !== undefined && compareConfigs(under, ask.from) < 0) continue
@@ -213,6 +214,16 @@ export class Copies {
       const isNews = ask.from === undefined || compareConfigs(under, ask.from) > 0
       if (!isNews && isKnown(known, step.entry)) continue
       let mark = configs.findIndex((config) => compareConfigs(config, under) === 0)
+      // Of more the asker reads nothing: it goes on from here.
+      if (mark < 0 && configs.length === configsMax) {
+        return {
+          type: 'page',
+          records: this.#packer.finish(),
+          configs,
+          place: before,
+          rewrites: log.rewrites,
+        }
+      }
       if (mark < 0) mark = configs.push(under) - 1
       this.#packer.put(step.entry, mark)
       if (this.#packer.length < this.#ports.limits.batchBytesMax) continue

@@ -17,6 +17,8 @@ import { type LogEntry, RecordLog } from './record-log.ts'
 
 /** Configurations that one copy remembers between its base and its promise. */
 export const chainMax = 16
+/** Those that one message names of a partition; a copy that is told of so many is cut. */
+export const configsMax: number = chainMax + 2
 
 /** Which of two records of a key is right. */
 export function newerRecord(

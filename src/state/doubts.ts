@@ -27,7 +27,7 @@ interface Holder {
 
 interface Round {
   readonly taker: Peer
-  readonly partitions: readonly number[]
+  readonly partitions: Set<number>
   readonly asked: Set<Peer>
   readonly waiting: Set<Peer>
   readonly holders: Map<number, Holder>
@@ -50,7 +50,7 @@ export class Doubts {
   readonly #ground: Ground
   readonly #ports: DoubtPorts
   readonly #rounds = new Set<Round>()
-  /** How often each was asked for. */
+  /** How often each was asked for; those that are in doubt. */
   readonly #tries = new Map<number, number>()
 
   constructor(ground: Ground, ports: DoubtPorts) {
@@ -65,6 +65,12 @@ export class Doubts {
     this.#ask(partitions, taker, now)
   }
 
+  /** It is not held here any more: whoever has it, it is not served here again. */
+  forget(partition: number): void {
+    if (!this.#tries.delete(partition)) return
+    for (const { partitions } of this.#rounds) partitions.delete(partition)
+  }
+
   peersChanged(gone: readonly Peer[], now: Millis): void {
     for (const round of [...this.#rounds]) {
       for (const peer of gone) round.waiting.delete(peer)
@@ -75,7 +81,7 @@ export class Doubts {
   #ask(partitions: readonly number[], taker: Peer, now: Millis): void {
     const round: Round = {
       taker,
-      partitions,
+      partitions: new Set(partitions),
       asked: new Set(),
       waiting: new Set(),
       holders: new Map(),
@@ -91,7 +97,7 @@ export class Doubts {
 
   #send(round: Round, peer: Peer): void {
     const { boot } = this.#ground.options
-    const { partitions } = round
+    const partitions = [...round.partitions]
     this.#ground.ask(peer.name, { type: 'whose', boot, partitions }, (reply, now) =>
       this.#heard(round, peer, reply, now),
     )
@@ -157,7 +163,10 @@ export class Doubts {
       }
     }
     if (again.length > 0) {
-      this.#ground.later.add(now + againMs, (at) => this.#ask(again, round.taker, at))
+      this.#ground.later.add(now + againMs, (at) => {
+        const left = again.filter((partition) => this.#tries.has(partition))
+        if (left.length > 0) this.#ask(left, round.taker, at)
+      })
     }
     for (const [holder, partitions] of moved) this.#moved(partitions, holder, now)
     this.#stayed(stayed, round.taker, now)

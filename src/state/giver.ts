@@ -110,6 +110,7 @@ export class Giver {
 
   /** It is not ours to give any more. */
   forget(partition: number): void {
+    this.#doubts.forget(partition)
     const move = this.#moves.get(partition)
     if (move === undefined) return
     if (move.step !== 'queued') this.#ground.out({ type: 'stop', partition })

@@ -24,7 +24,7 @@ export interface Grant {
 
 export function writeGrant({ config, chain, copy, tip, equal, head }: Tenure): string {
   const { past } = copy
-  const grant: Grant = { chain: [...chain, config], past, tip, equal, version: head }
+  const grant: Grant = { chain: [...chain, config].slice(-chainMax), past, tip, equal, version: head }
   return JSON.stringify(grant)
 }
 
@@ -43,8 +43,11 @@ export function readGrant(text: string | undefined): Grant | undefined {
   const configs = chain.map(readConfig).filter((config) => config !== undefined)
   const seats = equal.map(readSeat).filter((seat) => seat !== undefined)
   const lineage = readLineage(past)
+  const last = tip == null ? undefined : readConfig(tip)
   if (configs.length !== chain.length || lineage === undefined) return undefined
-  return { chain: configs.slice(-chainMax), past: lineage, tip: readConfig(tip), equal: seats, version }
+  // Without it all that is given would pass for known.
+  if (tip != null && last === undefined) return undefined
+  return { chain: configs.slice(-chainMax), past: lineage, tip: last, equal: seats, version }
 }
 
 /** What a node begins to lead with. */

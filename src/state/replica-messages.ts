@@ -5,7 +5,7 @@
  */
 
 import { type Config, readConfig, readEpoch } from './config.ts'
-import { chainMax } from './copy.ts'
+import { configsMax } from './copy.ts'
 import type { Epoch } from './epoch.ts'
 import { isCount } from './fields.ts'
 import { type Lineage, readLineage } from './lineage.ts'
@@ -366,7 +366,7 @@ function readDigest(value: unknown): LogDigest | undefined {
 
 function readChain(value: unknown): readonly Config[] | undefined {
   if (value == null) return []
-  if (!Array.isArray(value) || value.length > chainMax + 2) return undefined
+  if (!Array.isArray(value) || value.length > configsMax) return undefined
   return readAll(value, readConfig)
 }
 

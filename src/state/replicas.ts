@@ -27,7 +27,7 @@ import type { ReplicasCounters } from './replication-stats.ts'
 import type { SeatState } from './seat-state.ts'
 import { composeRow, heedComparison, type Sent } from './ship-row.ts'
 import { Tenure } from './tenure.ts'
-import type { TenureStart, TenureView } from './tenure-ports.ts'
+import type { Fork, TenureStart, TenureView } from './tenure-ports.ts'
 
 export interface ReplicasPorts extends TenureView {
   readonly limits: ReplicationLimits
@@ -99,16 +99,26 @@ export class Replicas {
     copy: Copy,
     chain: readonly Config[],
     told: TenureStart | undefined,
+    fork: Fork | undefined,
     now: Millis,
   ): Tenure {
     const config = copy.promised
     const tenure = new Tenure(partition, this.#exchange.self, copy, config, chain, told)
+    tenure.fork = fork
     this.#tenures.set(partition, tenure)
     this.#repairs.begin(now)
     // Members may have come or gone while it was taken.
     this.#follow(tenure)
     this.#touch(tenure)
     return tenure
+  }
+
+  /** What another side had counted is live here, and what has changed by that is shipped. */
+  merged(partition: number): void {
+    const tenure = this.#tenures.get(partition)
+    if (tenure?.fork === undefined) return
+    tenure.merged(tenure.fork)
+    this.#touch(tenure)
   }
 
   /** It leads it no more; calls that wait are routed anew. */

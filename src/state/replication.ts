@@ -35,6 +35,7 @@ import type { Collection } from './store.ts'
 import { Takings } from './taking.ts'
 import type { Taken } from './taking-ports.ts'
 import type { Tenure } from './tenure.ts'
+import type { Fork } from './tenure-ports.ts'
 
 export class Replication implements Omit<CopiesPort, 'activated'> {
   readonly #options: ReplicationOptions
@@ -48,8 +49,6 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
   readonly #empty = new Map<number, Epoch>()
   /** What comes by planned handoff and does not lead yet. */
   readonly #arrived = new Map<number, RecordLog>()
-  /** What others had counted of what is led now, to be merged with it. */
-  readonly #forks = new Map<number, { readonly logs: readonly RecordLog[]; readonly lineage: Lineage }>()
   readonly #answering: Answering
   /** Of the last configuration that this node asked anybody to follow. */
   #revision = 0
@@ -213,25 +212,22 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
       return
     }
     this.yield(partition)
-    const { chain, past, base, later, log, fork, equal } = heritage
-    if (later.length > 0)
-      this.#forks.set(partition, { logs: fork === undefined ? [] : [fork], lineage: later })
+    const { chain, past, base, later, log, equal } = heritage
+    const fork = forkOf(heritage.fork === undefined ? [] : [heritage.fork], later)
     const config = this.#configAt(partition, epoch, ++this.#revision)
     const copy = this.#copies.lead(partition, config, base, past, log)
     if (copy === undefined) this.#late(partition)
-    else this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, now)
+    else this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, fork, now)
   }
 
   /** What others had counted of a partition that is led here now, until it is merged. */
   forksOf(partition: number): readonly RecordLog[] {
-    return this.#forks.get(partition)?.logs ?? []
+    return this.#replicas.tenures.get(partition)?.fork?.logs ?? []
   }
 
   /** They are live here, and what has changed by that is shipped. */
   merged(partition: number): void {
-    const fork = this.#forks.get(partition)
-    this.#forks.delete(partition)
-    if (fork !== undefined) this.#replicas.tenures.get(partition)?.merged(fork.lineage)
+    this.#replicas.merged(partition)
   }
 
   mayMerge(partition: number, list: readonly string[]): 'merge' | 'drop' | 'wait' {
@@ -247,7 +243,6 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
 
   yield(partition: number): void {
     this.#empty.delete(partition)
-    this.#forks.delete(partition)
     this.#replicas.end(partition, ledElsewhere(partition, this.#options.self.name, undefined))
   }
 
@@ -337,10 +332,9 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
   }
 
   #taken({ partition, config, chain, isSound, forks, later, fenced }: Taken, now: Millis): void {
-    if (later.length > 0) this.#forks.set(partition, { logs: forks, lineage: later })
     const copy = this.#copies.get(partition)
     if (copy === undefined || chain.length === 0) this.#empty.set(partition, config.epoch)
-    else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, now)
+    else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, forkOf(forks, later), now)
     const { epoch } = config
     this.#exchange.out({ type: 'news', news: { type: 'taken', partition, epoch, lost: !isSound } })
   }
@@ -371,7 +365,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     this.#empty.delete(partition)
     const config = this.#configAt(partition, epoch, ++this.#revision)
     const copy = this.#copies.lead(partition, config, undefined, [], new RecordLog())
-    if (copy !== undefined) return this.#replicas.begin(partition, copy, [], undefined, this.#now)
+    if (copy !== undefined) return this.#replicas.begin(partition, copy, [], undefined, undefined, this.#now)
     this.#late(partition)
     return undefined
   }
@@ -396,4 +390,8 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     const why = ledElsewhere(partition, this.#options.self.name, this.#copies.get(partition)?.promised)
     this.#exchange.out({ type: 'settle', done, failure: why })
   }
+}
+
+function forkOf(logs: readonly RecordLog[], lineage: Lineage): Fork | undefined {
+  return lineage.length === 0 ? undefined : { logs, lineage }
 }

@@ -1,6 +1,7 @@
 /** One partition's part of a batch to one of its copies. */
 import type { Config } from './config.ts'
 import type { CopiesCounters } from './copies.ts'
+import { configsMax } from './copy.ts'
 import type { Packer } from './packed.ts'
 import { difference, differingBuckets } from './reconcile.ts'
 import type { ShipReply, ShipRow } from './replica-messages.ts'
@@ -24,7 +25,9 @@ export function composeRow(tenure: Tenure, state: SeatState, room: number, packe
   const { config, partition, copy } = tenure
   const { epoch, revision } = config
   const isNew = !state.isTold
-  const told = isNew ? { config, chain: tenure.chain, past: copy.past, anew: tenure.isFirst } : {}
+  const told = isNew
+    ? { config, chain: tenure.chain.slice(-configsMax), past: copy.past, anew: tenure.isFirst }
+    : {}
   const none = new Map<string, number>()
   if (!state.isListed) {
     const drop = tenure.mayDrop

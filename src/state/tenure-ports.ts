@@ -1,5 +1,7 @@
 /** What a tenure is told, what it asks, and what it tells of what is not in its copy yet. */
 import type { Seat } from './config.ts'
+import type { Lineage } from './lineage.ts'
+import type { RecordLog } from './record-log.ts'
 
 /** What is known of members when a tenure begins. */
 export interface TenureStart {
@@ -17,6 +19,14 @@ export interface TenureView {
   readonly peers: () => readonly Seat[]
   /** Whether anything may be told to be done. */
   readonly mayCommit: () => boolean
+}
+
+/** What others had counted of a partition who did not know of its owner's list. */
+export interface Fork {
+  /** Of each side what is not in the owner's records but for keys that those lack. */
+  readonly logs: readonly RecordLog[]
+  /** What is known once they are merged. */
+  readonly lineage: Lineage
 }
 
 export interface DraftRecord {

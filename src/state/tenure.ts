@@ -14,7 +14,7 @@ import { type Copy, chainMax } from './copy.ts'
 import type { Shipped } from './exchange.ts'
 import type { Lineage } from './lineage.ts'
 import { Absent, pendingMax, SeatState } from './seat-state.ts'
-import type { DraftRecord, TenureStart, TenureView } from './tenure-ports.ts'
+import type { DraftRecord, Fork, TenureStart, TenureView } from './tenure-ports.ts'
 
 interface Waiting {
   readonly position: number
@@ -44,7 +44,9 @@ export class Tenure {
   isSettled = false
   /** The last configuration under which anything could count. */
   #tip: Config | undefined
-  /** What another side had counted that is merged with this, or is about to be. */
+  /** What another side had counted, until it is merged with this: whoever has it there keeps it. */
+  fork: Fork | undefined
+  /** What was merged before this was fenced. */
   #later: Lineage = []
   /** Others may have led meanwhile who know nothing of it: nothing counts before what both have is brought together. */
   isForked = false
@@ -199,6 +201,7 @@ export class Tenure {
 
   /** All of the list are complete: those who are not in it may drop what they have. */
   get mayDrop(): boolean {
+    if (this.fork !== undefined) return false
     for (const state of this.seats.values()) if (state.isListed && !state.isToldComplete) return false
     return true
   }
@@ -318,10 +321,14 @@ export class Tenure {
     this.copy.merged(this.#later)
   }
 
-  /** What is known of that lineage has been shipped. */
-  merged(lineage: Lineage): void {
+  /** What has changed by that is pending where it has to go. */
+  merged({ lineage }: Fork): void {
+    this.fork = undefined
     if (this.#isFenced) this.copy.merged(lineage)
-    else this.#later = [...this.#later, ...lineage]
+    else this.#later = lineage
+    // Copies that do not hear of it would pass for some without what the other side had: it would be merged once more.
+    for (const state of this.seats.values()) state.isToldComplete = false
+    this.isSettled = false
   }
 
   /** All of the first list that live have promised it, or enough and the others do not answer. */

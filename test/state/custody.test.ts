@@ -454,6 +454,19 @@ test('what was given to one that is gone unanswered is served again only if nobo
   }
 })
 
+test('what another one leads by now, as replication says, is not served again once the doubt is over', () => {
+  for (const end of ['gone', 'reborn'] as const) {
+    const alice = doubting(end)
+    const asked = alice.asks('whose')
+    alice.feed({ type: 'deposed', partition: 3, counter: 9, by: 'carl' })
+    const { held } = alice.custody
+    const nobody: Reply = { type: 'holds', boot: 'c1', held: [], pending: [] }
+    for (const { id } of asked) alice.feed({ type: 'answered', id, reply: nobody })
+    const after = alice.pass(10_000).filter(({ type }) => type === 'thaw' || type === 'release')
+    assert.deepEqual([alice.custody.epochOf(3), alice.custody.held, after], [undefined, held, []])
+  }
+})
+
 test('a taker that does not host the store is told of, one that has restarted is not', () => {
   for (const [reply, refused] of [
     [

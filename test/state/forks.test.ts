@@ -2,9 +2,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Config, Seat } from '../../src/state/config.ts'
+import { Copies } from '../../src/state/copies.ts'
+import { Copy } from '../../src/state/copy.ts'
 import { isKnownTo, joined, type Lineage, lineageMax, readLineage } from '../../src/state/lineage.ts'
+import { Merge } from '../../src/state/merge.ts'
+import { Packer } from '../../src/state/packed.ts'
 import type { RecordLog } from '../../src/state/record-log.ts'
+import { readAsk, readReply } from '../../src/state/replica-messages.ts'
+import { replicationLimits } from '../../src/state/replication-config.ts'
+import { composeRow } from '../../src/state/ship-row.ts'
 import { type CopyAnswer, decideTakeover } from '../../src/state/takeover.ts'
+import { Tenure } from '../../src/state/tenure.ts'
 import { given, Stand, seat } from './replication-stand.ts'
 
 const config = (counter: number, names: string, revision = 0): Config => ({
@@ -92,6 +100,86 @@ test('who takes over after a split brings both sides together', () => {
   stand.take('d')
   assert.deepEqual(stand.texts('d'), ['both=before', 'here=a', 'there=c'])
   assert.deepEqual(stand.of('d').forksOf(0).map(texts), [['both=before', 'here=a']])
+})
+
+/** "d" has taken over what "a" with "b" and "c" with "d" have counted, and has not merged it yet. */
+function taken(): Stand {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'k', 'before')
+  stand.split('cd')
+  stand.take('c')
+  stand.ship('c', 'k', 'c')
+  stand.ship('a', 'k', 'a')
+  for (const name of 'ac') stand.of(name).yield(0)
+  stand.split('')
+  stand.take('d')
+  return stand
+}
+
+test('copies of the other side stay until what they have is merged and has been shipped', () => {
+  const stand = taken()
+  assert.deepEqual(stand.of('d').forksOf(0).map(texts), [['k=a']])
+  const kept = (): string[][] => ['b', 'c'].map((name) => texts(stand.of(name).copyOf(0)?.log))
+  assert.deepEqual(kept(), [['k=a'], ['k=c']])
+  stand.ship('d', 'k', 'both')
+  assert.deepEqual([stand.told.at(-1), kept()], [undefined, [['k=a'], ['k=c']]])
+  const there = stand.of('b').copyOf(0)?.base
+  stand.of('d').merged(0)
+  stand.run()
+  assert.deepEqual([kept(), stand.of('d').forksOf(0)], [[[], []], []])
+  // Whoever is in the list knows that it has that.
+  const heir = stand.of('a').copyOf(0)
+  assert.ok(there !== undefined && heir !== undefined && isKnownTo(heir.known, there))
+  assert.deepEqual(texts(heir.log), ['k=both'])
+})
+
+test('what was to be merged is forgotten by who is deposed, and is found again by who takes over', () => {
+  const stand = taken()
+  stand.split('d')
+  stand.take('b')
+  assert.deepEqual(stand.of('b').forksOf(0).map(texts), [['k=a']])
+  stand.split('')
+  stand.ship('d', 'k', 'late')
+  // The table names "a", and then nobody else.
+  for (const name of 'abc') stand.die(name)
+  assert.equal(stand.news.at(-1), 'd deposed')
+  assert.deepEqual(stand.of('d').forksOf(0), [])
+})
+
+test('what a copy took under many lists is read in pages, and a long chain is told in part', () => {
+  const noted = { refusedByFence: 0, refusedMessages: 0, repairedKeys: 0 }
+  const copies = new Copies({
+    self: seat('b'),
+    limits: replicationLimits,
+    counters: noted,
+    leads: () => undefined,
+    deposed: () => {},
+  })
+  const lists = Array.from({ length: 40 }, (_, at) => config(1, 'ab', at))
+  for (const [at, one] of lists.entries()) {
+    const packer = new Packer()
+    packer.put({ key: `k${at}`, record: new Uint8Array(1), version: at }, 0)
+    const { epoch, revision } = one
+    const row = { partition: 0, epoch, revision, config: one, records: packer.finish() }
+    assert.equal(copies.ship(row, seat('a')).type, 'ok')
+  }
+  const next = config(2, 'cb')
+  assert.equal(copies.fence({ partition: 0, config: next }).type, 'promised')
+  const merge = new Merge()
+  let at = { place: 0, rewrites: 0 }
+  do {
+    const ask = { partition: 0, config: next, from: undefined, known: new Uint8Array(0), ...at }
+    const read = readReply({ type: 'fetched', reply: copies.fetch(ask) })
+    assert.ok(read?.type === 'fetched' && read.reply.type === 'page')
+    assert.ok(merge.page(read.reply.records, read.reply.configs))
+    at = read.reply
+  } while (at.place > 0)
+  assert.equal(merge.log.count, 40)
+  const tenure = new Tenure(0, seat('c'), new Copy(next, false), next, lists)
+  const sent = composeRow(tenure, tenure.seats.get('b')!, 1_000, new Packer())
+  const ask = { type: 'ship', boot: 'boot-c', to: 'boot-b', seq: 1, rows: [sent?.row], along: undefined }
+  assert.equal(readAsk(ask, 4)?.type, 'ship')
 })
 
 test('an owner that the other side does not follow keeps what it has for whoever the table names', () => {

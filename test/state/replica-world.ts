@@ -356,6 +356,7 @@ export class ModelNode {
       for (const { key, record } of this.replication.records(partition))
         held.live.set(key, JSON.parse(decoder.decode(record)) as number[])
       this.#activate(partition, news.epoch)
+      this.replication.merged(partition)
       return
     }
     if (news.type === 'held') {
@@ -539,6 +540,7 @@ export class ModelNode {
     }
     const next = { counter: Math.max(epoch.counter, held.counter) + 1, boot: this.seat.boot }
     this.replication.lead(partition, next, list, this.world.now)
+    this.replication.merged(partition)
     for (const { key, record } of this.replication.records(partition))
       held.live.set(key, JSON.parse(decoder.decode(record)) as number[])
     this.#activate(partition, next)

@@ -50,4 +50,28 @@ export const forkFaults: readonly Mutant[] = [
     why: 'what a deposed owner gives is not merged into what has come from it',
     tests: ['state/forks'],
   },
+  {
+    id: 'forks/dropped-before-it-is-merged',
+    file: 'src/state/tenure.ts',
+    find: 'if (this.fork !== undefined)',
+    replace: 'if (false)',
+    why: 'the other side keeps what it has until that is merged and shipped',
+    tests: ['state/forks'],
+  },
+  {
+    id: 'forks/the-list-does-not-hear-of-a-merge',
+    file: 'src/state/tenure.ts',
+    find: 'for (const state of this.seats.values())\n            state.isToldComplete = false;',
+    replace: '',
+    why: 'copies that do not know what is in their records have it merged twice',
+    tests: ['state/forks'],
+  },
+  {
+    id: 'forks/a-doubt-outlives-a-deposal',
+    file: 'src/state/giver.ts',
+    find: 'this.#doubts.forget(partition);',
+    replace: '',
+    why: 'what another one leads is not served again once a doubt is over',
+    tests: ['state/custody.test'],
+  },
 ]
