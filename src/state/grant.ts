@@ -1,7 +1,7 @@
 /**
  * What a giver's replication says to the next owner's, in the commit of a planned handoff, and what that one makes of it.
  */
-import { type Config, compareConfigs, newerConfig, readConfig, readSeat, type Seat } from './config.ts'
+import { type Config, compareConfigs, readConfig, readSeat, type Seat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
 import { isCount } from './fields.ts'
 import { isKnownTo, joined, type Lineage, readLineage } from './lineage.ts'
@@ -86,7 +86,8 @@ export function inherit(
   chain.sort(compareConfigs)
   const equal = last === undefined ? (grant?.equal ?? []) : []
   const later = (own?.copy ?? fork)?.lineage ?? []
-  const base = newerConfig(grant?.tip, own?.tip ?? fork?.tip)
+  // Of keys that both have these are the giver's.
+  const base = grant?.tip ?? own?.tip ?? fork?.tip
   return { chain: chain.slice(-chainMax), past, base, later, log, fork: fork?.log, equal }
 }
 
