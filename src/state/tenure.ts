@@ -199,9 +199,9 @@ export class Tenure {
     })
   }
 
-  /** All of the list are complete: those who are not in it may drop what they have. */
+  /** The list is followed, and all of it are complete: those who are not in it may drop what they have. */
   get mayDrop(): boolean {
-    if (this.fork !== undefined) return false
+    if (!this.#isFenced || this.fork !== undefined) return false
     for (const state of this.seats.values()) if (state.isListed && !state.isToldComplete) return false
     return true
   }

@@ -234,6 +234,7 @@ test('whoever sees no majority does not begin another list, nor tells that anyth
   const copy = stand.of('a').copyOf(0)
   assert.deepEqual([stand.told, copy?.base?.seats.length, stand.texts('a')], [[undefined], 2, ['k=one']])
   assert.equal(stand.of('a').refusal(0)?.code, 'ERR_SHOAL_NO_OWNER')
+  assert.equal(stand.of('a').copyOf(0)?.promised.seats.length, 1)
   // The others have all that counted.
   stand.of('b').take(0, 0, stand.now)
   stand.now += 3_000
@@ -243,4 +244,14 @@ test('whoever sees no majority does not begin another list, nor tells that anyth
   }
   stand.ship('b', 'k', 'three')
   assert.deepEqual([stand.told, stand.texts('c')], [[undefined, undefined], ['k=three']])
+})
+
+test('an owner that nobody has followed yet tells no copy to go', () => {
+  const [before, alone] = [config(1, 'ab'), config(1, 'a', 1)]
+  const copy = new Copy(alone, false)
+  const view = { isGone: () => true, peers: () => [], mayCommit: () => true }
+  const tenure = new Tenure(0, seat('a'), copy, alone, [before])
+  assert.equal(tenure.mayDrop, false)
+  tenure.commit(view)
+  assert.deepEqual([tenure.isFenced, tenure.mayDrop], [true, true])
 })

@@ -53,8 +53,8 @@ export const forkFaults: readonly Mutant[] = [
   {
     id: 'forks/dropped-before-it-is-merged',
     file: 'src/state/tenure.ts',
-    find: 'if (this.fork !== undefined)',
-    replace: 'if (false)',
+    find: 'if (!this.#isFenced || this.fork !== undefined)',
+    replace: 'if (!this.#isFenced)',
     why: 'the other side keeps what it has until that is merged and shipped',
     tests: ['state/forks'],
   },
@@ -73,5 +73,13 @@ export const forkFaults: readonly Mutant[] = [
     replace: '',
     why: 'what another one leads is not served again once a doubt is over',
     tests: ['state/custody.test'],
+  },
+  {
+    id: 'forks/dropped-for-a-list-that-nobody-follows',
+    file: 'src/state/tenure.ts',
+    find: 'if (!this.#isFenced || this.fork !== undefined)',
+    replace: 'if (this.fork !== undefined)',
+    why: 'an owner that nobody has followed yet tells no copy to go',
+    tests: ['state/forks'],
   },
 ]
