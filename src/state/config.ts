@@ -28,11 +28,11 @@ export interface Config {
 export const copiesMax = 7
 const textMax = 256
 
+/** What names a configuration. */
+export type ConfigId = Pick<Config, 'epoch' | 'revision'>
+
 /** Negative: `a` is older; 0: the same. */
-export function compareConfigs(
-  a: Pick<Config, 'epoch' | 'revision'>,
-  b: Pick<Config, 'epoch' | 'revision'>,
-): number {
+export function compareConfigs(a: ConfigId, b: ConfigId): number {
   return compareEpochs(a.epoch, b.epoch) || a.revision - b.revision
 }
 

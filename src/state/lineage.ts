@@ -3,12 +3,9 @@
  * each has something that the other never heard of, because two nodes led at once: a fork. Only their lineages tell the two
  * apart: numbers of epochs do not, for each side of a split counts on by itself.
  */
-import { type Config, compareConfigs, readEpoch } from './config.ts'
+import { type ConfigId, compareConfigs, readEpoch } from './config.ts'
 import { compareEpochs } from './epoch.ts'
 import { isCount } from './fields.ts'
-
-/** What names a configuration. */
-export type ConfigId = Pick<Config, 'epoch' | 'revision'>
 
 /** Of each tenure the last configuration that was followed, oldest first. */
 export type Lineage = readonly ConfigId[]

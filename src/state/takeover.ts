@@ -13,9 +13,17 @@
  * Copies of two sides that led at once are known by their lineages (lineage.ts). Each side is judged by itself, and its
  * records are merged key by key into those of the side with the newest copy.
  */
-import { type Config, compareConfigs, newerConfig, readQuorum, type Seat, sameSeat } from './config.ts'
+import {
+  type Config,
+  type ConfigId,
+  compareConfigs,
+  newerConfig,
+  readQuorum,
+  type Seat,
+  sameSeat,
+} from './config.ts'
 import { compareEpochs } from './epoch.ts'
-import { type ConfigId, isKnownTo, joined, type Lineage } from './lineage.ts'
+import { isKnownTo, joined, type Lineage } from './lineage.ts'
 import type { CopyState } from './replica-messages.ts'
 
 /** What one member has said, this one among them. */
@@ -160,7 +168,7 @@ function whole({ base, answers }: Heard, chain: readonly Config[], unheard: read
 /** The configurations from `base` on, oldest first, and those that led beside it. */
 function needed({ answers, base }: Heard): Config[] {
   const all: Config[] = []
-  const past = joined(...answers.flatMap((answer) => [...lineageOf(answer)]))
+  const past = joined(...answers.flatMap(lineageOf))
   for (const { before, wasLed, base: own, chain, top } of answers) {
     const isBeside = wasLed && before !== undefined && !isKnownTo(past, before)
     for (const config of [before, own, top, ...chain]) {

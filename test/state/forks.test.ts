@@ -87,30 +87,21 @@ test('a side of which too few were heard is told as lost, and is new when it is 
 })
 
 test('who takes over after a split brings both sides together', () => {
-  const stand = new Stand('abcd')
-  stand.take('a')
-  stand.ship('a', 'both', 'before')
-  // "c" and "d" know of nothing, and begin anew.
-  stand.split('cd')
-  stand.take('c')
-  stand.ship('c', 'there', 'c')
-  stand.ship('a', 'here', 'a')
-  for (const name of 'ac') stand.of(name).yield(0)
-  stand.split('')
-  stand.take('d')
+  const stand = taken('both', 'there', 'here')
   assert.deepEqual(stand.texts('d'), ['both=before', 'here=a', 'there=c'])
   assert.deepEqual(stand.of('d').forksOf(0).map(texts), [['both=before', 'here=a']])
 })
 
 /** "d" has taken over what "a" with "b" and "c" with "d" have counted, and has not merged it yet. */
-function taken(): Stand {
+function taken(before = 'k', there = 'k', here = 'k'): Stand {
   const stand = new Stand('abcd')
   stand.take('a')
-  stand.ship('a', 'k', 'before')
+  stand.ship('a', before, 'before')
+  // "c" and "d" know of nothing, and begin anew.
   stand.split('cd')
   stand.take('c')
-  stand.ship('c', 'k', 'c')
-  stand.ship('a', 'k', 'a')
+  stand.ship('c', there, 'c')
+  stand.ship('a', here, 'a')
   for (const name of 'ac') stand.of(name).yield(0)
   stand.split('')
   stand.take('d')
