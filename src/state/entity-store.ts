@@ -17,6 +17,7 @@ import { Executor, type ExecutorPorts } from './executor.ts'
 import { type Instance, Partition } from './instance.ts'
 import { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
+import { sidesMax } from './merging.ts'
 import { whyNotPlain } from './plain.ts'
 import { type CallerRecord, type CallRecord, type KeyRecord, RecordWriter, readRecords } from './records.ts'
 import type { Collection, HoldingSize, Holdings } from './store.ts'
@@ -166,6 +167,11 @@ export class EntityStore implements Holdings {
 
   accept(number: number, chunk: Uint8Array): void | Promise<void> {
     const partition = this.#partition(number)
+    const crowded = partition.merging?.crowded
+    if (crowded !== undefined) {
+      const which = `${JSON.stringify(crowded)} of entity "${this.name}"`
+      throw new RecordError(`${sidesMax} states of ${which} wait to be merged with what a call holds up`)
+    }
     partition.arrivals ??= new Arrivals(this.kind, this.#ports.codec)
     return partition.arrivals.accept(chunk)
   }

@@ -22,6 +22,7 @@ import { openThrew } from './failures.ts'
 import { Instance, type Partition, stamp } from './instance.ts'
 import type { Keeping } from './keeping.ts'
 import type { EntityKind } from './kind.ts'
+import { Merging } from './merging.ts'
 import { whyNotPlain } from './plain.ts'
 import type { Window } from './window.ts'
 
@@ -105,19 +106,21 @@ export class Life {
   arrived(partition: Partition, key: string, arrival: Arrival): void {
     const known = partition.keys.get(key)
     partition.version = Math.max(partition.version, arrival.stamp.version)
-    if (known === undefined) this.#install(this.#add(partition, key), arrival)
-    else if (known.phase === 'opening') this.#install(known, arrival)
-    else if (known.phase === 'open' && known.running === 0) this.#merge(known, arrival)
+    if (known === undefined || known.phase === 'opening') {
+      const instance = known ?? this.#add(partition, key)
+      this.#install(instance, arrival)
+      this.#ports.pump(instance)
+    } else if (known.phase === 'open' && known.running === 0) this.#merge(known, arrival)
     else {
-      partition.merging ??= new Map()
-      partition.merging.set(known, arrival)
+      partition.merging ??= new Merging()
+      partition.merging.add(known, arrival)
     }
   }
 
   /** No handler of the key runs any more. */
   calm(instance: Instance): void {
-    const arrival = instance.phase === 'open' ? takeArrival(instance) : undefined
-    if (arrival !== undefined) this.#merge(instance, arrival)
+    if (instance.phase !== 'open') return
+    for (const arrival of takeArrivals(instance)) this.#merge(instance, arrival)
   }
 
   /** The key is not on this node any more: those that wait for it fail. */
@@ -217,7 +220,6 @@ export class Life {
     this.#ports.keeping.measured(instance, bytes)
     this.#ports.window.restore(instance, calls)
     this.#ports.changed(instance)
-    this.#ports.pump(instance)
   }
 
   #merge(instance: Instance, arrival: Arrival): void {
@@ -251,10 +253,12 @@ export class Life {
   #closed(instance: Instance): void {
     const { partition, key } = instance
     if (instance.phase !== 'closing') return
-    const arrival = takeArrival(instance)
+    const [arrival, ...others] = takeArrivals(instance)
     if (arrival !== undefined) {
       this.#ports.keeping.added(instance)
       this.#install(instance, arrival)
+      for (const other of others) this.#merge(instance, other)
+      this.#ports.pump(instance)
     } else if (instance.head === undefined) {
       instance.phase = 'gone'
       if (partition.keys.get(key) === instance) partition.keys.delete(key)
@@ -286,10 +290,11 @@ function isValue(state: unknown): boolean {
   return typeof state !== 'object' && typeof state !== 'function' && state !== undefined
 }
 
-function takeArrival(instance: Instance): Arrival | undefined {
+function takeArrivals(instance: Instance): readonly Arrival[] {
   const { partition } = instance
-  const arrival = partition.merging?.get(instance)
-  partition.merging?.delete(instance)
-  if (partition.merging?.size === 0) partition.merging = undefined
-  return arrival
+  const { merging } = partition
+  if (merging === undefined) return []
+  const arrivals = merging.take(instance)
+  if (merging.isEmpty) partition.merging = undefined
+  return arrivals
 }
