@@ -211,19 +211,24 @@ export class Replicator implements CopiesPort, Effects {
     return may
   }
 
+  isMerging(partition: number): boolean {
+    return this.replication.forksOf(partition) !== undefined
+  }
+
   /** As if another node had given it, too. */
   activated(partition: number, epoch: Epoch): void {
-    this.#merge(partition, epoch, this.replication.forksOf(partition))
+    this.#merge(partition, epoch, this.replication.forksOf(partition) ?? [])
   }
 
   /** One after the other: of a key that two sides have, only the newer one would be accepted, and merged. */
   #merge(partition: number, epoch: Epoch, [log, ...rest]: readonly RecordLog[]): void {
+    const isStale = (): boolean => this.#isStopped || this.#custodian?.custody.epochOf(partition) !== epoch
+    if (isStale()) return
     if (log === undefined) {
       this.replication.merged(partition)
       this.#flushSoon()
       return
     }
-    const isStale = (): boolean => this.#isStopped || this.#custodian?.custody.epochOf(partition) !== epoch
     const again = (): void => {
       this.#ports.clock.setTimer(retryMs, () => {
         if (!isStale()) this.#merge(partition, epoch, [log, ...rest])
@@ -234,8 +239,10 @@ export class Replicator implements CopiesPort, Effects {
       // It is being given away: what is made live now would run behind its next owner's back.
       if (this.#custodian?.custody.where(partition) !== this.#ports.self) again()
       else {
-        this.#live.activate(partition, epoch)
-        this.#merge(partition, epoch, rest)
+        const next = (): void => this.#merge(partition, epoch, rest)
+        const live = this.#live.activate(partition, epoch)
+        if (live === undefined) next()
+        else void live.then(next)
       }
     }
     this.#acceptAll(partition, log.entries(), merge, (error) => {

@@ -98,20 +98,23 @@ export class EntityStore implements Holdings {
     for (const { number, keys } of this.#partitions.values()) if (keys.size > 0) yield number
   }
 
-  activate(number: number, epoch: Epoch): void {
+  activate(number: number, epoch: Epoch): void | Promise<void> {
     const partition = this.#partitions.get(number)
     this.#stilled.delete(number)
     if (partition === undefined) {
       this.#resting[number] = epoch
       return
     }
+    const wasLive = partition.phase !== 'arriving'
     partition.epoch = epoch
     partition.phase = 'active'
     const { arrivals } = partition
-    if (arrivals === undefined) return
     partition.arrivals = undefined
-    for (const [origin, settledBelow] of arrivals.callers) this.#executor.window.heard(origin, settledBelow)
-    for (const [key, arrival] of arrivals.keys) this.#executor.arrived(partition, key, arrival)
+    if (arrivals !== undefined) {
+      for (const [origin, settledBelow] of arrivals.callers) this.#executor.window.heard(origin, settledBelow)
+      for (const [key, arrival] of arrivals.keys) this.#executor.arrived(partition, key, arrival, wasLive)
+    }
+    return partition.merging?.whenEmpty()
   }
 
   freeze(number: number, done: () => void): void {

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { entity } from '../../src/state/entity.ts'
 import { sidesMax } from '../../src/state/merging.ts'
+import { readRecords } from '../../src/state/records.ts'
+import { decodeBody } from '../../src/wire/body.ts'
 import { Gate, Stand } from './stand.ts'
 
 const union = (ours: string[], theirs: string[]): string[] => [...new Set([...ours, ...theirs])]
@@ -27,14 +29,14 @@ function busy(options: object) {
     ...options,
   })
   const stand = new Stand(defined)
-  stand.store.activate(0, { counter: 1, boot: 'b1' })
+  void stand.store.activate(0, { counter: 1, boot: 'b1' })
   stand.call('k', 'add', 'ours')
   stand.call('k', 'wait')
   let counter = 100
   /** Another one had "k" too, led since `at`, and gives it. */
   const give = async (name: string, at: number): Promise<void> => {
     const from = new Stand(defined)
-    from.store.activate(0, { counter: at, boot: name })
+    void from.store.activate(0, { counter: at, boot: name })
     from.call('k', 'add', name, { origin: name })
     await stand.accept(0, from.collect(0))
     void stand.store.activate(0, { counter: ++counter, boot: 'b1' })
@@ -82,4 +84,74 @@ test('no more sides wait for a key than may, and whoever gives another one keeps
   await end()
   await give(last, 2)
   assert.deepEqual([...(stand.call('k', 'all').reply as string[])].sort(), ['ours', ...names].sort())
+})
+
+test('whoever makes a partition live hears when all that came with it is merged, or is gone', async () => {
+  const { stand, give, end } = busy({ merge: union })
+  const states: string[] = []
+  const watch = (name: string): void => {
+    const merged: unknown = stand.store.activate(0, { counter: 200, boot: 'b1' })
+    assert.ok(merged instanceof Promise)
+    void merged.then(() => states.push(`${name}: ${stand.call('k', 'all').outcome}`))
+  }
+  await give('b2', 2)
+  watch('merged')
+  await stand.settle()
+  assert.deepEqual(states, [])
+  await end()
+  assert.deepEqual(states, ['merged: ours,b2'])
+  assert.equal(stand.store.activate(0, { counter: 201, boot: 'b1' }), undefined)
+  stand.call('k', 'wait')
+  await give('b3', 3)
+  watch('released')
+  stand.store.release(0)
+  await stand.settle()
+  assert.deepEqual(states.slice(1), ['released: ERR_SHOAL_NOT_OWNER'])
+})
+
+/** Keys that were shipped, with what they hold. */
+function ships(stand: Stand): string[] {
+  const shipped: string[] = []
+  stand.store.effects = {
+    refuses: () => undefined,
+    ship(_, key, effect, done) {
+      if (effect?.removed === true) shipped.push(`${key} removed`)
+      else if (effect !== undefined) {
+        readRecords(effect.record, {
+          key: ({ state }) => shipped.push(`${key}=${state && decodeBody(state)}`),
+          caller: () => {},
+        })
+      }
+      done()
+    },
+  }
+  return shipped
+}
+
+test('what comes while its key is removed here is shipped once it is live', async () => {
+  const closing = new Gate()
+  const { stand, give, end } = busy({ merge: union, idleMs: 1_000, close: () => closing.opened })
+  await end()
+  const shipped = ships(stand)
+  await stand.pass(200_000)
+  await give('b2', 2)
+  await give('b3', 3)
+  assert.deepEqual(shipped, ['k removed'])
+  closing.open()
+  await stand.settle()
+  assert.deepEqual(stand.call('k', 'all').reply, ['b3', 'b2'])
+  assert.deepEqual(shipped.slice(1), ['k=b3', 'k=b3,b2'])
+})
+
+test('two states whose merge cannot be written are a conflict, and their key goes on', async () => {
+  const merge = (): unknown => [() => 'no state that travels']
+  const { stand, give, end } = busy({ merge })
+  const shipped = ships(stand)
+  await give('b2', 2)
+  await end()
+  assert.deepEqual(stand.call('k', 'all').reply, ['b2'])
+  const [conflict] = stand.conflicts
+  assert.deepEqual([conflict?.kept, conflict?.dropped], ['theirs', ['ours']])
+  assert.match(String(conflict?.error), /cannot be written/)
+  assert.deepEqual(shipped, ['k=b2'])
 })
