@@ -7,6 +7,8 @@
  *   copying (begins)        ours, seeking or active  admit; what another copy left is discarded first
  *                           ours, another copies it  reject busy
  *                           not ours                 reject notOwner
+ *                           active, and another side reject busy; a give is refused likewise
+ *                           of it is not merged yet
  *   received                staged                   whole, or discarded
  *   give, an entry          ours, seeking            accept its chunks, then active at the giver's epoch + 1
  *                           ours, active             the same, behind what runs: merged with what is live (both had it, in a split)
@@ -299,6 +301,10 @@ export class Taker {
     }
     if (phases[partition] !== phase.seeking && phases[partition] !== phase.active) {
       return refuse('busy', `"${options.self}" is giving it away`)
+    }
+    // What is accepted and discarded meanwhile would be that side's, too.
+    if (phases[partition] === phase.active && options.copies?.isMerging(partition)) {
+      return refuse('busy', 'what is here is merged first')
     }
     const stage = this.#stages.get(partition)
     if (stage !== undefined && stage.from !== from && stage.from.isThere) {

@@ -151,12 +151,14 @@ function seeking(alice: Alone = new Alone()): Alone {
 }
 
 /** Alice has all, and bob owns it and has claimed it; what is frozen first. */
-function giving(keys = 1): Alone {
-  const alice = new Alone()
-  alice.view('alice', [])
-  for (let partition = 0; partition < 16; partition++) alice.keys.set(partition, keys)
-  alice.view('bob', [bob])
+function giving(keys = 1, copies: Partial<CopiesPort> | undefined = undefined): Alone {
+  const alice = new Alone(copies)
   const partitions = Array.from({ length: 16 }, (_, partition) => partition)
+  const epochs = partitions.map(() => ({ counter: 1, boot: 'a1' }))
+  alice.view('alice', [])
+  if (copies !== undefined) alice.feed({ type: 'blank', partitions, epochs, lost: new Set() })
+  for (const partition of partitions) alice.keys.set(partition, keys)
+  alice.view('bob', [bob])
   alice.feed({ type: 'asked', id: 1, from: 'bob', ask: { type: 'claim', boot: 'b1', partitions } })
   return alice
 }
@@ -889,4 +891,27 @@ test('what leaves is paced to so many bytes a second, after a short burst', () =
   }
   assert.ok(Math.abs(now - start - 900) <= 10, `${now - start}`)
   assert.equal(new Pace(Infinity).take(1e9, 0), 0)
+})
+
+test('a partition of which another side is not merged yet is neither given nor taken before it is', () => {
+  const merging = new Set([3])
+  const giver = giving(1, { isMerging: (partition) => merging.has(partition), listOf: () => [] })
+  const frozen = (): number[] => giver.of('freeze').flatMap(({ partitions }) => partitions)
+  assert.deepEqual([frozen().length, frozen().includes(3), giver.custody.where(3)], [15, false, 'alice'])
+  giver.pass(5_000)
+  assert.ok(!frozen().includes(3))
+  merging.clear()
+  giver.pass(1_000)
+  assert.deepEqual(frozen(), [3])
+
+  const taker = seeking(new Alone({ isMerging: () => true, promised: () => 0, mayMerge: () => 'merge' }))
+  taker.feed({ type: 'asked', id: 1, from: 'bob', ask: give(1, [{}]) })
+  assert.deepEqual(taker.of('activate').length, 1)
+  taker.feed({ type: 'asked', id: 2, from: 'bob', ask: give(2, [{}]) })
+  const [reply] = taker.replies()
+  assert.ok(reply?.type === 'given')
+  assert.deepEqual(
+    reply.refused.map(({ code, reason }) => `${code}: ${reason}`),
+    ['busy: what is here is merged first'],
+  )
 })
