@@ -65,3 +65,16 @@ test('a copy remembers what came between its base and its promise, and says when
   for (let at = 2; at < 9; at++) fenced.fence(config(at, 'taker'))
   assert.deepEqual([fenced.chain, fenced.promised.epoch.counter], [[], 8])
 })
+
+test('a copy that was dropped is as new: what it could not remember does not count against it', () => {
+  const copy = new Copy(config(1), false)
+  copy.complete()
+  for (let at = 2; at <= chainMax + 3; at++) copy.promise(config(at, `boot ${at}`))
+  assert.ok(copy.isCut)
+  copy.drop()
+  assert.deepEqual([copy.isCut, copy.chain, copy.base], [false, [], undefined])
+  // Its owner lists it again, and is gone before it is complete.
+  copy.promise(config(90))
+  copy.put('k', bytes('1'), 1)
+  assert.equal(copy.isCut, false)
+})
