@@ -15,14 +15,14 @@
  *
  *   (*) the table names another owner (or us again), the taker is gone, a copy was refused or failed.
  *
- * One of which another side is not merged yet (`CopiesPort.isMerging`) is not queued, but looked at again later.
- * A batch that is not answered is asked again with its number until it is: the taker knows what it said. So no partition
- * is thawed here that the taker may have made live; if the taker is gone from the view, all others are asked who has it.
+ * One of which another side is not merged yet is not queued, but looked at again later. A batch that is not answered is asked again
+ * until it is: the taker knows what it said. So none is thawed here that it may have made live; if it is gone, all are asked who has it.
  */
 import type { Millis } from '../env.ts'
 import { Batches, type Decision } from './batches.ts'
 import type { CopyOutcome, Refusal } from './custody-io.ts'
 import { Doubts, goneWithIt } from './doubts.ts'
+import { counterAfter } from './fields.ts'
 import {
   type Batch,
   count,
@@ -335,7 +335,7 @@ export class Giver {
     this.#ground.held -= 1
     strays.delete(partition)
     hints.set(partition, peer)
-    epochs[partition] = { counter: this.#ground.epochOf(partition).counter + 1, boot: peer.boot }
+    epochs[partition] = { counter: counterAfter(this.#ground.epochOf(partition).counter), boot: peer.boot }
     this.#ground.told('given', peer.name, partition, move.sentBytes, now - move.frozenAt, '')
   }
 

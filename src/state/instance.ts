@@ -3,6 +3,7 @@ import type { Running } from '../shard/context.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { PartitionCollection } from './collection.ts'
 import type { Epoch } from './epoch.ts'
+import { counterAfter } from './fields.ts'
 import type { Merging } from './merging.ts'
 import type { Use } from './recency.ts'
 import type { Forgotten } from './settled.ts'
@@ -85,7 +86,7 @@ export class Partition {
 /** The key has changed: it is the newest of its partition. */
 export function stamp(instance: Instance): void {
   const { partition } = instance
-  partition.version += 1
+  partition.version = counterAfter(partition.version)
   instance.version = partition.version
   instance.epoch = partition.epoch
 }

@@ -6,6 +6,7 @@
  * Each record has a version (grows with every change of the partition) and a mark (under which tenure it came). A digest
  * of all records is kept up to date: two logs of equal digest hold the same, but for one in 2^64.
  */
+import { counterMax } from './fields.ts'
 
 /** Bytes before the key: size, hash of key, hash of all, version (6), mark, kind, length of key. */
 const headBytes = 25
@@ -98,7 +99,8 @@ export class RecordLog {
   }
 
   /** Keeps a record (undefined: the key is forgotten), in place of what was there. The bytes are copied. */
-  put(key: string, record: Uint8Array | undefined, version: number, mark: number): void {
+  put(key: string, record: Uint8Array | undefined, counted: number, mark: number): void {
+    const version = Math.min(counted, counterMax)
     const name = encoder.encode(key)
     const keyHash = hashOf(name, 0, name.length, 0x811c9dc5)
     const before = this.#find(name, keyHash)

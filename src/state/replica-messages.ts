@@ -7,7 +7,7 @@
 import { type Config, readConfig, readEpoch } from './config.ts'
 import { configsMax } from './copy.ts'
 import type { Epoch } from './epoch.ts'
-import { isCount } from './fields.ts'
+import { isCount, isCounter } from './fields.ts'
 import { type Lineage, readLineage } from './lineage.ts'
 import { recentMax } from './quorum.ts'
 import type { LogDigest } from './record-log.ts'
@@ -218,7 +218,7 @@ function readAlong(value: unknown): Uint8Array | undefined | null {
 
 function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
   const row = fields(value)
-  if (row === undefined || !isPartition(row['partition'], partitions) || !isCount(row['revision']))
+  if (row === undefined || !isPartition(row['partition'], partitions) || !isCounter(row['revision']))
     return undefined
   const epoch = readEpoch(row['epoch'])
   const config = row['config'] == null ? undefined : readConfig(row['config'])
@@ -315,7 +315,7 @@ function readFenceReply(value: unknown): FenceReply | undefined {
       const known = readLineage(reply['known'])
       if (chain === undefined || digest === undefined) return undefined
       if (past === undefined || known === undefined) return undefined
-      if (!isCount(reply['version'])) return undefined
+      if (!isCounter(reply['version'])) return undefined
       return {
         type: 'promised',
         before: readConfig(reply['before']),

@@ -19,6 +19,7 @@ import { type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Epoch } from './epoch.ts'
 import type { Exchange } from './exchange.ts'
+import { counterAfter } from './fields.ts'
 import { packPartitions, unpackPartitions } from './messages.ts'
 import type { TakingPorts } from './taking-ports.ts'
 
@@ -190,7 +191,8 @@ export class Surveys {
         this.#known(partition, counter, now)
         continue
       }
-      if (epoch?.counter !== counter + 1) epoch = { counter: counter + 1, boot }
+      const next = counterAfter(counter)
+      if (epoch?.counter !== next) epoch = { counter: next, boot }
       partitions.push(partition)
       epochs.push(epoch)
     }

@@ -17,6 +17,7 @@ import { highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
+import { counterAfter, counterMax } from './fields.ts'
 import { addMissing } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
 import { Surveys } from './survey.ts'
@@ -182,7 +183,7 @@ export class Takings {
   }
 
   #configAbove(partition: number, counter: number): Config {
-    const above = Math.max(counter, this.#copies.get(partition)?.promised.epoch.counter ?? 0) + 1
+    const above = counterAfter(Math.max(counter, this.#copies.get(partition)?.promised.epoch.counter ?? 0))
     const seats = this.#ports.seats(partition)
     const { boot } = this.#exchange.self
     const acks = this.#ports.acks(seats.length)
@@ -310,7 +311,7 @@ export class Takings {
       return
     }
     const counter = highest(answers, this.#exchange.self.boot)
-    if (counter >= taking.config.epoch.counter) {
+    if (counter >= taking.config.epoch.counter && counter < counterMax) {
       // Only by its boot id is ours above that one; epochs are to grow by their counters.
       taking.config = this.#configAbove(taking.partition, counter)
       this.#fence(taking, now)

@@ -14,6 +14,7 @@ import type {
 } from '../../src/state/custody-io.ts'
 import { unknownCounter, unsureCounter } from '../../src/state/custody-io.ts'
 import { noEpoch } from '../../src/state/epoch.ts'
+import { counterMax, hearsayMax } from '../../src/state/fields.ts'
 import {
   packPartitions,
   readAsk,
@@ -914,4 +915,28 @@ test('a partition of which another side is not merged yet is neither given nor t
     reply.refused.map(({ code, reason }) => `${code}: ${reason}`),
     ['busy: what is here is merged first'],
   )
+})
+
+test('a counter at the bound raises its own partition alone, which goes on there', () => {
+  for (const [said, next] of [
+    [hearsayMax, hearsayMax + 1],
+    [counterMax, 1],
+  ] as const) {
+    const alice = new Alone()
+    alice.view('bob', [bob])
+    alice.view('alice', [bob])
+    for (let asked = alice.asks('claim'); asked.length > 0; asked = alice.asks('claim')) {
+      const [{ id } = { id: 0 }] = asked
+      alice.feed({ type: 'answered', id, reply: { ...nothing, counter: said } })
+    }
+    assert.deepEqual(alice.custody.epochOf(5), { counter: next, boot: 'a1' })
+  }
+  const alice = seeking()
+  alice.feed({
+    type: 'asked',
+    id: 9,
+    from: 'bob',
+    ask: give(1, [{ partition: 5, epoch: { counter: counterMax, boot: 'b1' } }]),
+  })
+  assert.deepEqual(alice.custody.epochOf(5), { counter: counterMax, boot: 'a1' })
 })
