@@ -22,9 +22,6 @@ interface Waiting {
   readonly done: Shipped
 }
 
-/** Buckets that are listed in one answer. */
-const listedBuckets = 64
-
 export class Tenure {
   readonly partition: number
   readonly self: Seat
@@ -47,7 +44,7 @@ export class Tenure {
   /** What another side had counted, until it is merged with this: whoever has it there keeps it. */
   fork: Fork | undefined
   /** What was merged before this was fenced. */
-  #later: Lineage = []
+  later: Lineage = []
   /** Others may have led meanwhile who know nothing of it: nothing counts before what both have is brought together. */
   isForked = false
   /** Its configuration was told to a next owner, who follows that one and none that comes after it. */
@@ -187,16 +184,22 @@ export class Tenure {
   /** Members that were gone are there; those of them who are to be told something. */
   comeBack(seats: readonly Seat[]): Seat[] {
     return seats.filter((seat) => {
-      if (this.#absent.take(seat) && !this.seats.has(seat.name)) {
-        this.seats.set(seat.name, new SeatState(seat, false, 0))
-        this.isSettled = false
-      }
+      if (this.#absent.take(seat)) this.remind(seat)
       const state = this.seats.get(seat.name)
       if (state === undefined || !sameSeat(state.seat, seat)) return false
       // It goes on with what it had, and may have missed something.
       state.compares = state.isListed
       return true
     })
+  }
+
+  /** It is told what becomes of its copy. */
+  remind(seat: Seat): void {
+    const state = this.seats.get(seat.name)
+    if (state === undefined) this.seats.set(seat.name, new SeatState(seat, false, 0))
+    else if (state.isListed) state.compares = true
+    else state.hasDropped = false
+    this.isSettled = false
   }
 
   /** The list is followed, and all of it are complete: those who are not in it may drop what they have. */
@@ -230,20 +233,6 @@ export class Tenure {
     for (const key of keys) if (state.pending.size < pendingMax) this.#pend(state, key)
     state.extras = [...state.extras, ...extras]
     return keys.length + extras.length
-  }
-
-  asksFor(
-    state: SeatState,
-    differing: { readonly buckets: number; readonly which: readonly number[] },
-  ): void {
-    state.list = { buckets: differing.buckets, which: differing.which.slice(0, listedBuckets) }
-    state.compares = true
-  }
-
-  /** What went to a copy and was not answered: it goes there again. */
-  restore(state: SeatState, keys: ReadonlyMap<string, number>, extras: SeatState['extras']): void {
-    state.pending = new Map([...keys, ...[...state.pending].filter(([key]) => !keys.has(key))])
-    state.extras = [...extras, ...state.extras]
   }
 
   /** The list's members, and those who must hear of it. */
@@ -318,14 +307,14 @@ export class Tenure {
     this.copy.complete()
     for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
     this.#drafts.clear()
-    this.copy.merged(this.#later)
+    this.copy.merged(this.later)
   }
 
   /** What has changed by that is pending where it has to go. */
   merged({ lineage }: Fork): void {
     this.fork = undefined
     if (this.#isFenced) this.copy.merged(lineage)
-    else this.#later = lineage
+    else this.later = lineage
     // Copies that do not hear of it would pass for some without what the other side had: it would be merged once more.
     for (const state of this.seats.values()) state.isToldComplete = false
     this.isSettled = false
