@@ -205,20 +205,17 @@ export class Replicas {
     }
   }
 
-  /**
-   * A copy elsewhere hears nothing: true if it will be told what becomes of it. What has counted there and is not known here was
-   * led to by others meanwhile: the partition is sought anew, and the two are brought together.
-   */
+  /** A copy elsewhere hears nothing: true if it will be told what becomes of it. If others led to it, that is sought anew. */
   meets({ partition, tip }: StrayRow, from: Seat): boolean {
     const tenure = this.#tenures.get(partition)
     if (tenure === undefined || !this.#ports.isOurs(partition)) return false
-    const { copy, chain, fork, later } = tenure
-    const isKnown = isKnownTo(joined(...copy.lineage, ...chain, ...(fork?.lineage ?? []), ...later), tip)
-    if (isKnown) {
-      tenure.remind(from)
-      this.#touch(tenure)
-    } else this.depose(partition, tenure.config)
-    return isKnown
+    if (!isKnownTo(tenure.lineage, tip)) {
+      this.depose(partition, tenure.config)
+      return false
+    }
+    tenure.remind(from)
+    this.#touch(tenure)
+    return true
   }
 
   /** Its list follows the table; false: it did already, or must not. */

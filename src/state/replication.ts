@@ -29,7 +29,7 @@ import type { ReplicaReply, StrayRow } from './replica-messages.ts'
 import { readReply } from './replica-reader.ts'
 import { Replicas } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
-import { noneCounted, type ReplicasCounters, type ReplicationStats, tooFew } from './replication-stats.ts'
+import { noneCounted, type ReplicasCounters, type ReplicationStats, statsOf } from './replication-stats.ts'
 import type { Callers } from './settled.ts'
 import type { Collection } from './store.ts'
 import { Strays } from './strays.ts'
@@ -62,7 +62,6 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     this.#exchange = new Exchange(self)
     this.#lease = new Lease(this.#exchange, options.voters, () => options.peers(), {
       gained: () => this.#replicas.unblocked(),
-      // Others may have led meanwhile what this node leads.
       regained: () => {
         this.#replicas.doubt()
         this.doubt(this.#now)
@@ -86,7 +85,10 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
       peers: () => options.peers(),
       mayCommit: () => this.#lease.isHeld(this.#now),
       leads: (partition: number) => this.#leads(partition),
-      gaveUp: (partition: number) => this.strays.add(partition, this.#now),
+      gaveUp: (partition: number) => {
+        this.#takings.doubt(partition)
+        this.strays.add(partition, this.#now)
+      },
       settled: () => options.settled(),
       hear: (settled: Uint8Array) => options.hear(settled),
     }
@@ -112,14 +114,8 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
   }
 
   get stats(): ReplicationStats {
-    return {
-      ...this.#counters,
-      led: this.#replicas.tenures.size,
-      underReplicated: tooFew(this.#replicas.tenures.values(), this.#options.copies),
-      taking: this.#takings.size,
-      copies: this.#copies.size,
-      copyBytes: this.#copies.bytes,
-    }
+    const { tenures } = this.#replicas
+    return statsOf(this.#counters, tenures, this.#options.copies, this.#takings.size, this.#copies)
   }
 
   get deadline(): Millis {
@@ -347,8 +343,8 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     const copy = this.#copies.get(partition)
     if (copy === undefined || chain.length === 0) this.#empty.set(partition, config.epoch)
     else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, forkOf(forks, later), now)
-    const { epoch } = config
-    this.#exchange.out({ type: 'news', news: { type: 'taken', partition, epoch, lost: !isSound } })
+    const news = { type: 'taken', partition, epoch: config.epoch, lost: !isSound } as const
+    this.#exchange.out({ type: 'news', news })
   }
 
   /** Nobody has anything of these: they are led without a configuration until something happens in them. */

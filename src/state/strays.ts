@@ -78,9 +78,6 @@ export class Strays {
   }
 
   flush(now: Millis): void {
-    // Owners compare once in as long: whoever is spoken of at all is, from one round to the next.
-    if (this.#roundAt === Infinity && this.#copies.size > 0)
-      this.#roundAt = now + 2 * this.#ports.limits.repairMs
     if (now >= this.#roundAt) {
       this.#roundAt = Infinity
       for (const [partition, copy] of this.#copies.others()) {
@@ -88,6 +85,9 @@ export class Strays {
         copy.isFollowed = false
       }
     }
+    // Owners compare once in half as long: whoever is spoken of at all is, from one round to the next.
+    if (this.#roundAt === Infinity && this.#copies.size > 0)
+      this.#roundAt = now + 2 * this.#ports.limits.repairMs
     if (now >= this.#askAt) this.#ask(now)
   }
 

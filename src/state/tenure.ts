@@ -12,7 +12,7 @@ import type { Millis } from '../env.ts'
 import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
 import type { Shipped } from './exchange.ts'
-import type { Lineage } from './lineage.ts'
+import { joined, type Lineage } from './lineage.ts'
 import { Absent, pendingMax, SeatState } from './seat-state.ts'
 import type { DraftRecord, Fork, TenureStart, TenureView } from './tenure-ports.ts'
 
@@ -44,7 +44,7 @@ export class Tenure {
   /** What another side had counted, until it is merged with this: whoever has it there keeps it. */
   fork: Fork | undefined
   /** What was merged before this was fenced. */
-  later: Lineage = []
+  #later: Lineage = []
   /** Others may have led meanwhile who know nothing of it: nothing counts before what both have is brought together. */
   isForked = false
   /** Its configuration was told to a next owner, who follows that one and none that comes after it. */
@@ -96,6 +96,12 @@ export class Tenure {
   /** The newest configuration of which what is here may have counted. */
   get tip(): Config | undefined {
     return this.#tip ?? this.copy.base
+  }
+
+  /** What it will have come from, once it is followed and all that waits is merged. */
+  get lineage(): Lineage {
+    const { copy, chain, fork } = this
+    return joined(...copy.lineage, ...chain, ...(fork?.lineage ?? []), ...this.#later)
   }
 
   get waiting(): number {
@@ -307,14 +313,14 @@ export class Tenure {
     this.copy.complete()
     for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
     this.#drafts.clear()
-    this.copy.merged(this.later)
+    this.copy.merged(this.#later)
   }
 
   /** What has changed by that is pending where it has to go. */
   merged({ lineage }: Fork): void {
     this.fork = undefined
     if (this.#isFenced) this.copy.merged(lineage)
-    else this.later = lineage
+    else this.#later = lineage
     // Copies that do not hear of it would pass for some without what the other side had: it would be merged once more.
     for (const state of this.seats.values()) state.isToldComplete = false
     this.isSettled = false
