@@ -23,7 +23,7 @@ export class Answering {
     copies: Copies,
     lease: Lease,
     counters: ReplicasCounters,
-    /** A peer has a copy of which it hears nothing: whether it will be told what becomes of it. */
+    /** A peer has a copy of which it hears nothing: whether it is known and not needed. */
     meets: (row: StrayRow, from: Seat) => boolean,
   ) {
     this.#options = options
@@ -52,7 +52,7 @@ export class Answering {
         return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)), along: settled() }
       case 'stray': {
         const met = ask.rows.filter((row) => this.#meets(row, seat))
-        return { type: 'met', partitions: packPartitions(met.map(({ partition }) => partition)) }
+        return { type: 'met', known: packPartitions(met.map(({ partition }) => partition)) }
       }
       case 'beat':
         return { type: 'beaten', recent: this.#lease.answer(ask.boot, now) }

@@ -149,8 +149,8 @@ export type ReplicaReply =
   | { readonly type: 'fetched'; readonly reply: FetchReply }
   /** Of these something is known: a copy, a promise, or that the node that answers leads. */
   | { readonly type: 'surveyed'; readonly known: Uint8Array }
-  /** Of these the sender will be told what becomes of its copy. */
-  | { readonly type: 'met'; readonly partitions: Uint8Array }
+  /** All that the asker has of these is known, and nobody needs its copies. */
+  | { readonly type: 'met'; readonly known: Uint8Array }
   | { readonly type: 'beaten'; readonly recent: readonly string[] | undefined }
   /** Not meant for this life, or out of order, or malformed: nothing was done. */
   | { readonly type: 'stranger' }

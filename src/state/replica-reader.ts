@@ -70,8 +70,8 @@ export function readReply(value: unknown): ReplicaReply | undefined {
     return known instanceof Uint8Array ? { type: 'surveyed', known } : undefined
   }
   if (reply?.['type'] === 'met') {
-    const { partitions } = reply
-    return partitions instanceof Uint8Array ? { type: 'met', partitions } : undefined
+    const { known } = reply
+    return known instanceof Uint8Array ? { type: 'met', known } : undefined
   }
   if (reply?.['type'] === 'fenced') {
     const rows = readRows(reply['rows'], readFenceReply)

@@ -12,7 +12,7 @@
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { type Channel, Channels } from './channels.ts'
-import { type Config, type Seat, sameSeat, sameSeats } from './config.ts'
+import { type Config, holds, type Seat, sameSeat, sameSeats } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
@@ -205,7 +205,7 @@ export class Replicas {
     }
   }
 
-  /** A copy elsewhere hears nothing: true if it will be told what becomes of it. If others led to it, that is sought anew. */
+  /** A copy elsewhere hears nothing: true if it is not needed. What others had led to it is sought, and brought together with this. */
   meets({ partition, tip }: StrayRow, from: Seat): boolean {
     const tenure = this.#tenures.get(partition)
     if (tenure === undefined || !this.#ports.isOurs(partition)) return false
@@ -213,9 +213,9 @@ export class Replicas {
       this.depose(partition, tenure.config)
       return false
     }
-    tenure.remind(from)
-    this.#touch(tenure)
-    return true
+    if (!holds(tenure.config, from)) return tenure.mayDrop
+    for (const seat of tenure.comeBack([from])) this.#channels.mark(tenure, seat)
+    return false
   }
 
   /** Its list follows the table; false: it did already, or must not. */

@@ -332,7 +332,6 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     return this.#exchange.poll()
   }
 
-  /** What nothing was told of may have been led by others. */
   #meets(row: StrayRow, from: Seat): boolean {
     if (!this.#empty.delete(row.partition)) return this.#replicas.meets(row, from)
     this.#exchange.out({ type: 'news', news: { type: 'doubted', partitions: [row.partition] } })

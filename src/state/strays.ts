@@ -2,18 +2,19 @@
  * Copies of which no owner speaks. Owners compare their copies every so often, and tell whoever is not in their list to drop what
  * it has; but an owner may not know of a copy: it was led to by another side of a split, whose own owner has given up since,
  * or by a takeover that was never finished. What is in it may have counted and be nowhere else. So a node that hears nothing
- * of a copy asks whom the table names: that one has come from what is there, and tells it what to do; or has not, and
+ * of a copy asks whom the table names: that one knows what is there, and the copy is dropped or compared; or it does not, and
  * brings the two together.
  *
  *   a copy          on                                               then
  *   followed        its owner speaks of it                           followed
  *                   nothing from a round to the next; this node led
  *                   it or was to, and is not to any more             asked about
- *   asked about     the owner knows of it                            followed
+ *   asked about     the owner knows all of it, and needs it not      dropped
+ *                   its owner speaks of it                           followed
  *                   anything else                                    asked about again, after a pause that grows
  */
 import type { Millis } from '../env.ts'
-import { type Config, type Seat, sameSeat } from './config.ts'
+import { type Config, compareConfigs, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
 import { unpackPartitions } from './messages.ts'
@@ -113,9 +114,20 @@ export class Strays {
     const { boot } = this.#exchange.self
     for (const line of rows.values()) {
       this.#exchange.ask(line.seat, { type: 'stray', boot, to: line.seat.boot, rows: line.rows }, (reply) => {
-        const met = reply?.type === 'met' ? unpackPartitions(reply.partitions, this.#ports.partitions) : []
-        for (const partition of met ?? []) this.#asked.delete(partition)
+        const known = reply?.type === 'met' ? unpackPartitions(reply.known, this.#ports.partitions) : []
+        for (const partition of known ?? []) this.#drop(partition, line.rows)
       })
     }
+  }
+
+  /** Unless something has come since it was asked about. */
+  #drop(partition: number, rows: readonly StrayRow[]): void {
+    const row = rows.find((one) => one.partition === partition)
+    const copy = this.#copies.get(partition)
+    const tip = copy?.tip
+    if (row === undefined || copy === undefined || tip === undefined || copy.isFollowed) return
+    if (this.#ports.leads(partition) !== undefined || compareConfigs(tip, row.tip) !== 0) return
+    this.#asked.delete(partition)
+    this.#copies.resize(copy, () => copy.drop())
   }
 }

@@ -190,22 +190,16 @@ export class Tenure {
   /** Members that were gone are there; those of them who are to be told something. */
   comeBack(seats: readonly Seat[]): Seat[] {
     return seats.filter((seat) => {
-      if (this.#absent.take(seat)) this.remind(seat)
+      if (this.#absent.take(seat) && !this.seats.has(seat.name)) {
+        this.seats.set(seat.name, new SeatState(seat, false, 0))
+        this.isSettled = false
+      }
       const state = this.seats.get(seat.name)
       if (state === undefined || !sameSeat(state.seat, seat)) return false
       // It goes on with what it had, and may have missed something.
       state.compares = state.isListed
       return true
     })
-  }
-
-  /** It is told what becomes of its copy. */
-  remind(seat: Seat): void {
-    const state = this.seats.get(seat.name)
-    if (state === undefined) this.seats.set(seat.name, new SeatState(seat, false, 0))
-    else if (state.isListed) state.compares = true
-    else state.hasDropped = false
-    this.isSettled = false
   }
 
   /** The list is followed, and all of it are complete: those who are not in it may drop what they have. */

@@ -132,11 +132,11 @@ test('only what can be read is heard of strays', () => {
   ]
   for (const one of wrong) assert.equal(readAsk({ ...ask, rows: [one] }, 4), undefined)
   assert.equal(readAsk({ ...ask, rows: Array(rowsMax + 1).fill(row) }, 4), undefined)
-  const met = { type: 'met', partitions: packPartitions([1, 3]) }
+  const met = { type: 'met', known: packPartitions([1, 3]) }
   assert.deepEqual(readReply(met), met)
-  assert.equal(readReply({ type: 'met', partitions: [1] }), undefined)
+  assert.equal(readReply({ type: 'met', known: [1] }), undefined)
   // Of what it does not lead a node knows nothing.
   const reply = new Stand('ac').of('a').answer('c', ask, 0)
-  assert.deepEqual(reply.type === 'met' && unpackPartitions(reply.partitions, 4), [])
+  assert.deepEqual(reply.type === 'met' && unpackPartitions(reply.known, 4), [])
   assert.equal(seat('c').boot, ask.boot)
 })
