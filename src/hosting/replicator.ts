@@ -118,6 +118,8 @@ export class Replicator implements CopiesPort, Effects {
     const doubts = this.#ports.doubts()
     if (doubts === this.#doubts) return
     this.#doubts = doubts
+    // Nobody who could have led.
+    if (this.#seats.peers.length === 0) return
     this.replication.doubt(this.#now)
     this.#drain()
   }
