@@ -8,7 +8,6 @@ import type { RingTable } from '../ring/ring.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import { messageOf } from '../shard/methods.ts'
-import { joined } from '../state/bytes.ts'
 import type { CopiesNews, CopiesPort } from '../state/copies-port.ts'
 import type { ViewPeer } from '../state/custody-io.ts'
 import type { Effect, Effects } from '../state/effects.ts'
@@ -19,6 +18,7 @@ import { ReplicatedHoldings } from '../state/replicated.ts'
 import { Replication } from '../state/replication.ts'
 import type { ReplicationLimits } from '../state/replication-config.ts'
 import type { Holdings } from '../state/store.ts'
+import { acceptAll } from './accepting.ts'
 import type { Custodian } from './custodian.ts'
 import type { InternalCalls } from './internal.ts'
 import { Seats } from './seats.ts'
@@ -43,8 +43,6 @@ export interface ReplicatorPorts {
   unreadable(partition: number, reason: string): void
 }
 
-/** Records that a taken partition's live states are made of at once, in bytes. */
-const acceptBytes = 256 * 1024
 /** What could not be read is tried again after so long: by newer code, or another owner. */
 const retryMs: Millis = 1_000
 
@@ -118,6 +116,8 @@ export class Replicator implements CopiesPort, Effects {
     const doubts = this.#ports.doubts()
     if (doubts === this.#doubts) return
     this.#doubts = doubts
+    // Nobody who could have led.
+    if (this.#seats.peers.length === 0) return
     this.replication.doubt(this.#now)
     this.#drain()
   }
@@ -133,8 +133,10 @@ export class Replicator implements CopiesPort, Effects {
   whenUnlisted(done: () => void): void {
     let least = Infinity
     let since = this.#now
+    this.replication.strays.addAll(since)
+    this.#flushSoon()
     const look = (): void => {
-      const kept = this.replication.kept
+      const kept = this.replication.strays.kept
       if (kept < least) {
         least = kept
         since = this.#now
@@ -230,9 +232,7 @@ export class Replicator implements CopiesPort, Effects {
       return
     }
     const again = (): void => {
-      this.#ports.clock.setTimer(retryMs, () => {
-        if (!isStale()) this.#merge(partition, epoch, [log, ...rest])
-      })
+      this.#ports.clock.setTimer(retryMs, () => this.#merge(partition, epoch, [log, ...rest]))
     }
     const merge = (): void => {
       if (isStale()) return
@@ -245,7 +245,7 @@ export class Replicator implements CopiesPort, Effects {
         else void live.then(next)
       }
     }
-    this.#acceptAll(partition, log.entries(), merge, (error) => {
+    acceptAll(this.#live, partition, log.entries(), merge, (error) => {
       if (isStale()) return
       this.#ports.unreadable(partition, messageOf(error))
       again()
@@ -348,37 +348,7 @@ export class Replicator implements CopiesPort, Effects {
       // Custody may have given it up meanwhile.
       if (this.#arriving.delete(partition)) this.replication.yield(partition)
     }
-    this.#acceptAll(partition, this.replication.records(partition), done, failed)
-  }
-
-  #acceptAll(
-    partition: number,
-    entries: Iterable<{ readonly record: Uint8Array | undefined }>,
-    done: () => void,
-    failed: (error: unknown) => void,
-  ): void {
-    try {
-      const waits: Promise<void>[] = []
-      let records: Uint8Array[] = []
-      let bytes = 0
-      const accept = (): void => {
-        const wait = this.#live.accept(partition, joined(records))
-        if (wait !== undefined) waits.push(wait)
-        records = []
-        bytes = 0
-      }
-      for (const { record } of entries) {
-        if (record === undefined) continue
-        records.push(record)
-        bytes += record.length
-        if (bytes >= acceptBytes) accept()
-      }
-      if (records.length > 0) accept()
-      if (waits.length === 0) done()
-      else Promise.all(waits).then(done, failed)
-    } catch (error) {
-      failed(error)
-    }
+    acceptAll(this.#live, partition, this.replication.records(partition), done, failed)
   }
 
   #arm(): void {

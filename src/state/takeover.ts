@@ -65,6 +65,8 @@ export interface Hearing {
   isGone(seat: Seat): boolean
   /** Those who have no known part in it were waited for long enough. */
   readonly isPatienceOver: boolean
+  /** Others have led beside those who are known, maybe: everybody is waited for. */
+  readonly isDoubted?: boolean
 }
 
 export function decideTakeover(hearing: Hearing): Decision {
@@ -72,7 +74,7 @@ export function decideTakeover(hearing: Hearing): Decision {
   const chains: Config[] = []
   const sides: Side[] = []
   let isSound = true
-  let isCertain = true
+  let isCertain = hearing.isDoubted !== true
   const unfenced: Seat[] = []
   for (const side of sidesOf(hearing.answers)) {
     const chain = needed(side)

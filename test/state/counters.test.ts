@@ -11,7 +11,7 @@ import { packPartitions, readAsk, readReply } from '../../src/state/messages.ts'
 import { Packer, unpack } from '../../src/state/packed.ts'
 import { RecordLog } from '../../src/state/record-log.ts'
 import { readRecords, removedRecord, writeRecord } from '../../src/state/records.ts'
-import * as replica from '../../src/state/replica-messages.ts'
+import * as replica from '../../src/state/replica-reader.ts'
 import { Tenure } from '../../src/state/tenure.ts'
 import { bytes, given, Stand, seat } from './replication-stand.ts'
 

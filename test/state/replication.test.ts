@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inherit } from '../../src/state/grant.ts'
+import { unpackPartitions } from '../../src/state/messages.ts'
+import type { Replication } from '../../src/state/replication.ts'
 import { replicationLimits } from '../../src/state/replication-config.ts'
 import { Absent, absentMax } from '../../src/state/seat-state.ts'
 import { Senders, sendersMax } from '../../src/state/senders.ts'
@@ -356,6 +358,22 @@ test('a copy for which there is no room is not counted as one', () => {
   stand.ship('a', 'large', 'x'.repeat(3_000))
   assert.deepEqual(stand.told, [undefined])
   assert.deepEqual(stand.texts('b'), ['k=x'])
+})
+
+test('of many partitions a part is asked for in each turn, and nobody waits for the next part', () => {
+  const stand = new Stand('ab', { partitions: 20_000 })
+  const [a, sizes]: [Replication, number[]] = [stand.of('a'), []]
+  for (let partition = 0; partition < 20_000; partition++) a.take(partition, 0, 0)
+  for (const isTurn of [false, false, true, true, true]) {
+    if (isTurn) a.tick(0)
+    else a.flush(0)
+    for (let output = a.poll(); output !== undefined; output = a.poll()) {
+      if (output.type === 'ask' && output.ask.type === 'survey')
+        sizes.push(unpackPartitions(output.ask.partitions, 20_000)?.length ?? 0)
+    }
+    assert.equal(a.deadline === 0, sizes.length < 3)
+  }
+  assert.deepEqual(sizes, [8_192, 8_192, 3_616])
 })
 
 test('calls beyond those that may wait for copies are refused before they run, and run again once copies answer', () => {

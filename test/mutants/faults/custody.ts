@@ -215,8 +215,8 @@ export const custodyFaults: readonly Mutant[] = [
   {
     id: 'custody/large-before-small',
     file: giver,
-    find: 'this.#bytesOf(b) - this.#bytesOf(a);',
-    replace: 'this.#bytesOf(a) - this.#bytesOf(b);',
+    find: 'this.#bytesOf(b) - this.#bytesOf(a)',
+    replace: 'this.#bytesOf(a) - this.#bytesOf(b)',
     why: 'many small partitions go before few large ones',
     tests: ['state/custody'],
   },
