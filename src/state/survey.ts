@@ -100,10 +100,8 @@ export class Surveys {
   }
 
   peersChanged(now: Millis): void {
-    const peers = this.#ports.peers()
     for (const round of [...this.#rounds]) {
-      for (const [name, seat] of round.silent)
-        if (!peers.some((peer) => sameSeat(peer, seat))) round.silent.delete(name)
+      for (const [name, seat] of round.silent) if (this.#ports.isGone(seat)) round.silent.delete(name)
       this.#askAll(round, now)
       this.#conclude(round, now)
     }

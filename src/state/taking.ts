@@ -95,30 +95,23 @@ export class Takings {
   /** Members came or went. */
   peersChanged(now: Millis): void {
     this.#surveys.peersChanged(now)
-    const peers = this.#ports.peers()
-    let isGone = false
+    const isGone = (seat: Seat): boolean => this.#ports.isGone(seat)
+    let isAnyGone = false
     for (const [name, line] of this.#lines) {
-      if (peers.some((peer) => sameSeat(peer, line.seat))) continue
+      if (!isGone(line.seat)) continue
       this.#lines.delete(name)
-      isGone = true
+      isAnyGone = true
     }
     // Whoever was promised more may be the one that is gone.
-    if (isGone) for (const taking of this.#paused) taking.pausedUntil = now
+    if (isAnyGone) for (const taking of this.#paused) taking.pausedUntil = now
     for (const taking of [...this.#takings.values()]) {
-      for (const [name, seat] of taking.silent) {
-        if (!peers.some((peer) => sameSeat(peer, seat))) taking.silent.delete(name)
-      }
-      const { left } = taking.collecting ?? {}
-      if (left?.some(({ answer: { seat } }) => !peers.some((peer) => sameSeat(peer, seat)))) {
-        for (const { answer } of left) {
-          const { seat } = answer
-          if (!peers.some((peer) => sameSeat(peer, seat))) taking.answers.delete(seat.name)
-        }
-        taking.collecting = undefined
-      }
+      for (const [name, seat] of taking.silent) if (isGone(seat)) taking.silent.delete(name)
+      const lacking = taking.collecting?.left.filter(({ answer }) => isGone(answer.seat)) ?? []
+      for (const { answer } of lacking) taking.answers.delete(answer.seat.name)
+      if (lacking.length > 0) taking.collecting = undefined
       if (this.#paused.has(taking)) continue
       let hasCome = false
-      for (const peer of peers) {
+      for (const peer of this.#ports.peers()) {
         const answer = taking.answers.get(peer.name)
         if (answer !== undefined && sameSeat(answer.seat, peer)) continue
         if (taking.silent.has(peer.name)) continue
