@@ -61,6 +61,7 @@ export class RecordLog {
   /** Where records begin, plus one; 0 is free. */
   #slots: Uint32Array = new Uint32Array(0)
   #count = 0
+  #gone = 0
   #xor = 0
   #sum = 0
   /** The highest version ever put here. */
@@ -125,6 +126,7 @@ export class RecordLog {
     this.#tell(keyHash, hash)
     this.#link(at, keyHash)
     this.#count++
+    if (record === undefined) this.#gone++
     if (version > this.version) this.version = version
   }
 
@@ -142,11 +144,19 @@ export class RecordLog {
     }
   }
 
+  /** Drops what says that a key was forgotten, up to this version: everybody has heard of it. */
+  forget(version: number): void {
+    if (this.#gone === 0) return
+    const view = this.#view
+    for (let at = 0; at < this.#end; at += view.getUint32(at))
+      if (this.#bytes[at + kindAt] === gone && this.#versionAt(at) <= version) this.#bury(at)
+  }
+
   clear(): void {
     this.#bytes = new Uint8Array(0)
     this.#view = new DataView(this.#bytes.buffer)
     this.#slots = new Uint32Array(0)
-    this.#end = this.#dead = this.#count = this.#xor = this.#sum = 0
+    this.#end = this.#dead = this.#count = this.#gone = this.#xor = this.#sum = 0
     this.rewrites++
   }
 
@@ -185,11 +195,15 @@ export class RecordLog {
     return {
       key: decoder.decode(this.#bytes.subarray(at + headBytes, keyEnd)),
       record: isLive ? this.#bytes.subarray(keyEnd, at + view.getUint32(at)) : undefined,
-      version: view.getUint16(at + versionAt) * 2 ** 32 + view.getUint32(at + versionAt + 2),
+      version: this.#versionAt(at),
       mark: view.getUint32(at + markAt),
       keyHash: view.getUint32(at + keyHashAt),
       hash: view.getUint32(at + hashAt),
     }
+  }
+
+  #versionAt(at: number): number {
+    return this.#view.getUint16(at + versionAt) * 2 ** 32 + this.#view.getUint32(at + versionAt + 2)
   }
 
   #find(key: Uint8Array, keyHash: number): number {
@@ -214,6 +228,7 @@ export class RecordLog {
   #bury(at: number): void {
     this.#tell(this.#view.getUint32(at + keyHashAt), this.#view.getUint32(at + hashAt))
     this.#sum = (this.#sum - 2 * this.#view.getUint32(at + hashAt)) >>> 0
+    if (this.#bytes[at + kindAt] === gone) this.#gone--
     this.#bytes[at + kindAt] = dead
     this.#dead += this.#view.getUint32(at)
     this.#count--

@@ -105,6 +105,8 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
   if (row['config'] != null && config === undefined) return undefined
   const digest = row['digest'] == null ? undefined : readDigest(row['digest'])
   if (row['digest'] != null && digest === undefined) return undefined
+  const forgotten = row['forgotten'] ?? undefined
+  if (forgotten !== undefined && !isCount(forgotten)) return undefined
   const list = row['list'] == null ? undefined : readList(row['list'])
   if (row['list'] != null && list === undefined) return undefined
   return {
@@ -118,6 +120,7 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
     complete: row['complete'] === true,
     anew: row['anew'] === true,
     drop: row['drop'] === true,
+    forgotten,
     digest,
     list,
   }
