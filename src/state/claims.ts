@@ -29,6 +29,7 @@ export class Claims {
     const ownBoot = ground.options.boot
     const peer = ground.speaker(from, boot)
     peer.isEmpty = false
+    peer.claimedAt = now
     const held: number[] = []
     const contested: number[] = []
     const due: number[] = []

@@ -26,6 +26,8 @@ export interface Peer {
   isEmpty: boolean
   /** It has claimed partitions that our table did not give it yet. */
   hasClaimed: boolean
+  /** When it claimed anything last. */
+  claimedAt: Millis
   /** What a partition of ours that it has holds on average, as it said last. */
   bytesEach: number
 }
@@ -342,6 +344,7 @@ function newPeer(name: string, boot: string): Peer {
     isLeaving: false,
     isEmpty: false,
     hasClaimed: false,
+    claimedAt: -Infinity,
     bytesEach: 0,
   }
 }

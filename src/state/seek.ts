@@ -1,7 +1,7 @@
 /** What the seeker (seeker.ts) notes of each partition that is sought, and of each round of questions. */
 import type { Millis } from '../env.ts'
 import type { Peer } from './ground.ts'
-import type { Hints } from './hints.ts'
+import { Hints } from './hints.ts'
 import type { Entry } from './timetable.ts'
 
 /** What is sought. */
@@ -41,4 +41,26 @@ export interface Round {
 
 export function isRound(token: Seek['token']): token is Round {
   return token !== undefined && 'partitions' in token
+}
+
+/** All of these are asked for all of those, and nobody has answered. */
+export function newRound(
+  peers: readonly Peer[],
+  partitions: readonly number[],
+  isEveryone: boolean,
+  until: Millis,
+): Round {
+  return {
+    isEveryone,
+    until,
+    partitions: new Set(partitions),
+    asked: new Set(peers),
+    waiting: new Set(peers),
+    answered: new Set(),
+    hints: new Hints(),
+    contested: new Set(),
+    counter: 0,
+    isStale: false,
+    isOver: false,
+  }
 }

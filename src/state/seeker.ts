@@ -4,7 +4,8 @@
  * while anybody may have it.
  *
  * Two nodes whose views differ may seek one partition at once. Both ask each other before they open it, so each hears of the
- * other in time: whoever comes first by name goes on, and the other has promised to ask again before it opens anything.
+ * other in time: whoever comes first by name goes on, and the other has promised to ask again before it opens anything. So whoever
+ * has claimed is asked before it is in the view: one message that is lost on the way to it must not pass for its end.
  *
  *   a seek is in             until                                    then
  *   a round (one or all)     all asked have answered, are gone, or    found: wait for the holder; a hint: a round with that
@@ -18,8 +19,7 @@ import { type Elsewhere, type Reply, unknownCounter, unsureCounter } from './cus
 import type { Epoch } from './epoch.ts'
 import { counterAfter, hearsayMax } from './fields.ts'
 import type { Ground, Peer } from './ground.ts'
-import { Hints } from './hints.ts'
-import { isRound, type Round, type Seek } from './seek.ts'
+import { isRound, newRound, type Round, type Seek } from './seek.ts'
 
 export interface SeekerPorts {
   /** Something of it is being accepted, and may become live any moment. */
@@ -33,6 +33,8 @@ const reclaimMs: Millis = 1_000
 const reclaimSealedMs: Millis = 100
 /** Whoever does not answer is asked again. */
 const repeatMs: Millis = 50
+/** So is one that is not in our view yet, for so long after its last claim: more than views lag behind each other. */
+const strangerMs: Millis = 5_000
 /** First pause before what is contested, or hinted at in circles, is looked at again; doubles, seven times at most. */
 const pauseMs: Millis = 5
 const pausesMax = 7
@@ -191,19 +193,8 @@ export class Seeker {
 
   #ask(peers: readonly Peer[], partitions: readonly number[], isEveryone: boolean, now: Millis): void {
     const { claimWaitMs, holderWaitMs } = this.#ground.limits
-    const round: Round = {
-      isEveryone,
-      until: now + (isEveryone ? claimWaitMs : holderWaitMs),
-      partitions: new Set(partitions),
-      asked: new Set(peers),
-      waiting: new Set(peers),
-      answered: new Set(),
-      hints: new Hints(),
-      contested: new Set(),
-      counter: 0,
-      isStale: false,
-      isOver: false,
-    }
+    const until = now + (isEveryone ? claimWaitMs : holderWaitMs)
+    const round = newRound(peers, partitions, isEveryone, until)
     this.#wait(partitions, round)
     if (peers.length === 0) {
       this.#conclude(round, now)
@@ -224,13 +215,14 @@ export class Seeker {
   #heard(round: Round, peer: Peer, reply: Reply | undefined, now: Millis): void {
     if (round.isOver || !round.waiting.has(peer)) return
     if (reply === undefined) {
-      if (peer.isThere) {
+      if (peer.isThere || now - peer.claimedAt < strangerMs) {
         this.#ground.later.add(now + repeatMs, () => {
           if (!round.isOver && round.waiting.has(peer)) this.#send(round, peer)
         })
         return
       }
       this.#ground.strangers.delete(peer.name)
+      round.isStale = true
     } else if (reply.type === 'claimed') this.#read(round, peer, reply, now)
     else if (reply.type === 'stranger') round.answered.add(peer)
     round.waiting.delete(peer)

@@ -710,6 +710,57 @@ test('of two that seek the same, whoever comes first by name goes on, and the ot
   }
 })
 
+/** Aaron, whom alice's view does not have yet, has claimed 3, and comes first; bob has answered that he knows nothing. */
+function yielded(): Alone {
+  const alice = new Alone()
+  alice.view('alice', [bob])
+  const [claim] = alice.asks('claim')
+  const ask: Ask = { type: 'claim', boot: 'n1', partitions: [3] }
+  alice.feed({ type: 'asked', id: 1, from: 'aaron', ask })
+  alice.feed({ type: 'answered', id: claim?.id ?? 0, reply: nothing })
+  alice.pass(5)
+  return alice
+}
+
+/** All who are asked but aaron know nothing, and what is sent to him is lost; who was asked. */
+function unheard(alice: Alone): string[] {
+  const asked: string[] = []
+  for (let asks = alice.asks('claim'); asks.length > 0; ) {
+    const more: typeof asks = []
+    for (const { id, to } of asks) {
+      asked.push(to)
+      alice.feed(to === 'aaron' ? { type: 'unanswered', id } : { type: 'answered', id, reply: nothing })
+      more.push(...alice.asks('claim'))
+    }
+    asks = more
+  }
+  return asked
+}
+
+test('whoever goes on and is not in the view yet is asked again when a message to it is lost: it may have opened what it claimed', () => {
+  const alice = yielded()
+  assert.deepEqual(unheard(alice), ['bob', 'aaron'])
+  assert.equal(alice.custody.where(3), '')
+  alice.pass(50)
+  const [again] = alice.asks('claim')
+  assert.equal(again?.to, 'aaron')
+  const reply: Reply = { ...nothing, boot: 'n1', held: [3] }
+  alice.feed({ type: 'answered', id: again.id, reply })
+  assert.equal(alice.custody.where(3), 'aaron')
+  assert.equal(alice.custody.epochOf(3), undefined)
+})
+
+test('whoever goes on and never comes into the view is waited for 5 s after its claim, and what others said before it was given up is asked anew', () => {
+  const alice = yielded()
+  const asked: string[] = []
+  for (let end = 4_900; alice.now < end; alice.pass(50)) asked.push(...unheard(alice))
+  assert.equal(alice.custody.where(3), '')
+  assert.equal(asked.filter((name) => name === 'bob').length, 1)
+  for (let end = 5_100; alice.now < end; alice.pass(50)) asked.push(...unheard(alice))
+  assert.equal(alice.custody.where(3), 'alice')
+  assert.deepEqual(asked.slice(-2), ['aaron', 'bob'])
+})
+
 test('an answer is worth nothing once another one that was asked has left without one: all are asked again', () => {
   const alice = new Alone()
   alice.view('alice', [bob, carl])

@@ -149,6 +149,22 @@ export const custodyFaults: readonly Mutant[] = [
     tests: ['state/custody.test'],
   },
   {
+    id: 'custody/one-lost-message-to-a-newcomer-is-its-end',
+    file: seeker,
+    find: 'if (peer.isThere || now - peer.claimedAt < strangerMs) {',
+    replace: 'if (peer.isThere) {',
+    why: 'who was promised to be asked before anything is opened is asked again where a message to it is lost',
+    tests: ['state/custody.test'],
+  },
+  {
+    id: 'custody/an-answer-from-before-a-newcomer-was-given-up-counts',
+    file: seeker,
+    find: 'this.#ground.strangers.delete(peer.name); round.isStale = true;',
+    replace: 'this.#ground.strangers.delete(peer.name);',
+    why: 'whoever is given up unanswered may have given what it had to one that had answered before',
+    tests: ['state/custody.test'],
+  },
+  {
     id: 'custody/an-early-claim-is-forgotten',
     file: claims,
     find: 'else peer.hasClaimed = true;',
