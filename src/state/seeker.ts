@@ -263,11 +263,14 @@ export class Seeker {
     const { options, hints, limits, orphans } = this.#ground
     for (const { name, boot, counter, isGone, partitions } of places) {
       const life = name === '' || name === options.self ? undefined : this.#ground.lifeOrGhost(name, boot)
+      // What our own former life had went with it.
+      const isFormer = name === options.self && boot !== options.boot
       // It may have come lately: our view is behind that of the speaker.
       const isUnknown = life !== undefined && !life.isThere && !life.isGone && !isGone
       for (const partition of partitions) {
         if (!this.#isIn(round, partition)) continue
         const since = this.seeks.get(partition)?.since ?? now
+        if (isFormer) orphans.set(partition, name)
         if (isUnknown && now - since < limits.holderWaitMs) round.contested.add(partition)
         else if (counter === unsureCounter) {
           // As the speaker will hear. One that is there is asked itself.

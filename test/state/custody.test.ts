@@ -1005,3 +1005,17 @@ test('what should be with one whose next life answers instead is lost, whoever s
     )
   }
 })
+
+test('what a node had in its former life is lost, as others say who knew that it had it', () => {
+  const alice = new Alone()
+  alice.view('bob', [bob])
+  alice.view('alice', [bob])
+  const toFormer = { name: 'alice', boot: 'a0', counter: unknownCounter, isGone: false, partitions: [3] }
+  for (let asks = alice.asks('claim'); asks[0] !== undefined; asks = alice.asks('claim'))
+    alice.feed({ type: 'answered', id: asks[0].id, reply: { ...nothing, elsewhere: [toFormer] } })
+  assert.equal(alice.custody.held, 16)
+  assert.deepEqual(
+    alice.of('told').map(({ what, peer, partitions }) => [what, peer, partitions]),
+    [['lost', 'alice', [3]]],
+  )
+})
