@@ -4,7 +4,7 @@
  * repeated because its answer was lost is answered alike and does nothing twice.
  *
  *   input                   partition is             then
- *   copying (begins)        ours, seeking or active  admit; what another copy left is discarded first
+ *   copying (begins)        ours, seeking or active  admit; what another copy left, or came whole, is discarded first
  *                           ours, another copies it  reject busy
  *                           not ours                 reject notOwner
  *                           active, and another side reject busy; a give is refused likewise
@@ -307,7 +307,8 @@ export class Taker {
       return refuse('busy', 'what is here is merged first')
     }
     const stage = this.#stages.get(partition)
-    if (stage !== undefined && stage.from !== from && stage.from.isThere) {
+    // What came whole and was not followed by its `give` may never be: its giver has thought better of it, and gave elsewhere.
+    if (stage !== undefined && stage.state !== 'whole' && stage.from !== from && stage.from.isThere) {
       return refuse('busy', `"${stage.from.name}" is giving it to "${options.self}"`)
     }
     return undefined

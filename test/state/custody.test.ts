@@ -991,3 +991,82 @@ test('a counter at the bound raises its own partition alone, which goes on there
   })
   assert.deepEqual(alice.custody.epochOf(5), { counter: counterMax, boot: 'a1' })
 })
+
+test('a copy that came whole and was not followed by its give makes room for another holder’s', () => {
+  const alice = seeking()
+  alice.feed({ type: 'peers', peers: [bob, carl] })
+  const copying = { toBoot: 'a1', partition: 3, after: 0 }
+  const from = (peer: ViewPeer, id: number): CustodyOutput[] =>
+    alice.feed({ type: 'copying', id, from: peer.name, boot: peer.boot, copy: id, ...copying })
+  from(bob, 1)
+  assert.equal(alice.of('admit').length, 1)
+  // While it travels there is one at a time.
+  from(carl, 2)
+  assert.equal(alice.of('reject')[0]?.refusal.code, 'busy')
+  alice.feed({ type: 'received', id: 1, reason: undefined, bytes: 100 })
+  from(carl, 3)
+  assert.deepEqual([alice.of('discard').length, alice.of('admit')[0]?.anew], [1, true])
+  // What comes after the first one would be a part of nothing.
+  alice.feed({ type: 'asked', id: 4, from: 'bob', ask: give(1, [{ partition: 3, copy: 1 }]) })
+  const [reply] = alice.replies()
+  assert.ok(reply?.type === 'given' && reply.refused[0]?.code === 'busy')
+})
+
+test('who was killed while it left, and is back before any table has changed, has lost what it had', () => {
+  const alice = new Alone()
+  alice.view('carl', [bob, carl])
+  alice.feed({ type: 'peers', peers: [bob, { ...carl, isLeaving: true }] })
+  alice.feed({ type: 'peers', peers: [bob, { ...carl, boot: 'c2' }] })
+  alice.view('alice', [bob, { ...carl, boot: 'c2' }])
+  for (const { id, to } of alice.asks('claim'))
+    alice.feed({ type: 'answered', id, reply: { ...nothing, boot: to === 'bob' ? 'b1' : 'c2' } })
+  assert.equal(alice.custody.held, 16)
+  assert.deepEqual(
+    alice.of('told').map(({ what, peer, partitions }) => [what, peer, partitions.length]),
+    [['lost', 'carl', 16]],
+  )
+  // Not who had said that it was empty.
+  const other = new Alone()
+  other.view('carl', [bob, carl])
+  other.feed({ type: 'peers', peers: [bob, { ...carl, isLeaving: true }] })
+  other.feed({ type: 'asked', id: 1, from: 'carl', ask: { type: 'empty', boot: 'c1' } })
+  other.feed({ type: 'peers', peers: [bob] })
+  other.view('alice', [bob])
+  for (const { id } of other.asks('claim')) other.feed({ type: 'answered', id, reply: nothing })
+  assert.deepEqual([other.custody.held, other.of('told')], [16, []])
+})
+
+test('what should be with one whose next life answers instead is lost, whoever says so first', () => {
+  for (const order of [1, -1]) {
+    const alice = new Alone()
+    alice.view('bob', [bob, carl])
+    alice.view('alice', [bob, carl])
+    const toCarl = { name: 'carl', boot: 'c1', counter: unsureCounter, isGone: false, partitions: [3] }
+    const [claim] = alice.asks('claim')
+    alice.feed({ type: 'answered', id: claim?.id ?? 0, reply: { ...nothing, elsewhere: [toCarl] } })
+    const asked = alice.asks('claim').sort((a, b) => (a.to < b.to ? -order : order))
+    assert.equal(asked.length, 2)
+    for (const { id, to } of asked) {
+      const reply = to === 'bob' ? { ...nothing, elsewhere: [toCarl] } : { ...nothing, boot: 'c2' }
+      alice.feed({ type: 'answered', id, reply })
+    }
+    assert.deepEqual(
+      alice.of('told').map(({ what, peer, partitions }) => [what, peer, partitions]),
+      [['lost', 'carl', [3]]],
+    )
+  }
+})
+
+test('what a node had in its former life is lost, as others say who knew that it had it', () => {
+  const alice = new Alone()
+  alice.view('bob', [bob])
+  alice.view('alice', [bob])
+  const toFormer = { name: 'alice', boot: 'a0', counter: unknownCounter, isGone: false, partitions: [3] }
+  for (let asks = alice.asks('claim'); asks[0] !== undefined; asks = alice.asks('claim'))
+    alice.feed({ type: 'answered', id: asks[0].id, reply: { ...nothing, elsewhere: [toFormer] } })
+  assert.equal(alice.custody.held, 16)
+  assert.deepEqual(
+    alice.of('told').map(({ what, peer, partitions }) => [what, peer, partitions]),
+    [['lost', 'alice', [3]]],
+  )
+})
