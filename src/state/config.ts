@@ -36,6 +36,12 @@ export function compareConfigs(a: ConfigId, b: ConfigId): number {
   return compareEpochs(a.epoch, b.epoch) || a.revision - b.revision
 }
 
+/** Undefined is older than all. */
+export function isNewer(a: Config | undefined, b: Config | undefined): boolean {
+  if (a === undefined || b === undefined) return a !== undefined
+  return compareConfigs(a, b) > 0
+}
+
 /** The newer of two; undefined is older than all. */
 export function newerConfig(a: Config | undefined, b: Config | undefined): Config | undefined {
   if (a === undefined || b === undefined) return a ?? b

@@ -176,7 +176,7 @@ export class Copies {
     const wasLed = copy?.isFence === false
     const promised = copy ?? this.#made(partition, config, true)
     promised.fence(config)
-    const { base, chain, isCut, past, known, top, log } = promised
+    const { base, chain, isCut, origin: past, known, top, log } = promised
     const { digest, version } = log
     return { type: 'promised', before, wasLed, base, chain, isCut, past, known, top, digest, version }
   }

@@ -43,6 +43,7 @@ export class Copy {
   #isFence: boolean
   #marks = new Map<number, Config>()
   #lastMark = 0
+  #origin: Lineage = []
 
   constructor(promised: Config, isFence: boolean) {
     this.promised = promised
@@ -52,6 +53,14 @@ export class Copy {
   /** The newest configuration under which anything that is here may have counted. */
   get tip(): Config | undefined {
     return this.log.count === 0 ? undefined : this.top
+  }
+
+  /**
+   * What records of newer ones than `base` have come from, every one of them. `past` may say more by now: an owner tells that it has
+   * merged what another side had before all that has changed by that is here.
+   */
+  get origin(): Lineage {
+    return this.#origin
   }
 
   /** The two, with what is promised. */
@@ -170,6 +179,8 @@ export class Copy {
       const last = this.#marks.get(this.#lastMark)
       if (last !== undefined && compareConfigs(last, promised) === 0) return this.#lastMark
     }
+    const { past } = this
+    this.#origin = this.#marks.size === 0 ? past : this.#origin.filter((id) => isKnownTo(past, id))
     this.#lastMark++
     this.#marks.set(this.#lastMark, promised)
     return this.#lastMark

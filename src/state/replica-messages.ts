@@ -74,7 +74,7 @@ export interface CopyState {
   readonly base: Config | undefined
   readonly chain: readonly Config[]
   readonly isCut: boolean
-  /** What the newest owner that it has followed has come from, and what of that is here. */
+  /** What records that are newer than `base` have come from, and what of that is here. */
   readonly past: Lineage
   readonly known: Lineage
   /** The newest that vouches for any record. */

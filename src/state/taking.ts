@@ -13,14 +13,14 @@
  *                      its member is gone                         fencing, without it
  */
 import type { Millis } from '../env.ts'
-import { highest, isAt, isSame, nothing } from './answers.ts'
+import { type CopyAnswer, highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
 import { addMissing } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
 import { Surveys } from './survey.ts'
-import { type CopyAnswer, type Decision, decideTakeover } from './takeover.ts'
+import { type Decision, decideTakeover } from './takeover.ts'
 import { type Collecting, type Line, ownPart, type Taking } from './taking-books.ts'
 import type { TakingPorts } from './taking-ports.ts'
 
@@ -360,7 +360,7 @@ export class Takings {
         this.#pause(taking, page?.promised, at)
         return
       }
-      if (!merge.page(page.records, page.configs)) {
+      if (!merge.page(page.records, page.configs, source.answer)) {
         this.#pause(taking, undefined, at)
         return
       }

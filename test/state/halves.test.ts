@@ -1,10 +1,11 @@
 /** Copies that a merger had half done when it died: the sides whose records it had brought together are told apart all the same. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CopyAnswer } from '../../src/state/answers.ts'
 import type { Config } from '../../src/state/config.ts'
 import { isKnownTo } from '../../src/state/lineage.ts'
 import type { RecordLog } from '../../src/state/record-log.ts'
-import { type CopyAnswer, type Decision, decideTakeover } from '../../src/state/takeover.ts'
+import { type Decision, decideTakeover } from '../../src/state/takeover.ts'
 import { Stand, seat } from './replication-stand.ts'
 
 const config = (counter: number, names: string, revision = 0): Config => ({
@@ -64,7 +65,7 @@ test('what a merger had shipped half of does not pass for what it had merged', (
 })
 
 test('nor where the copy had nothing before', () => {
-  const e = begun('e', merger, [here, there])
+  const e = begun('e', config(4, 'de'), [here, there])
   assert.equal(decide([e, complete('b', here), complete('c', there)]), 'sound ce of 2 and b of 1')
 })
 
@@ -76,7 +77,10 @@ test('what a merger came from and nobody has any more is lost, and the other sid
 test('what another side has is not known before it is merged', () => {
   const a = { ...half(complete('a', here), merger, [there]), chain: [there] }
   const { past, forks, chain } = take([a, complete('b', here), complete('c', there)])
-  assert.deepEqual([here, there, merger].map((one) => isKnownTo(past, one)), [false, true, true])
+  assert.deepEqual(
+    [here, there, merger].map((one) => isKnownTo(past, one)),
+    [false, true, true],
+  )
   assert.ok(isKnownTo(forks[0]!.past, here))
   assert.deepEqual(chain, [here, there, merger])
 })

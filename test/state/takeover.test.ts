@@ -1,8 +1,9 @@
 /** What a next owner concludes from the copies it has heard. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CopyAnswer } from '../../src/state/answers.ts'
 import type { Config, Seat } from '../../src/state/config.ts'
-import { type CopyAnswer, decideTakeover, type Hearing } from '../../src/state/takeover.ts'
+import { decideTakeover, type Hearing } from '../../src/state/takeover.ts'
 
 const seat = (name: string): Seat => ({ name, boot: `boot-${name}` })
 const config = (counter: number, names: string, acks: number, revision = 0): Config => ({
