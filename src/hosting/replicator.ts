@@ -133,8 +133,10 @@ export class Replicator implements CopiesPort, Effects {
   whenUnlisted(done: () => void): void {
     let least = Infinity
     let since = this.#now
+    this.replication.strays.addAll(since)
+    this.#flushSoon()
     const look = (): void => {
-      const kept = this.replication.kept
+      const kept = this.replication.strays.kept
       if (kept < least) {
         least = kept
         since = this.#now

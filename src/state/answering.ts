@@ -1,8 +1,11 @@
 /** Answers what peers' replication asks of this node's. */
 import type { Millis } from '../env.ts'
+import type { Seat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Lease } from './lease.ts'
-import { type ReplicaReply, readAsk } from './replica-messages.ts'
+import { packPartitions } from './messages.ts'
+import type { ReplicaReply, StrayRow } from './replica-messages.ts'
+import { readAsk } from './replica-reader.ts'
 import type { ReplicationOptions } from './replication-config.ts'
 import type { ReplicasCounters } from './replication-stats.ts'
 import { Senders } from './senders.ts'
@@ -12,13 +15,22 @@ export class Answering {
   readonly #copies: Copies
   readonly #lease: Lease
   readonly #counters: ReplicasCounters
+  readonly #meets: (row: StrayRow, from: Seat) => boolean
   readonly #senders = new Senders()
 
-  constructor(options: ReplicationOptions, copies: Copies, lease: Lease, counters: ReplicasCounters) {
+  constructor(
+    options: ReplicationOptions,
+    copies: Copies,
+    lease: Lease,
+    counters: ReplicasCounters,
+    /** A peer has a copy of which it hears nothing: whether it is known and not needed. */
+    meets: (row: StrayRow, from: Seat) => boolean,
+  ) {
     this.#options = options
     this.#copies = copies
     this.#lease = lease
     this.#counters = counters
+    this.#meets = meets
   }
 
   /** A message as it came. */
@@ -38,6 +50,10 @@ export class Answering {
       }
       case 'fence':
         return { type: 'fenced', rows: ask.rows.map((row) => this.#copies.fence(row)), along: settled() }
+      case 'stray': {
+        const met = ask.rows.filter((row) => this.#meets(row, seat))
+        return { type: 'met', known: packPartitions(met.map(({ partition }) => partition)) }
+      }
       case 'beat':
         return { type: 'beaten', recent: this.#lease.answer(ask.boot, now) }
       case 'fetch':

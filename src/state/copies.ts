@@ -65,10 +65,14 @@ export class Copies {
   /** Copies with records of partitions that others lead: nobody has told this node to drop them. */
   get kept(): number {
     let kept = 0
-    for (const [partition, { log }] of this.#copies) {
-      if (log.count > 0 && this.#ports.leads(partition) === undefined) kept++
-    }
+    for (const _ of this.others()) kept++
     return kept
+  }
+
+  /** Those with records of partitions that others lead. */
+  *others(): Generator<readonly [partition: number, copy: Copy]> {
+    for (const one of this.#copies)
+      if (one[1].log.count > 0 && this.#ports.leads(one[0]) === undefined) yield one
   }
 
   get(partition: number): Copy | undefined {
@@ -144,6 +148,7 @@ export class Copies {
       }
       copy = this.#promise(row.partition, config, row.chain ?? [], row.past ?? [])
     }
+    copy.isFollowed = true
     if (!holds(copy.promised, self)) {
       // Not a list of ours, says the owner: it has another one in mind.
       if (row.records.length > 0 || row.digest !== undefined) return { type: 'unknown' }

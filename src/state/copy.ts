@@ -39,6 +39,8 @@ export class Copy {
   /** What is in these records. */
   known: Lineage = []
   log: RecordLog = new RecordLog()
+  /** An owner has spoken of it of late (strays.ts). */
+  isFollowed = true
   /** What is promised was asked for by a takeover, and has not led as far as this copy knows. */
   #isFence: boolean
   #marks = new Map<number, Config>()

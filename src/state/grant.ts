@@ -8,6 +8,7 @@ import { isKnownTo, joined, type Lineage, readLineage } from './lineage.ts'
 import { addMissing } from './merge.ts'
 import { RecordLog } from './record-log.ts'
 import type { Tenure } from './tenure.ts'
+import { type Fork, forkOf } from './tenure-ports.ts'
 
 export interface Grant {
   /** Configurations under which something may have counted, the giver's last. */
@@ -57,11 +58,9 @@ export interface Inheritance {
   readonly past: Lineage
   /** As of which the records are complete. */
   readonly base: Config | undefined
-  /** What else it has come from, once the two are merged. */
-  readonly later: Lineage
   readonly log: RecordLog
   /** What was here and its giver never heard of, because both led at once. */
-  readonly fork: RecordLog | undefined
+  readonly fork: Fork | undefined
   readonly equal: readonly Seat[]
 }
 
@@ -85,10 +84,10 @@ export function inherit(
   log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? fork?.log.version ?? 0)
   chain.sort(compareConfigs)
   const equal = last === undefined ? (grant?.equal ?? []) : []
-  const later = (own?.copy ?? fork)?.lineage ?? []
+  const later = forkOf(fork === undefined ? [] : [fork.log], (own?.copy ?? fork)?.lineage ?? [])
   // Of keys that both have these are the giver's.
   const base = grant?.tip ?? own?.tip ?? fork?.tip
-  return { chain: chain.slice(-chainMax), past, base, later, log, fork: fork?.log, equal }
+  return { chain: chain.slice(-chainMax), past, base, log, fork: later, equal }
 }
 
 /** Somebody gives what this node leads, too: who knows all that counted with the other one, if any does. */

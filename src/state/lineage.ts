@@ -42,7 +42,8 @@ export function readLineage(value: unknown): Lineage | undefined {
   return ids.length === value.length ? ids : undefined
 }
 
-function readConfigId(value: unknown): ConfigId | undefined {
+/** What names a configuration, as a peer wrote it; undefined when it is none. */
+export function readConfigId(value: unknown): ConfigId | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { epoch, revision } = value as Partial<Record<keyof ConfigId, unknown>>
   const tenure = readEpoch(epoch)

@@ -1,7 +1,7 @@
 /** Copies a partition's records out as they lie in its log, also while they change. */
 import { ShoalError } from '../errors.ts'
 import { Packer, unpack } from './packed.ts'
-import type { RecordLog } from './record-log.ts'
+import { RecordLog } from './record-log.ts'
 import type { Collection } from './store.ts'
 import type { DraftRecord } from './tenure-ports.ts'
 
@@ -40,17 +40,34 @@ export class LogCollection implements Collection {
   }
 }
 
-/** Keeps what such a chunk holds. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed: nothing was kept. */
-export function keepChunk(log: RecordLog, chunk: Uint8Array): Uint8Array[] {
-  const read = unpack(chunk)
-  if (read === undefined || read.some(({ type }) => type !== 'put')) {
-    throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
+/** What comes by planned handoffs and is not led here yet. */
+export class ArrivedLogs {
+  readonly #logs = new Map<number, RecordLog>()
+
+  /** Keeps a chunk aside. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed: nothing was kept. */
+  accept(partition: number, chunk: Uint8Array): Uint8Array[] {
+    let log = this.#logs.get(partition)
+    if (log === undefined) {
+      log = new RecordLog()
+      this.#logs.set(partition, log)
+    }
+    const read = unpack(chunk)
+    if (read === undefined || read.some(({ type }) => type !== 'put')) {
+      throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
+    }
+    const records: Uint8Array[] = []
+    for (const one of read) {
+      if (one.type !== 'put') continue
+      log.put(one.key, one.record, one.version, 0)
+      if (one.record !== undefined) records.push(one.record)
+    }
+    return records
   }
-  const records: Uint8Array[] = []
-  for (const one of read) {
-    if (one.type !== 'put') continue
-    log.put(one.key, one.record, one.version, 0)
-    if (one.record !== undefined) records.push(one.record)
+
+  /** What came of it; nothing is kept of it any more. */
+  take(partition: number): RecordLog | undefined {
+    const log = this.#logs.get(partition)
+    this.#logs.delete(partition)
+    return log
   }
-  return records
 }

@@ -12,7 +12,7 @@
 import type { Millis } from '../env.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { type Channel, Channels } from './channels.ts'
-import { type Config, type Seat, sameSeat, sameSeats } from './config.ts'
+import { type Config, holds, type Seat, sameSeat, sameSeats } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
@@ -21,7 +21,7 @@ import { Packer } from './packed.ts'
 import type { CallerRecord } from './records.ts'
 import { ledElsewhere } from './refusals.ts'
 import { compareAll, Repairs } from './repairs.ts'
-import { rowsMax, type ShipReply } from './replica-messages.ts'
+import { rowsMax, type ShipReply, type StrayRow } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
 import type { ReplicasCounters } from './replication-stats.ts'
 import type { SeatState } from './seat-state.ts'
@@ -36,6 +36,8 @@ export interface ReplicasPorts extends TenureView {
   acks(seats: number): number
   /** Whether the table names this node as the owner. */
   isOurs(partition: number): boolean
+  /** It is not led here any more, and what is here may be known to nobody. */
+  gaveUp(partition: number): void
   /** What all callers have settled. */
   settled(): Uint8Array | undefined
 }
@@ -140,6 +142,7 @@ export class Replicas {
     if (tenure.isFirst && tenure.tip === undefined) this.#copies.remove(partition)
     const { name } = this.#exchange.self
     this.end(partition, ledElsewhere(partition, name, by))
+    this.#ports.gaveUp(partition)
     this.#exchange.tellDeposed(partition, by)
   }
 
@@ -200,6 +203,19 @@ export class Replicas {
       tenure.isForked = true
       if (this.#ports.isOurs(partition)) this.depose(partition, tenure.config)
     }
+  }
+
+  /** A copy elsewhere hears nothing: true if it is not needed. What others had led to it is sought, and brought together with this. */
+  meets({ partition, tip }: StrayRow, from: Seat): boolean {
+    const tenure = this.#tenures.get(partition)
+    if (tenure === undefined || !this.#ports.isOurs(partition)) return false
+    if (!isKnownTo(tenure.lineage, tip)) {
+      this.depose(partition, tenure.config)
+      return false
+    }
+    if (!holds(tenure.config, from)) return tenure.mayDrop
+    for (const seat of tenure.comeBack([from])) this.#channels.mark(tenure, seat)
+    return false
   }
 
   /** Its list follows the table; false: it did already, or must not. */
@@ -311,7 +327,7 @@ export class Replicas {
     channel.settled.addAll()
     for (const { tenure, state, keys, extras } of sent) {
       if (this.#tenures.get(tenure.partition) !== tenure) continue
-      tenure.restore(state, keys, extras)
+      state.restore(keys, extras)
       this.#channels.mark(tenure, state.seat)
     }
   }
@@ -327,7 +343,7 @@ export class Replicas {
       case 'unknown':
       case 'full':
         state.isTold = false
-        tenure.restore(state, one.keys, one.extras)
+        state.restore(one.keys, one.extras)
         channel.notBefore = now + pauseMs
         break
       case 'ok':

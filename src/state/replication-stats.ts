@@ -1,6 +1,6 @@
 /** What replication did and holds, for metrics. */
 
-import type { CopiesCounters } from './copies.ts'
+import type { Copies, CopiesCounters } from './copies.ts'
 import type { Tenure } from './tenure.ts'
 
 export interface ReplicasCounters extends CopiesCounters {
@@ -55,9 +55,16 @@ export function sumReplication(all: readonly (ReplicationStats | undefined)[]): 
   return sum
 }
 
-/** How many of these have fewer complete copies than they should. */
-export function tooFew(tenures: Iterable<Pick<Tenure, 'missing' | 'config'>>, copies: number): number {
-  let count = 0
-  for (const { missing, config } of tenures) if (missing > 0 || config.seats.length < copies) count++
-  return count
+/** Of one store: these partitions led here, of which each should have so many copies, so many being taken. */
+export function statsOf(
+  counters: ReplicasCounters,
+  led: ReadonlyMap<number, Pick<Tenure, 'missing' | 'config'>>,
+  copiesEach: number,
+  taking: number,
+  { size, bytes }: Pick<Copies, 'size' | 'bytes'>,
+): ReplicationStats {
+  let underReplicated = 0
+  for (const { missing, config } of led.values())
+    if (missing > 0 || config.seats.length < copiesEach) underReplicated++
+  return { ...counters, led: led.size, underReplicated, taking, copies: size, copyBytes: bytes }
 }

@@ -22,20 +22,21 @@ import { compareEpochs, type Epoch } from './epoch.ts'
 import { Exchange, type ReplicaOutput, type Shipped } from './exchange.ts'
 import { inherit, readGrant, weigh, writeGrant } from './grant.ts'
 import { Lease } from './lease.ts'
-import type { Lineage } from './lineage.ts'
-import { keepChunk, LogCollection } from './log-collection.ts'
+import { ArrivedLogs, LogCollection } from './log-collection.ts'
 import { RecordLog } from './record-log.ts'
 import { copiesBehind, ledElsewhere, noMajority, tooFewCopies } from './refusals.ts'
-import { type ReplicaReply, readReply } from './replica-messages.ts'
+import type { ReplicaReply, StrayRow } from './replica-messages.ts'
+import { readReply } from './replica-reader.ts'
 import { Replicas } from './replicas.ts'
 import type { ReplicationOptions } from './replication-config.ts'
-import { noneCounted, type ReplicasCounters, type ReplicationStats, tooFew } from './replication-stats.ts'
+import { noneCounted, type ReplicasCounters, type ReplicationStats, statsOf } from './replication-stats.ts'
 import type { Callers } from './settled.ts'
 import type { Collection } from './store.ts'
+import { Strays } from './strays.ts'
 import { Takings } from './taking.ts'
 import type { Taken } from './taking-ports.ts'
 import type { Tenure } from './tenure.ts'
-import type { Fork } from './tenure-ports.ts'
+import { forkOf } from './tenure-ports.ts'
 
 export class Replication implements Omit<CopiesPort, 'activated'> {
   readonly #options: ReplicationOptions
@@ -43,12 +44,13 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
   readonly #copies: Copies
   readonly #replicas: Replicas
   readonly #takings: Takings
+  /** Copies for others that this node was not told to drop. */
+  readonly strays: Strays
   readonly #lease: Lease
   readonly #counters: ReplicasCounters = noneCounted()
   /** Epochs at which this node leads partitions of which it holds nothing yet. */
   readonly #empty = new Map<number, Epoch>()
-  /** What comes by planned handoff and does not lead yet. */
-  readonly #arrived = new Map<number, RecordLog>()
+  readonly #arrived = new ArrivedLogs()
   readonly #answering: Answering
   /** Of the last configuration that this node asked anybody to follow. */
   #revision = 0
@@ -60,7 +62,10 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     this.#exchange = new Exchange(self)
     this.#lease = new Lease(this.#exchange, options.voters, () => options.peers(), {
       gained: () => this.#replicas.unblocked(),
-      regained: () => this.#resign(),
+      regained: () => {
+        this.#replicas.doubt()
+        this.doubt(this.#now)
+      },
     })
     this.#copies = new Copies({
       self,
@@ -69,7 +74,8 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
       leads: (partition) => this.#leads(partition),
       deposed: (partition, by) => this.#deposed(partition, by),
     })
-    this.#answering = new Answering(options, this.#copies, this.#lease, this.#counters)
+    const meets = (row: StrayRow, from: Seat): boolean => this.#meets(row, from)
+    this.#answering = new Answering(options, this.#copies, this.#lease, this.#counters, meets)
     const shared = {
       limits,
       seats: (partition: number) => this.seats(partition),
@@ -78,6 +84,11 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
       isOurs: (partition: number) => options.owners(partition, 1)[0]?.name === self.name,
       peers: () => options.peers(),
       mayCommit: () => this.#lease.isHeld(this.#now),
+      leads: (partition: number) => this.#leads(partition),
+      gaveUp: (partition: number) => {
+        this.#takings.doubt(partition)
+        this.strays.add(partition, this.#now)
+      },
       settled: () => options.settled(),
       hear: (settled: Uint8Array) => options.hear(settled),
     }
@@ -94,26 +105,26 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
         this.#exchange.out({ type: 'news', news: { type: 'held', partition, by } }),
     }
     this.#takings = new Takings(ports, this.#copies, this.#exchange)
-  }
-
-  /** Copies for others that this node was not told to drop. */
-  get kept(): number {
-    return this.#copies.kept
+    const owner = (partition: number): Seat | undefined => options.owners(partition, 1)[0]
+    this.strays = new Strays(
+      { ...shared, partitions: options.partitions, owner },
+      this.#copies,
+      this.#exchange,
+    )
   }
 
   get stats(): ReplicationStats {
-    return {
-      ...this.#counters,
-      led: this.#replicas.tenures.size,
-      underReplicated: tooFew(this.#replicas.tenures.values(), this.#options.copies),
-      taking: this.#takings.size,
-      copies: this.#copies.size,
-      copyBytes: this.#copies.bytes,
-    }
+    const { tenures } = this.#replicas
+    return statsOf(this.#counters, tenures, this.#options.copies, this.#takings.size, this.#copies)
   }
 
   get deadline(): Millis {
-    return Math.min(this.#replicas.deadline, this.#takings.deadline, this.#lease.deadline)
+    return Math.min(
+      this.#replicas.deadline,
+      this.#takings.deadline,
+      this.strays.deadline,
+      this.#lease.deadline,
+    )
   }
 
   /** Who is to hold a partition that this node leads: itself, and the next of the preference list. */
@@ -182,6 +193,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
 
   abandon(partition: number): void {
     this.#takings.abandon(partition)
+    this.strays.add(partition, this.#now)
   }
 
   listOf(partition: number): readonly string[] {
@@ -201,8 +213,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
 
   lead(partition: number, epoch: Epoch, list: readonly string[], now: Millis): void {
     this.#takings.abandon(partition)
-    const arrived = this.#arrived.get(partition)
-    this.#arrived.delete(partition)
+    const arrived = this.#arrived.take(partition)
     const own = this.#replicas.tenures.get(partition)
     const led = this.#empty.get(partition) ?? own?.config.epoch
     if (led !== undefined && compareEpochs(led, epoch) === 0) return
@@ -212,8 +223,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
       return
     }
     this.yield(partition)
-    const { chain, past, base, later, log, equal } = heritage
-    const fork = forkOf(heritage.fork === undefined ? [] : [heritage.fork], later)
+    const { chain, past, base, log, fork, equal } = heritage
     const config = this.#configAt(partition, epoch, ++this.#revision)
     const copy = this.#copies.lead(partition, config, base, past, log)
     if (copy === undefined) this.#late(partition)
@@ -256,17 +266,12 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
 
   /** Keeps a chunk of `collect` aside until `lead`. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed. */
   accept(partition: number, chunk: Uint8Array): Uint8Array[] {
-    let log = this.#arrived.get(partition)
-    if (log === undefined) {
-      log = new RecordLog()
-      this.#arrived.set(partition, log)
-    }
-    return keepChunk(log, chunk)
+    return this.#arrived.accept(partition, chunk)
   }
 
   /** Forgets what was accepted and does not lead. */
   discard(partition: number): void {
-    this.#arrived.delete(partition)
+    this.#arrived.take(partition)
   }
 
   // ---- the driver
@@ -276,6 +281,7 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     this.#now = now
     this.#replicas.peersChanged()
     this.#takings.peersChanged(now)
+    this.strays.viewChanged(now)
     this.flush(now)
   }
 
@@ -319,24 +325,25 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     this.#now = now
     this.#takings.flush(now)
     this.#replicas.flush(now)
+    this.strays.flush(now)
   }
 
   poll(): ReplicaOutput | undefined {
     return this.#exchange.poll()
   }
 
-  /** Others may have led meanwhile what this node leads. */
-  #resign(): void {
-    this.#replicas.doubt()
-    this.doubt(this.#now)
+  #meets(row: StrayRow, from: Seat): boolean {
+    if (!this.#empty.delete(row.partition)) return this.#replicas.meets(row, from)
+    this.#exchange.out({ type: 'news', news: { type: 'doubted', partitions: [row.partition] } })
+    return false
   }
 
   #taken({ partition, config, chain, isSound, forks, later, fenced }: Taken, now: Millis): void {
     const copy = this.#copies.get(partition)
     if (copy === undefined || chain.length === 0) this.#empty.set(partition, config.epoch)
     else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, forkOf(forks, later), now)
-    const { epoch } = config
-    this.#exchange.out({ type: 'news', news: { type: 'taken', partition, epoch, lost: !isSound } })
+    const news = { type: 'taken', partition, epoch: config.epoch, lost: !isSound } as const
+    this.#exchange.out({ type: 'news', news })
   }
 
   /** Nobody has anything of these: they are led without a configuration until something happens in them. */
@@ -390,8 +397,4 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     const why = ledElsewhere(partition, this.#options.self.name, this.#copies.get(partition)?.promised)
     this.#exchange.out({ type: 'settle', done, failure: why })
   }
-}
-
-function forkOf(logs: readonly RecordLog[], lineage: Lineage): Fork | undefined {
-  return lineage.length === 0 ? undefined : { logs, lineage }
 }

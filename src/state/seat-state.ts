@@ -6,6 +6,9 @@ export const pendingMax = 4_096
 /** Members of one partition that were taken for dead and are remembered, lest they keep a copy that nobody needs. */
 export const absentMax = 16
 
+/** Buckets that are listed in one answer. */
+const listedBuckets = 64
+
 /** A copy of another node, as its owner knows it. */
 export class SeatState {
   readonly seat: Seat
@@ -39,6 +42,18 @@ export class SeatState {
     this.isListed = isListed
     this.matched = matched
     this.compares = isListed
+  }
+
+  /** It has compared, and is to list what it holds in buckets that differ. */
+  asksFor({ buckets, which }: NonNullable<SeatState['list']>): void {
+    this.list = { buckets, which: which.slice(0, listedBuckets) }
+    this.compares = true
+  }
+
+  /** What went there and was not answered: it goes there again. */
+  restore(keys: ReadonlyMap<string, number>, extras: SeatState['extras']): void {
+    this.pending = new Map([...keys, ...[...this.pending].filter(([key]) => !keys.has(key))])
+    this.extras = [...extras, ...this.extras]
   }
 }
 

@@ -91,5 +91,5 @@ export function heedComparison(
     return
   }
   const differing = sums && differingBuckets(tenure.copy.log, sums)
-  if (differing !== undefined) tenure.asksFor(state, differing)
+  if (differing !== undefined) state.asksFor(differing)
 }

@@ -60,6 +60,8 @@ export interface Hearing {
   isGone(seat: Seat): boolean
   /** Those who have no known part in it were waited for long enough. */
   readonly isPatienceOver: boolean
+  /** Others have led beside those who are known, maybe: everybody is waited for. */
+  readonly isDoubted?: boolean
 }
 
 export function decideTakeover(hearing: Hearing): Decision {
@@ -67,7 +69,7 @@ export function decideTakeover(hearing: Hearing): Decision {
   const chains: Config[] = []
   const sides: Side[] = []
   let isSound = true
-  let isCertain = true
+  let isCertain = hearing.isDoubted !== true
   const unfenced: Seat[] = []
   const all = sidesOf(hearing.answers)
   for (const side of all) {

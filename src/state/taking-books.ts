@@ -24,6 +24,21 @@ export interface Taking {
   pausedUntil: Millis
 }
 
+export function begun(partition: number, config: Config, since: Millis): Taking {
+  return {
+    partition,
+    since,
+    config,
+    seen: undefined,
+    answers: new Map(),
+    silent: new Map(),
+    patientUntil: 0,
+    collecting: undefined,
+    tries: 0,
+    pausedUntil: Infinity,
+  }
+}
+
 export interface Collecting {
   readonly decision: Extract<Decision, { type: 'take' }>
   /** What each side has. */

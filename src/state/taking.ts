@@ -21,7 +21,7 @@ import { addMissing } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
 import { Surveys } from './survey.ts'
 import { type Decision, decideTakeover } from './takeover.ts'
-import { type Collecting, type Line, ownPart, type Taking } from './taking-books.ts'
+import { begun, type Collecting, type Line, ownPart, type Taking } from './taking-books.ts'
 import type { TakingPorts } from './taking-ports.ts'
 
 const repeatMs: Millis = 50
@@ -40,6 +40,8 @@ export class Takings {
   /** Rounds of fences, in the order of their beginning. */
   readonly #rounds: { readonly taking: Taking; readonly config: Config; readonly until: Millis }[] = []
   readonly #paused = new Set<Taking>()
+  /** Others may have led these beside this node. */
+  readonly #doubted = new Set<number>()
   /** Decided, but somebody else may still have a lease. */
   readonly #held = new Set<Taking>()
 
@@ -73,18 +75,7 @@ export class Takings {
   }
 
   #begin(partition: number, counter: number, now: Millis): void {
-    const taking: Taking = {
-      partition,
-      since: now,
-      config: this.#configAbove(partition, counter),
-      seen: undefined,
-      answers: new Map(),
-      silent: new Map(),
-      patientUntil: 0,
-      collecting: undefined,
-      tries: 0,
-      pausedUntil: Infinity,
-    }
+    const taking = begun(partition, this.#configAbove(partition, counter), now)
     this.#takings.set(partition, taking)
     this.#fence(taking, now)
   }
@@ -93,6 +84,11 @@ export class Takings {
     const taking = this.#takings.get(partition)
     if (taking !== undefined) this.#forget(taking)
     else this.#surveys.abandon(partition)
+  }
+
+  /** What is here was led while others may have led, too: the next takeover hears everybody. */
+  doubt(partition: number): void {
+    this.#doubted.add(partition)
   }
 
   /** Members came or went. */
@@ -294,6 +290,7 @@ export class Takings {
       silent: [...taking.silent.values()],
       isGone: (seat) => this.#ports.isGone(seat),
       isPatienceOver: now >= taking.patientUntil,
+      isDoubted: this.#doubted.has(taking.partition),
     })
     if (decision.type === 'wait') return
     if (decision.type === 'fence') {
@@ -377,6 +374,7 @@ export class Takings {
       return
     }
     this.#forget(taking)
+    this.#doubted.delete(partition)
     const { chain, isSound, past } = decision
     const later = decision.forks.flatMap((fork) => [...fork.past])
     const [first, ...others] = sides.map(({ merge }) => merge)

@@ -29,6 +29,10 @@ export interface Fork {
   readonly lineage: Lineage
 }
 
+export function forkOf(logs: readonly RecordLog[], lineage: Lineage): Fork | undefined {
+  return lineage.length === 0 ? undefined : { logs, lineage }
+}
+
 export interface DraftRecord {
   readonly key: string
   readonly record: Uint8Array | undefined

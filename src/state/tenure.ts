@@ -12,7 +12,7 @@ import type { Millis } from '../env.ts'
 import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
 import type { Shipped } from './exchange.ts'
-import type { Lineage } from './lineage.ts'
+import { joined, type Lineage } from './lineage.ts'
 import { Absent, pendingMax, SeatState } from './seat-state.ts'
 import type { DraftRecord, Fork, TenureStart, TenureView } from './tenure-ports.ts'
 
@@ -21,9 +21,6 @@ interface Waiting {
   readonly key: string
   readonly done: Shipped
 }
-
-/** Buckets that are listed in one answer. */
-const listedBuckets = 64
 
 export class Tenure {
   readonly partition: number
@@ -99,6 +96,12 @@ export class Tenure {
   /** The newest configuration of which what is here may have counted. */
   get tip(): Config | undefined {
     return this.#tip ?? this.copy.base
+  }
+
+  /** What it will have come from, once it is followed and all that waits is merged. */
+  get lineage(): Lineage {
+    const { copy, chain, fork } = this
+    return joined(...copy.lineage, ...chain, ...(fork?.lineage ?? []), ...this.#later)
   }
 
   get waiting(): number {
@@ -230,20 +233,6 @@ export class Tenure {
     for (const key of keys) if (state.pending.size < pendingMax) this.#pend(state, key)
     state.extras = [...state.extras, ...extras]
     return keys.length + extras.length
-  }
-
-  asksFor(
-    state: SeatState,
-    differing: { readonly buckets: number; readonly which: readonly number[] },
-  ): void {
-    state.list = { buckets: differing.buckets, which: differing.which.slice(0, listedBuckets) }
-    state.compares = true
-  }
-
-  /** What went to a copy and was not answered: it goes there again. */
-  restore(state: SeatState, keys: ReadonlyMap<string, number>, extras: SeatState['extras']): void {
-    state.pending = new Map([...keys, ...[...state.pending].filter(([key]) => !keys.has(key))])
-    state.extras = [...extras, ...state.extras]
   }
 
   /** The list's members, and those who must hear of it. */

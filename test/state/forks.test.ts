@@ -9,7 +9,7 @@ import { isKnownTo, joined, type Lineage, lineageMax, readLineage } from '../../
 import { Merge } from '../../src/state/merge.ts'
 import { Packer } from '../../src/state/packed.ts'
 import type { RecordLog } from '../../src/state/record-log.ts'
-import { readAsk, readReply } from '../../src/state/replica-messages.ts'
+import { readAsk, readReply } from '../../src/state/replica-reader.ts'
 import { replicationLimits } from '../../src/state/replication-config.ts'
 import { composeRow } from '../../src/state/ship-row.ts'
 import { decideTakeover } from '../../src/state/takeover.ts'

@@ -1,6 +1,6 @@
 /**
  * The rule of agreement: once nothing disturbs them any more, all nodes that run have one view, in which all of them are
- * alive, and one owner for each key; within a bound that follows from the timings.
+ * alive, each in its present life, and one owner for each key; within a bound that follows from the timings.
  */
 import type { Millis } from '../../env.ts'
 import type { ShoalNode } from '../../node.ts'
@@ -13,12 +13,16 @@ import { checkWhole, wrong } from '../options.ts'
 export function disagreement(nodes: readonly ShoalNode[]): string | undefined {
   const [first] = nodes
   if (first === undefined) return 'there are no nodes'
+  const boots = new Map(
+    nodes.map(({ name, members }) => [name, members.find((one) => one.name === name)?.boot]),
+  )
   for (const node of nodes) {
     const others = new Map(node.members.map((member) => [member.name, member]))
     for (const { name } of nodes) {
       const member = others.get(name)
       others.delete(name)
       if (member?.state !== 'alive') return `to ${node.name}, ${name} is ${member?.state ?? 'unknown'}`
+      if (member.boot !== boots.get(name)) return `to ${node.name}, ${name} is what it was before a restart`
       if (member.status === 'joining' || member.status === 'stalled' || member.status === 'draining')
         return `to ${node.name}, ${name} is ${member.status}`
     }

@@ -82,4 +82,28 @@ export const forkFaults: readonly Mutant[] = [
     why: 'an owner that nobody has followed yet tells no copy to go',
     tests: ['state/forks'],
   },
+  {
+    id: 'forks/nobody-asks-about-a-stray',
+    file: 'src/state/replicas.ts',
+    find: 'this.#ports.gaveUp(partition);',
+    replace: '',
+    why: 'what an owner that gave up has counted is found though the table names another one by then',
+    tests: ['sim/seeds'],
+  },
+  {
+    id: 'forks/a-doubt-hears-not-everybody',
+    file: 'src/state/taking.ts',
+    find: 'this.#doubted.add(partition);',
+    replace: '',
+    why: 'who gives up for another side that has counted hears that side',
+    tests: ['state/strays'],
+  },
+  {
+    id: 'forks/a-stray-is-taken-for-known',
+    file: 'src/state/replicas.ts',
+    find: 'if (!isKnownTo(tenure.lineage, tip)) {',
+    replace: 'if (false) {',
+    why: 'a copy of another side is not dropped before it is merged',
+    tests: ['state/strays'],
+  },
 ]

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createNode } from '../../../src/index.ts'
+import { createNode, type ShoalNode } from '../../../src/index.ts'
+import { disagreement } from '../../../src/sim/checkers/agreement.ts'
 import {
   agreementMs,
   type Checker,
@@ -46,6 +47,20 @@ test('nodes that agree are told so at once, those that cannot are named', async 
     ),
     /^SimulationError: agreement: after 1000 ms without faults to n1, n2 is (?:dead|unknown).*\(seed 3, at /,
   )
+  await sim.close()
+})
+
+test('nodes do not agree before all know the present life of each', async () => {
+  const { sim, checks, processes, nodes } = await cluster()
+  const first = nodes.map(({ node }) => node)
+  await checks.agreed(first, agreementMs('local', 3))
+  processes[1]!.crash()
+  processes[1]!.restart()
+  const present = (): ShoalNode[] => [...checks.running()].map(({ node }) => node)
+  await sim.until(() => present().length === 3, 1_000)
+  assert.match(disagreement(present()) ?? '', /^to n1, n2 is what it was before a restart/)
+  await sim.settle(processes[1]!.started, 10_000)
+  await checks.agreed(present(), agreementMs('local', 3))
   await sim.close()
 })
 
