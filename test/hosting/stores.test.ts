@@ -51,7 +51,7 @@ test('members that are seen again are of the list before anything counts with fe
   stores.add(replicator.holdings, replicator)
   /** In the order in which a node tells of both. */
   const see = (names: string): void => {
-    stores.membersChanged(members(names))
+    stores.membersChanged(table(names), members(names))
     stores.viewChanged(table(names), [], [], members(names))
   }
   see('abc')
