@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CopyAnswer } from '../../src/state/answers.ts'
 import type { Config } from '../../src/state/config.ts'
-import { isKnownTo } from '../../src/state/lineage.ts'
+import { Copy } from '../../src/state/copy.ts'
+import { isKnownTo, joined } from '../../src/state/lineage.ts'
 import type { RecordLog } from '../../src/state/record-log.ts'
 import { type Decision, decideTakeover } from '../../src/state/takeover.ts'
 import { Stand, seat } from './replication-stand.ts'
@@ -75,14 +76,30 @@ test('what a merger came from and nobody has any more is lost, and the other sid
 })
 
 test('what another side has is not known before it is merged', () => {
-  const a = { ...half(complete('a', here), merger, [there]), chain: [there] }
-  const { past, forks, chain } = take([a, complete('b', here), complete('c', there)])
-  assert.deepEqual(
-    [here, there, merger].map((one) => isKnownTo(past, one)),
-    [false, true, true],
-  )
-  assert.ok(isKnownTo(forks[0]!.past, here))
-  assert.deepEqual(chain, [here, there, merger])
+  // It was told under which ones something may have counted, of both sides.
+  const [late, heir] = [config(3, 'ab'), config(4, 'de')]
+  const e = { ...begun('e', heir, [there]), chain: [there, late] }
+  const { past, forks, chain } = take([e, complete('b', late), complete('c', there)])
+  const known = [there, late, heir].map((one) => isKnownTo(past, one))
+  assert.deepEqual(known, [true, false, true])
+  assert.ok(isKnownTo(forks[0]!.past, late))
+  assert.deepEqual(chain, [there, late, heir])
+})
+
+test('what was told of a merge later is not in what had come before', () => {
+  const copy = new Copy(here, false)
+  copy.put('k', new Uint8Array(1), 1)
+  copy.complete()
+  const again = { ...merger, revision: 1 }
+  copy.promise(merger, [], joined(there))
+  copy.put('k', new Uint8Array(2), 2)
+  copy.promise(again, [], joined(here, there))
+  copy.put('l', new Uint8Array(2), 3)
+  assert.deepEqual(copy.origin, joined(there))
+  copy.complete(joined(here, there))
+  copy.promise({ ...merger, revision: 2 }, [], joined(here, there, again))
+  copy.put('k', new Uint8Array(3), 4)
+  assert.deepEqual(copy.origin, joined(here, there, again))
 })
 
 test('an heir that had shipped half of it makes no sides where there was one', () => {
