@@ -123,11 +123,11 @@ test('an heir of what both have come from is a side of its own beside one that n
 })
 
 /** "d" has taken over what both sides have counted; its messages are carried by hand until "a" has got something of it. */
-function halfway(isMerged: boolean): Stand {
-  const stand = new Stand('abcd')
+function halfway(isMerged: boolean, names = 'abcd'): Stand {
+  const stand = new Stand(names)
   stand.take('a')
   for (const key of ['both', 'here']) stand.ship('a', key, 'a')
-  stand.split('cd')
+  stand.split(names.slice(2))
   stand.take('c')
   for (const key of ['both', 'there']) stand.ship('c', key, 'c')
   for (const name of 'ac') stand.of(name).yield(0)
@@ -179,5 +179,34 @@ for (const isMerged of [true, false]) {
     stand.take('a')
     assert.deepEqual(stand.texts('a'), [`both=${isMerged ? 'merged' : 'c'}`, 'here=a', 'there=c'])
     assert.deepEqual(stand.of('a').forksOf(0), [])
+  })
+}
+
+for (const [names, what] of [
+  ['abcd', 'is made a copy of its own by'],
+  ['abcde', 'is dropped for'],
+] as const) {
+  test(`no copy of two sides ${what} an owner that knows one of them`, () => {
+    const stand = halfway(false, names)
+    stand.isHeld = false
+    // "d" goes on without "a", and then "c" without "d"; of the other side only "a" is left.
+    stand.split('ab')
+    stand.now += 60_000
+    stand.run()
+    stand.die('d')
+    stand.die('b')
+    stand.take('c')
+    stand.ship('c', 'late', 'c')
+    assert.deepEqual(stand.texts('a'), ['both=c', 'here=a', 'there=c'])
+    stand.alive.delete('a')
+    stand.alive.add('a')
+    stand.split('')
+    for (let at = 0; at < 2; at++) {
+      stand.now += 130_000
+      stand.run()
+    }
+    assert.equal(stand.news.at(-1), 'c deposed')
+    stand.take('c')
+    assert.deepEqual(stand.of('c').forksOf(0).map(texts), [['here=a']])
   })
 }
