@@ -65,6 +65,13 @@ export class Copy {
     return this.#origin
   }
 
+  /** What `base` vouches for, where what is newer here has not come from it: of another side, and to be known as well. */
+  get aside(): Config | undefined {
+    const { base } = this
+    const isAside = this.#marks.size > 0 && base !== undefined && !isKnownTo(this.#origin, base)
+    return isAside ? base : undefined
+  }
+
   /** The two, with what is promised. */
   get lineage(): Lineage {
     const { past, known, base, top, promised } = this
@@ -77,8 +84,10 @@ export class Copy {
    * to be known, and what was asked for only to others.
    */
   isFollowedBy({ epoch }: Config, heard: Lineage): boolean {
-    const { promised, chain, base } = this
-    if (!this.#isFence) return compareEpochs(epoch, promised.epoch) === 0 || isKnownTo(heard, promised)
+    const { promised, chain, base, aside } = this
+    if (!this.#isFence && compareEpochs(epoch, promised.epoch) === 0) return true
+    if (aside !== undefined && !isKnownTo(heard, aside)) return false
+    if (!this.#isFence) return isKnownTo(heard, promised)
     const before = chain.at(-1) ?? base
     if (before !== undefined && !isKnownTo(heard, before)) return false
     return epoch.boot === promised.epoch.boot || isKnownTo(heard, promised)

@@ -56,6 +56,8 @@ export type ShipReply =
 export interface StrayRow {
   readonly partition: number
   readonly tip: ConfigId
+  /** Of a copy of two sides the newest of the other one. */
+  readonly aside?: ConfigId | undefined
 }
 
 /** One partition whose next owner asks for what a member has, and that it stop following older owners. */

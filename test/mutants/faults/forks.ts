@@ -139,4 +139,20 @@ export const forkFaults: readonly Mutant[] = [
     why: 'members that are back are of a list before anything counts with fewer',
     tests: ['hosting/stores'],
   },
+  {
+    id: 'forks/a-copy-of-two-sides-follows-who-knows-one',
+    file: 'src/state/copy.ts',
+    find: 'if (aside !== undefined && !isKnownTo(heard, aside))',
+    replace: 'if (false)',
+    why: 'an owner that knows one side does not overwrite a copy of two',
+    tests: ['state/halves'],
+  },
+  {
+    id: 'forks/a-copy-of-two-sides-is-known-by-one',
+    file: 'src/state/replicas.ts',
+    find: '|| !isKnownTo(tenure.lineage, aside)',
+    replace: '',
+    why: 'a copy of two sides is not dropped for an owner that knows one of them',
+    tests: ['state/halves'],
+  },
 ]
