@@ -101,7 +101,7 @@ export const forkFaults: readonly Mutant[] = [
   {
     id: 'forks/a-stray-is-taken-for-known',
     file: 'src/state/replicas.ts',
-    find: 'if (!isKnownTo(tenure.lineage, tip)) {',
+    find: 'if (!isKnownTo(tenure.lineage, tip) || !isKnownTo(tenure.lineage, aside)) {',
     replace: 'if (false) {',
     why: 'a copy of another side is not dropped before it is merged',
     tests: ['state/strays'],
