@@ -81,13 +81,14 @@ export class Copy {
   /**
    * Whether whoever leads under that configuration has heard of what is here: one that has not would bury what counted. A takeover
    * that asked for the promise may have been given up, and its node lead by other means: then what this copy had before is
-   * to be known, and what was asked for only to others.
+   * to be known, and what was asked for only to others. `heard`: under these something may have counted, as far as it was told; `past`: what
+   * counted under these it has. Only of a copy that it has asked itself it knows what is in it where it is not in `past`.
    */
-  isFollowedBy({ epoch }: Config, heard: Lineage): boolean {
+  isFollowedBy({ epoch }: Config, heard: Lineage, past: Lineage): boolean {
     const { promised, chain, base, aside } = this
     if (!this.#isFence && compareEpochs(epoch, promised.epoch) === 0) return true
     if (aside !== undefined && !isKnownTo(heard, aside)) return false
-    if (!this.#isFence) return isKnownTo(heard, promised)
+    if (!this.#isFence) return isKnownTo(past, promised)
     const before = chain.at(-1) ?? base
     if (before !== undefined && !isKnownTo(heard, before)) return false
     return epoch.boot === promised.epoch.boot || isKnownTo(heard, promised)

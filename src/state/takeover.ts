@@ -95,6 +95,9 @@ export function decideTakeover(hearing: Hearing): Decision {
   if (!isCertain && silent.length > 0 && !isPatienceOver) return { type: 'wait' }
   const [first = { base: undefined, from: [], past: [] }, ...others] = sides
   const forks = others.filter(({ from }) => from.length > 0)
+  // Of those that were only asked for nobody here knows whether they have led, and what there was: they are followed, not known.
+  for (const { before, wasLed } of hearing.answers)
+    if (before !== undefined && !wasLed && !isKnownTo(first.past, before)) chains.push(before)
   return { type: 'take', ...first, isSound, chain: sorted(chains), forks }
 }
 
@@ -141,7 +144,7 @@ function whole(
     id !== undefined &&
     !unheard.some(({ epoch, revision }) => compareEpochs(epoch, id.epoch) === 0 && revision <= id.revision) &&
     (isKnownTo(own, id) || !others.some((other) => isKnownTo(other, id)))
-  const heard = answers.flatMap((one) => [...one.known, one.base, one.wasLed ? undefined : one.before])
+  const heard = answers.flatMap((one) => [...one.known, one.base])
   return { base, from, past: joined(...[...chain, ...heard].filter(isSure)) }
 }
 

@@ -13,7 +13,7 @@ export const forkFaults: readonly Mutant[] = [
   {
     id: 'forks/who-has-not-heard-of-it-is-an-heir',
     file: 'src/state/copies.ts',
-    find: 'if (copy !== undefined && !copy.isFollowedBy(config, heard))',
+    find: 'if (copy !== undefined && !copy.isFollowedBy(config, heard, joined(...past)))',
     replace: 'if (false)',
     why: 'an owner that never heard of what a copy has does not bury it',
     tests: ['state/forks', 'state/replication'],
@@ -154,5 +154,21 @@ export const forkFaults: readonly Mutant[] = [
     replace: '',
     why: 'a copy of two sides is not dropped for an owner that knows one of them',
     tests: ['state/halves'],
+  },
+  {
+    id: 'forks/to-have-been-told-is-to-know',
+    file: 'src/state/copy.ts',
+    find: 'return isKnownTo(past, promised)',
+    replace: 'return isKnownTo(heard, promised)',
+    why: 'what was led is overwritten by nobody who only knows that something may have counted there',
+    tests: ['state/takeover'],
+  },
+  {
+    id: 'forks/what-was-asked-for-is-not-followed',
+    file: 'src/state/takeover.ts',
+    find: 'chains.push(before);',
+    replace: '{}',
+    why: 'a copy that another takeover has asked too follows whoever has heard of that',
+    tests: ['state/takeover'],
   },
 ]
