@@ -18,6 +18,17 @@ import { decodeBody, type Body as EncodedBody, type WhyNot } from './wire/body.t
 import { fitTracestate, parseTrace, type TraceContext } from './wire/trace.ts'
 import type { TraceIds } from './wire/trace-ids.ts'
 
+/** Calls that have no answer yet. */
+class OpenCalls {
+  count = 0
+  over: (() => void) | undefined
+
+  settled(): void {
+    this.count -= 1
+    if (this.count === 0) this.over?.()
+  }
+}
+
 export class Calls {
   readonly #config: NodeConfig
   readonly #clock: Clock
@@ -26,6 +37,7 @@ export class Calls {
   readonly #traceIds: TraceIds
   readonly #hedges: Hedges
   readonly #streams: StreamPorts
+  #open = new OpenCalls()
 
   constructor(config: NodeConfig, clock: Clock, methods: Methods, router: Router, traceIds: TraceIds) {
     this.#config = config
@@ -40,6 +52,14 @@ export class Calls {
   /** Calls of this node with streams that go on. */
   get streaming(): number {
     return this.#streams.live.size
+  }
+
+  /** Calls back once, when none of the calls without streams that were made so far waits for its answer. */
+  whenOver(fn: () => void): void {
+    const before = this.#open
+    this.#open = new OpenCalls()
+    if (before.count === 0) fn()
+    else before.over = fn
   }
 
   /** The node is closed, and with it every stream. */
@@ -148,6 +168,8 @@ export class Calls {
     const whyNot = reply.hears === undefined ? undefined : whyNotArgument
     const route = this.#route(options, name, leftMs, scope, watched, whyNot)
     const hedge = options.hedge === undefined ? undefined : checkHedge(options.hedge, route.idempotent)
+    this.#open.count += 1
+    reply.among = this.#open
     const call =
       hedge === undefined ? this.#router.route(route, reply) : this.#hedges.route(route, hedge, reply)
     watched?.onItsWay(call, route.trace)

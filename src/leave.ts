@@ -1,7 +1,9 @@
 /**
  * Leaving so that nobody notices: peers first hear that this node is draining and route elsewhere, calls that
- * are on their way are still served, state is handed over, running handlers finish, then the goodbye spreads.
+ * are on their way are still served, state is handed over, running handlers finish, calls that were made here are answered, then
+ * the goodbye spreads.
  */
+import type { Calls } from './calls.ts'
 import type { Cluster } from './cluster.ts'
 import type { Clock, Millis } from './env.ts'
 import type { LeftBehind, Stores } from './hosting/stores.ts'
@@ -24,11 +26,12 @@ export interface LeavingRooms {
   readonly peers: Peers
   readonly methods: Methods
   readonly stores: Stores
+  readonly calls: Calls
 }
 
 /** Leaves, and says what was left behind. Rejects with the signal's reason. */
 export async function leaveNode(
-  { clock, cluster, peers, methods, stores }: LeavingRooms,
+  { clock, cluster, peers, methods, stores, calls }: LeavingRooms,
   drainMs: Millis,
   timeoutMs: Millis,
   signal: AbortSignal | undefined,
@@ -41,6 +44,7 @@ export async function leaveNode(
     handOver: (done) => stores.whenEmpty(done),
     drainCalls: (done) => peers.drain(done),
     handlersIdle: (done) => methods.whenIdle(done),
+    callsOver: (done) => calls.whenOver(done),
     goodbye: (id, waitMs) => cluster.goodbye(id, waitMs),
   }
   await leaveCluster(ports, timeoutMs, signal)
@@ -61,6 +65,8 @@ export interface LeavePorts {
   readonly drainCalls: (done: () => void) => void
   /** `done` once no handler runs. */
   readonly handlersIdle: (done: () => void) => void
+  /** `done` once the calls that were made here have their answers; those with streams may go on. */
+  readonly callsOver: (done: () => void) => void
   /** Says goodbye; settles the id when it has spread. */
   readonly goodbye: (id: number, timeoutMs: Millis) => void
 }
@@ -86,5 +92,6 @@ export async function leaveCluster(
   await Promise.all([drained, given])
   await replies.wait(left(callsUntil), signal, (id) => ports.drainCalls(() => replies.settle(id)))
   await replies.wait(left(callsUntil), signal, (id) => ports.handlersIdle(() => replies.settle(id)))
+  await replies.wait(left(callsUntil), signal, (id) => ports.callsOver(() => replies.settle(id)))
   await replies.wait(left(until), signal, (id) => ports.goodbye(id, left(until)))
 }

@@ -361,8 +361,9 @@ export class Custodian {
       const work = (): void => {
         // First: what becomes live may have been merged, and is shipped at once.
         copies?.lead(partition, epoch, lists.get(partition) ?? [], clock.now())
-        this.#holdings.activate(partition, epoch)
-        copies?.activated(partition, epoch)
+        const live = this.#holdings.activate(partition, epoch)
+        if (live === undefined) copies?.activated(partition, epoch)
+        else void live.then(() => copies?.activated(partition, epoch))
       }
       if (this.#busy.size === 0) work()
       else this.#inTurn(partition, work)

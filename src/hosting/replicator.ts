@@ -8,7 +8,6 @@ import type { RingTable } from '../ring/ring.ts'
 import type { CallFailure } from '../rpc/call.ts'
 import { runOutside } from '../scope.ts'
 import { messageOf } from '../shard/methods.ts'
-import { joined } from '../state/bytes.ts'
 import type { CopiesNews, CopiesPort } from '../state/copies-port.ts'
 import type { ViewPeer } from '../state/custody-io.ts'
 import type { Effect, Effects } from '../state/effects.ts'
@@ -19,6 +18,7 @@ import { ReplicatedHoldings } from '../state/replicated.ts'
 import { Replication } from '../state/replication.ts'
 import type { ReplicationLimits } from '../state/replication-config.ts'
 import type { Holdings } from '../state/store.ts'
+import { acceptAll } from './accepting.ts'
 import type { Custodian } from './custodian.ts'
 import type { InternalCalls } from './internal.ts'
 import { Seats } from './seats.ts'
@@ -43,8 +43,6 @@ export interface ReplicatorPorts {
   unreadable(partition: number, reason: string): void
 }
 
-/** Records that a taken partition's live states are made of at once, in bytes. */
-const acceptBytes = 256 * 1024
 /** What could not be read is tried again after so long: by newer code, or another owner. */
 const retryMs: Millis = 1_000
 
@@ -111,6 +109,8 @@ export class Replicator implements CopiesPort, Effects {
     const doubts = this.#ports.doubts()
     if (doubts === this.#doubts) return
     this.#doubts = doubts
+    // Nobody who could have led.
+    if (this.#seats.peers.length === 0) return
     this.replication.doubt(this.#now)
     this.#drain()
   }
@@ -206,34 +206,39 @@ export class Replicator implements CopiesPort, Effects {
     return may
   }
 
+  isMerging(partition: number): boolean {
+    return this.replication.forksOf(partition) !== undefined
+  }
+
   /** As if another node had given it, too. */
   activated(partition: number, epoch: Epoch): void {
-    this.#merge(partition, epoch, this.replication.forksOf(partition))
+    this.#merge(partition, epoch, this.replication.forksOf(partition) ?? [])
   }
 
   /** One after the other: of a key that two sides have, only the newer one would be accepted, and merged. */
   #merge(partition: number, epoch: Epoch, [log, ...rest]: readonly RecordLog[]): void {
+    const isStale = (): boolean => this.#isStopped || this.#custodian?.custody.epochOf(partition) !== epoch
+    if (isStale()) return
     if (log === undefined) {
       this.replication.merged(partition)
       this.#flushSoon()
       return
     }
-    const isStale = (): boolean => this.#isStopped || this.#custodian?.custody.epochOf(partition) !== epoch
     const again = (): void => {
-      this.#ports.clock.setTimer(retryMs, () => {
-        if (!isStale()) this.#merge(partition, epoch, [log, ...rest])
-      })
+      this.#ports.clock.setTimer(retryMs, () => this.#merge(partition, epoch, [log, ...rest]))
     }
     const merge = (): void => {
       if (isStale()) return
       // It is being given away: what is made live now would run behind its next owner's back.
       if (this.#custodian?.custody.where(partition) !== this.#ports.self) again()
       else {
-        this.#live.activate(partition, epoch)
-        this.#merge(partition, epoch, rest)
+        const next = (): void => this.#merge(partition, epoch, rest)
+        const live = this.#live.activate(partition, epoch)
+        if (live === undefined) next()
+        else void live.then(next)
       }
     }
-    this.#acceptAll(partition, log.entries(), merge, (error) => {
+    acceptAll(this.#live, partition, log.entries(), merge, (error) => {
       if (isStale()) return
       this.#ports.unreadable(partition, messageOf(error))
       again()
@@ -336,37 +341,7 @@ export class Replicator implements CopiesPort, Effects {
       // Custody may have given it up meanwhile.
       if (this.#arriving.delete(partition)) this.replication.yield(partition)
     }
-    this.#acceptAll(partition, this.replication.records(partition), done, failed)
-  }
-
-  #acceptAll(
-    partition: number,
-    entries: Iterable<{ readonly record: Uint8Array | undefined }>,
-    done: () => void,
-    failed: (error: unknown) => void,
-  ): void {
-    try {
-      const waits: Promise<void>[] = []
-      let records: Uint8Array[] = []
-      let bytes = 0
-      const accept = (): void => {
-        const wait = this.#live.accept(partition, joined(records))
-        if (wait !== undefined) waits.push(wait)
-        records = []
-        bytes = 0
-      }
-      for (const { record } of entries) {
-        if (record === undefined) continue
-        records.push(record)
-        bytes += record.length
-        if (bytes >= acceptBytes) accept()
-      }
-      if (records.length > 0) accept()
-      if (waits.length === 0) done()
-      else Promise.all(waits).then(done, failed)
-    } catch (error) {
-      failed(error)
-    }
+    acceptAll(this.#live, partition, this.replication.records(partition), done, failed)
   }
 
   #arm(): void {

@@ -14,6 +14,8 @@ export class PendingReply implements CallSink, Dependent {
   #scope: Scope | undefined
   #call: Cancellable | undefined
   #settled = false
+  /** Counts those that are waited for. */
+  among: { settled(): void } | undefined
   /** Hears once that nobody waits any more. */
   hears: { settled(): void } | undefined
 
@@ -81,5 +83,7 @@ export class PendingReply implements CallSink, Dependent {
     this.#unlisten?.()
     this.#scope?.release(this)
     this.hears?.settled()
+    this.among?.settled()
+    this.among = undefined
   }
 }

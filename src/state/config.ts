@@ -4,7 +4,7 @@
  * whoever has heard `seats - acks + 1` of them has heard of every update that counts, and has stopped the rest.
  */
 import { compareEpochs, type Epoch } from './epoch.ts'
-import { isCount, isText } from './fields.ts'
+import { isCount, isCounter, isText } from './fields.ts'
 
 /** One life of one process: a restarted node has the same name and none of the records. */
 export interface Seat {
@@ -76,7 +76,7 @@ export function readConfig(value: unknown): Config | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { epoch, revision, seats, acks } = value as Partial<Record<keyof Config, unknown>>
   const tenure = readEpoch(epoch)
-  if (tenure === undefined || !isCount(revision) || !Array.isArray(seats)) return undefined
+  if (tenure === undefined || !isCounter(revision) || !Array.isArray(seats)) return undefined
   if (seats.length === 0 || seats.length > copiesMax) return undefined
   const read: Seat[] = []
   for (const seat of seats) {
@@ -91,7 +91,7 @@ export function readConfig(value: unknown): Config | undefined {
 export function readEpoch(value: unknown): Epoch | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { counter, boot } = value as Partial<Record<keyof Epoch, unknown>>
-  return isCount(counter) && isName(boot) ? { counter, boot } : undefined
+  return isCounter(counter) && isName(boot) ? { counter, boot } : undefined
 }
 
 export function readSeat(value: unknown): Seat | undefined {

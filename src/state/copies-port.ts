@@ -39,7 +39,9 @@ export interface CopiesPort {
    * `drop`: we have all that counted there. `wait`: the giver has all that counted here; news `deposed` follows, then it may come.
    */
   mayMerge(partition: number, list: readonly string[]): 'merge' | 'drop' | 'wait'
-  /** It is live now: what else had counted of it is merged with that. */
+  /** What another side had counted is not live here yet: those who keep it are told to drop it only then. */
+  isMerging(partition: number): boolean
+  /** It is live now, and so is what was given with it: what else had counted of it is merged with that. */
   activated(partition: number, epoch: Epoch): void
   /** It was given away. Its records stay as a copy until the new owner says what becomes of it. */
   yield(partition: number): void

@@ -158,7 +158,10 @@ export class Copies {
     if (this.#bytes + row.records.length > limits.copyBytesMax && row.records.length > 0) {
       return { type: 'full' }
     }
-    this.resize(copy, () => this.#keep(copy, records))
+    this.resize(copy, () => {
+      this.#keep(copy, records)
+      if (row.forgotten !== undefined) copy.log.forget(row.forgotten)
+    })
     if (row.complete) copy.complete(row.past)
     return row.digest === undefined ? { type: 'ok' } : this.#compare(copy, row)
   }

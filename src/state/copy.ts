@@ -175,12 +175,13 @@ export class Copy {
     this.#lastMark = Math.max(this.#lastMark, lastMark)
   }
 
-  /** Forgets the records; the promise stays. */
+  /** Forgets the records, and what may have counted: others have it. The promise stays. */
   drop(): void {
     this.log.clear()
     this.known = []
     this.base = undefined
     this.chain = []
+    this.isCut = false
     this.#marks.clear()
   }
 

@@ -90,6 +90,7 @@ export interface Elsewhere {
   readonly partitions: readonly number[]
 }
 
+/** Above all counters. */
 export const unknownCounter: number = 2 ** 48
 /** Less than any epoch's: it should be there by the table of the answering node, or was when that one sought it last. */
 export const unsureCounter = 0

@@ -33,6 +33,7 @@ import type { Machine } from '../machine.ts'
 import { Claims } from './claims.ts'
 import type { CustodyInput, CustodyOutput, GiveEntry, Owners } from './custody-io.ts'
 import { type Epoch, noEpoch } from './epoch.ts'
+import { counterAfter } from './fields.ts'
 import { Giver } from './giver.ts'
 import { type CustodyOptions, Ground, type Peer, phase } from './ground.ts'
 import { type Progress, progressOf } from './progress.ts'
@@ -319,7 +320,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
     const { boot, copies } = ground.options
     const seek = this.#seeker.seeks.get(partition)
     const known = Math.max(ground.epochOf(partition).counter, copies?.promised(partition) ?? 0)
-    const counter = Math.max(entry.epoch.counter, known, seek?.counter ?? 0) + 1
+    const counter = counterAfter(Math.max(entry.epoch.counter, known, seek?.counter ?? 0))
     this.#seeker.drop(partition)
     this.#activate(partition, { counter, boot }, entry.list)
     const ms = seek === undefined ? 0 : now - seek.since

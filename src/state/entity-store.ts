@@ -17,6 +17,7 @@ import { Executor, type ExecutorPorts } from './executor.ts'
 import { type Instance, Partition } from './instance.ts'
 import { Keeping } from './keeping.ts'
 import type { CallKind, EntityKind } from './kind.ts'
+import { sidesMax } from './merging.ts'
 import { whyNotPlain } from './plain.ts'
 import { type CallerRecord, type CallRecord, type KeyRecord, RecordWriter, readRecords } from './records.ts'
 import type { Collection, HoldingSize, Holdings } from './store.ts'
@@ -97,20 +98,23 @@ export class EntityStore implements Holdings {
     for (const { number, keys } of this.#partitions.values()) if (keys.size > 0) yield number
   }
 
-  activate(number: number, epoch: Epoch): void {
+  activate(number: number, epoch: Epoch): void | Promise<void> {
     const partition = this.#partitions.get(number)
     this.#stilled.delete(number)
     if (partition === undefined) {
       this.#resting[number] = epoch
       return
     }
+    const wasLive = partition.phase !== 'arriving'
     partition.epoch = epoch
     partition.phase = 'active'
     const { arrivals } = partition
-    if (arrivals === undefined) return
     partition.arrivals = undefined
-    for (const [origin, settledBelow] of arrivals.callers) this.#executor.window.heard(origin, settledBelow)
-    for (const [key, arrival] of arrivals.keys) this.#executor.arrived(partition, key, arrival)
+    if (arrivals !== undefined) {
+      for (const [origin, settledBelow] of arrivals.callers) this.#executor.window.heard(origin, settledBelow)
+      for (const [key, arrival] of arrivals.keys) this.#executor.arrived(partition, key, arrival, wasLive)
+    }
+    return partition.merging?.whenEmpty()
   }
 
   freeze(number: number, done: () => void): void {
@@ -166,6 +170,11 @@ export class EntityStore implements Holdings {
 
   accept(number: number, chunk: Uint8Array): void | Promise<void> {
     const partition = this.#partition(number)
+    const crowded = partition.merging?.crowded
+    if (crowded !== undefined) {
+      const which = `${JSON.stringify(crowded)} of entity "${this.name}"`
+      throw new RecordError(`${sidesMax} states of ${which} wait to be merged with what a call holds up`)
+    }
     partition.arrivals ??= new Arrivals(this.kind, this.#ports.codec)
     return partition.arrivals.accept(chunk)
   }

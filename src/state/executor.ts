@@ -200,9 +200,9 @@ export class Executor implements TurnPorts {
     this.#runner.pump(turn.entry.instance)
   }
 
-  /** Another node has sent the key. */
-  arrived(partition: Partition, key: string, arrival: Arrival): void {
-    this.#life.arrived(partition, key, arrival)
+  /** Another node has sent the key. `wasLive`: its partition was live here already. */
+  arrived(partition: Partition, key: string, arrival: Arrival, wasLive: boolean): void {
+    this.#life.arrived(partition, key, arrival, wasLive)
   }
 
   /** Forgets the state of a key that nobody uses. */

@@ -15,13 +15,14 @@
  *
  *   (*) the table names another owner (or us again), the taker is gone, a copy was refused or failed.
  *
- * A batch that is not answered is asked again with its number until it is: the taker knows what it said. So no partition
- * is thawed here that the taker may have made live; if the taker is gone from the view, all others are asked who has it.
+ * One of which another side is not merged yet is not queued, but looked at again later. A batch that is not answered is asked again
+ * until it is: the taker knows what it said. So none is thawed here that it may have made live; if it is gone, all are asked who has it.
  */
 import type { Millis } from '../env.ts'
 import { Batches, type Decision } from './batches.ts'
 import type { CopyOutcome, Refusal } from './custody-io.ts'
 import { Doubts, goneWithIt } from './doubts.ts'
+import { counterAfter } from './fields.ts'
 import {
   type Batch,
   count,
@@ -34,6 +35,7 @@ import {
   passing,
   Refusals,
   reborn,
+  withoutForks,
 } from './giving.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
 import { listIn } from './seeker.ts'
@@ -183,9 +185,11 @@ export class Giver {
     for (const [owner, group] of byOwner) this.#enqueue(group, owner, now)
   }
 
-  #enqueue(partitions: readonly number[], peer: Peer, now: Millis): void {
+  #enqueue(due: readonly number[], peer: Peer, now: Millis): void {
     const giving = this.#giving(peer)
     const { limits, options } = this.#ground
+    const [partitions, forked] = withoutForks(due, options.copies)
+    this.offerLater(forked, limits.offerAfterMs, now)
     let hasNew = false
     for (const partition of partitions) {
       if (this.#moves.has(partition)) continue
@@ -199,9 +203,7 @@ export class Giver {
       hasNew = true
     }
     if (!hasNew) return
-    const bySize = (a: number, b: number): number => this.#bytesOf(b) - this.#bytesOf(a)
-    giving.small.sort(bySize)
-    giving.large.sort(bySize)
+    for (const row of [giving.small, giving.large]) row.sort((a, b) => this.#bytesOf(b) - this.#bytesOf(a))
     this.#pump(giving, now)
   }
 
@@ -212,10 +214,9 @@ export class Giver {
   /** Starts as much as may be under way. */
   #pump(giving: Giving, now: Millis): void {
     const freeze: number[] = []
+    const mayLeave = (bytes: number): boolean => this.#mayLeave(giving, bytes, now)
     for (;;) {
-      const partition = nextToFreeze(giving, this.#moves, this.#ground.limits, (bytes) =>
-        this.#mayLeave(giving, bytes, now),
-      )
+      const partition = nextToFreeze(giving, this.#moves, this.#ground.limits, mayLeave)
       if (partition === undefined) break
       freeze.push(partition)
     }
@@ -334,7 +335,7 @@ export class Giver {
     this.#ground.held -= 1
     strays.delete(partition)
     hints.set(partition, peer)
-    epochs[partition] = { counter: this.#ground.epochOf(partition).counter + 1, boot: peer.boot }
+    epochs[partition] = { counter: counterAfter(this.#ground.epochOf(partition).counter), boot: peer.boot }
     this.#ground.told('given', peer.name, partition, move.sentBytes, now - move.frozenAt, '')
   }
 

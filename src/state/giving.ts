@@ -1,5 +1,6 @@
 /** What is on its way to other nodes: the books of giver.ts. */
 import type { Millis } from '../env.ts'
+import type { CopiesPort } from './copies-port.ts'
 import type { GiveEntry, Refusal, RefusalCode } from './custody-io.ts'
 import type { CustodyLimits, Peer } from './ground.ts'
 import type { HoldingSize } from './store.ts'
@@ -111,6 +112,19 @@ export const homeless: Refusing = {
 }
 
 type Refusing = Pick<Refusal, 'code' | 'reason'>
+
+/**
+ * Without those of which another side is not merged yet, and these. Their next owner would be told whom they follow, that side
+ * among them, and would tell its copies to go though nobody has what they hold.
+ */
+export function withoutForks(
+  partitions: readonly number[],
+  copies: Pick<CopiesPort, 'isMerging'> | undefined,
+): [whole: readonly number[], forked: readonly number[]] {
+  if (copies === undefined) return [partitions, []]
+  const forked = partitions.filter((partition) => copies.isMerging(partition))
+  return [forked.length === 0 ? partitions : partitions.filter((one) => !copies.isMerging(one)), forked]
+}
 
 /** Counts a frozen partition in or out. */
 export function count({ giving, bytes }: Move, change: 1 | -1): void {

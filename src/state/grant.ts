@@ -3,7 +3,7 @@
  */
 import { type Config, compareConfigs, readConfig, readSeat, type Seat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
-import { isCount } from './fields.ts'
+import { counterMax, isCounter } from './fields.ts'
 import { isKnownTo, joined, type Lineage, readLineage } from './lineage.ts'
 import { addMissing } from './merge.ts'
 import { RecordLog } from './record-log.ts'
@@ -25,7 +25,8 @@ export interface Grant {
 
 export function writeGrant({ config, chain, copy, tip, equal, head }: Tenure): string {
   const { past } = copy
-  const grant: Grant = { chain: [...chain, config].slice(-chainMax), past, tip, equal, version: head }
+  const version = Math.min(head, counterMax)
+  const grant: Grant = { chain: [...chain, config].slice(-chainMax), past, tip, equal, version }
   return JSON.stringify(grant)
 }
 
@@ -40,7 +41,7 @@ export function readGrant(text: string | undefined): Grant | undefined {
   }
   if (typeof said !== 'object' || said === null) return undefined
   const { chain, past, tip, equal, version } = said as Partial<Record<keyof Grant, unknown>>
-  if (!Array.isArray(chain) || !Array.isArray(equal) || !isCount(version)) return undefined
+  if (!Array.isArray(chain) || !Array.isArray(equal) || !isCounter(version)) return undefined
   const configs = chain.map(readConfig).filter((config) => config !== undefined)
   const seats = equal.map(readSeat).filter((seat) => seat !== undefined)
   const lineage = readLineage(past)
@@ -81,7 +82,8 @@ export function inherit(
   // Both led at once.
   const other = own?.copy.log ?? fork?.log
   if (other !== undefined) addMissing(log, other)
-  log.version = Math.max(log.version, grant?.version ?? 0, own?.head ?? fork?.log.version ?? 0)
+  const head = Math.min(own?.head ?? fork?.log.version ?? 0, counterMax)
+  log.version = Math.max(log.version, grant?.version ?? 0, head)
   chain.sort(compareConfigs)
   const equal = last === undefined ? (grant?.equal ?? []) : []
   const later = forkOf(fork === undefined ? [] : [fork.log], (own?.copy ?? fork)?.lineage ?? [])

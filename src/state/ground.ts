@@ -274,7 +274,7 @@ export class Ground {
     return gone
   }
 
-  /** Remembers what they should have had; who was leaving has given it, or its heirs seek it there, or have until lately. */
+  /** Remembers what they had by our table; of who was leaving that is nothing, unless it went before there was another table. */
   #orphan(gone: readonly Peer[]): void {
     for (const [partition, { isThere, name }] of this.trails) {
       if (isThere) continue
@@ -282,7 +282,7 @@ export class Ground {
       this.orphans.set(partition, name)
     }
     const killed = new Set<string | undefined>()
-    for (const { name, isLeaving } of gone) if (!isLeaving) killed.add(name)
+    for (const { name, isEmpty } of gone) if (!isEmpty) killed.add(name)
     if (killed.size === 0) return
     const { partitions } = this.options
     for (let partition = 0; partition < partitions; partition++) {

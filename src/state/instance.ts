@@ -1,8 +1,10 @@
 /** One key on its owner, and the partition it is part of. Plain fields: there may be millions of keys. */
 import type { Running } from '../shard/context.ts'
-import type { Arrival, Arrivals } from './arrivals.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { PartitionCollection } from './collection.ts'
 import type { Epoch } from './epoch.ts'
+import { counterAfter } from './fields.ts'
+import type { Merging } from './merging.ts'
 import type { Use } from './recency.ts'
 import type { Forgotten } from './settled.ts'
 import type { Turn } from './turn.ts'
@@ -69,7 +71,7 @@ export class Partition {
   frozen: (() => void) | undefined
   readonly collections: Set<PartitionCollection> = new Set()
   /** Keys from another node that are to be merged with those here, once no handler of them runs. */
-  merging: Map<Instance, Arrival> | undefined
+  merging: Merging | undefined
   /** Keys that calls changed after they were cut off; their copies have not heard of it. */
   unshipped: Set<Instance> | undefined
   /** What was accepted and is not live. */
@@ -84,7 +86,7 @@ export class Partition {
 /** The key has changed: it is the newest of its partition. */
 export function stamp(instance: Instance): void {
   const { partition } = instance
-  partition.version += 1
+  partition.version = counterAfter(partition.version)
   instance.version = partition.version
   instance.epoch = partition.epoch
 }

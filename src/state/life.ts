@@ -22,6 +22,7 @@ import { openThrew } from './failures.ts'
 import { Instance, type Partition, stamp } from './instance.ts'
 import type { Keeping } from './keeping.ts'
 import type { EntityKind } from './kind.ts'
+import { Merging } from './merging.ts'
 import { whyNotPlain } from './plain.ts'
 import type { Window } from './window.ts'
 
@@ -36,7 +37,7 @@ export interface LifePorts {
   changed(instance: Instance): void
   /** The key is gone, and its copies must hear of that. */
   removed(instance: Instance): void
-  /** Its state was made of two. */
+  /** It has another state than its copies know of, which is to be theirs too. Throws when that cannot be written. */
   merged(instance: Instance): void
   /** There is an object for the key. */
   came(instance: Instance): void
@@ -101,23 +102,27 @@ export class Life {
     })
   }
 
-  /** Another node has sent the key. */
-  arrived(partition: Partition, key: string, arrival: Arrival): void {
+  /** Another node has sent the key. `wasLive`: its partition was live here already. */
+  arrived(partition: Partition, key: string, arrival: Arrival, wasLive: boolean): void {
     const known = partition.keys.get(key)
     partition.version = Math.max(partition.version, arrival.stamp.version)
-    if (known === undefined) this.#install(this.#add(partition, key), arrival)
-    else if (known.phase === 'opening') this.#install(known, arrival)
-    else if (known.phase === 'open' && known.running === 0) this.#merge(known, arrival)
+    if (known === undefined || known.phase === 'opening') {
+      const instance = known ?? this.#add(partition, key)
+      this.#install(instance, arrival)
+      // It may have been removed since what is live here was brought together.
+      if (wasLive) this.#shipped(instance)
+      this.#ports.pump(instance)
+    } else if (known.phase === 'open' && known.running === 0) this.#merge(known, arrival)
     else {
-      partition.merging ??= new Map()
-      partition.merging.set(known, arrival)
+      partition.merging ??= new Merging()
+      partition.merging.add(known, arrival)
     }
   }
 
   /** No handler of the key runs any more. */
   calm(instance: Instance): void {
-    const arrival = instance.phase === 'open' ? takeArrival(instance) : undefined
-    if (arrival !== undefined) this.#merge(instance, arrival)
+    if (instance.phase !== 'open') return
+    for (const arrival of takeArrivals(instance)) this.#merge(instance, arrival)
   }
 
   /** The key is not on this node any more: those that wait for it fail. */
@@ -127,6 +132,7 @@ export class Life {
     // Calls that are remembered hold the key's object for a while yet.
     instance.state = undefined
     if (partition.keys.get(key) === instance) partition.keys.delete(key)
+    takeArrivals(instance)
     if (phase !== 'closing') this.#ports.keeping.removed(instance)
     this.#ports.refuse(instance, error)
     this.#ports.window.forgetAll(instance)
@@ -217,7 +223,6 @@ export class Life {
     this.#ports.keeping.measured(instance, bytes)
     this.#ports.window.restore(instance, calls)
     this.#ports.changed(instance)
-    this.#ports.pump(instance)
   }
 
   #merge(instance: Instance, arrival: Arrival): void {
@@ -233,28 +238,47 @@ export class Life {
     if (merge !== undefined) {
       try {
         instance.state = merge(ours, theirs, { key })
+        this.#replaced(instance)
+        this.#ports.merged(instance)
         kept = undefined
       } catch (thrown) {
         error = thrown
       }
     }
-    if (kept === 'theirs') instance.state = theirs
+    if (kept === undefined) return
+    instance.state = kept === 'theirs' ? theirs : ours
+    this.#replaced(instance)
+    this.#shipped(instance)
+    const dropped = kept === 'ours' ? theirs : ours
+    this.#ports.conflict({ entity: name, key, partition: partition.number, kept, dropped, error })
+  }
+
+  /** It has another state from now on. */
+  #replaced(instance: Instance): void {
     stamp(instance)
     this.#ports.keeping.measured(instance, undefined)
     this.#ports.changed(instance)
-    this.#ports.merged(instance)
-    if (kept === undefined) return
-    const dropped = kept === 'ours' ? theirs : ours
-    this.#ports.conflict({ entity: name, key, partition: partition.number, kept, dropped, error })
+  }
+
+  /** Its copies hear of its state, if that can be written: if not, the next call of the key hears of it. */
+  #shipped(instance: Instance): void {
+    try {
+      this.#ports.merged(instance)
+    } catch {
+      // What its copies have of it stays as it is.
+    }
   }
 
   #closed(instance: Instance): void {
     const { partition, key } = instance
     if (instance.phase !== 'closing') return
-    const arrival = takeArrival(instance)
+    const [arrival, ...others] = takeArrivals(instance)
     if (arrival !== undefined) {
       this.#ports.keeping.added(instance)
       this.#install(instance, arrival)
+      this.#shipped(instance)
+      for (const other of others) this.#merge(instance, other)
+      this.#ports.pump(instance)
     } else if (instance.head === undefined) {
       instance.phase = 'gone'
       if (partition.keys.get(key) === instance) partition.keys.delete(key)
@@ -286,10 +310,11 @@ function isValue(state: unknown): boolean {
   return typeof state !== 'object' && typeof state !== 'function' && state !== undefined
 }
 
-function takeArrival(instance: Instance): Arrival | undefined {
+function takeArrivals(instance: Instance): readonly Arrival[] {
   const { partition } = instance
-  const arrival = partition.merging?.get(instance)
-  partition.merging?.delete(instance)
-  if (partition.merging?.size === 0) partition.merging = undefined
-  return arrival
+  const { merging } = partition
+  if (merging === undefined) return []
+  const arrivals = merging.take(instance)
+  if (merging.isEmpty) partition.merging = undefined
+  return arrivals
 }

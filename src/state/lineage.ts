@@ -5,7 +5,7 @@
  */
 import { type ConfigId, compareConfigs, readEpoch } from './config.ts'
 import { compareEpochs } from './epoch.ts'
-import { isCount } from './fields.ts'
+import { isCounter } from './fields.ts'
 
 /** Of each tenure the last configuration that was followed, oldest first. */
 export type Lineage = readonly ConfigId[]
@@ -47,5 +47,5 @@ export function readConfigId(value: unknown): ConfigId | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { epoch, revision } = value as Partial<Record<keyof ConfigId, unknown>>
   const tenure = readEpoch(epoch)
-  return tenure !== undefined && isCount(revision) ? { epoch: tenure, revision } : undefined
+  return tenure !== undefined && isCounter(revision) ? { epoch: tenure, revision } : undefined
 }

@@ -16,14 +16,12 @@ import {
   unknownCounter,
 } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
-import { isCount, isText } from './fields.ts'
+import { isCount, isCounter, isText } from './fields.ts'
 
 /** Text of a message from elsewhere that is kept, in characters. */
 const reasonLengthMax = 256
 const bootLengthMax = 64
 const nameLengthMax = 128
-/** No history comes near it, and a lie leaves room for the truth. */
-const counterMax = unknownCounter
 /** Members with copies that a partition may have. */
 const listMax = 16
 /** What replication says of a partition with it: a chain of lists of names. */
@@ -195,7 +193,7 @@ export function readReply(value: unknown, count: number): Reply | undefined {
   const held = unpackPartitions(heldBytes, count)
   const contested = unpackPartitions(contestedBytes, count)
   if (!isText(boot, bootLengthMax) || held === undefined || contested === undefined) return undefined
-  if (!isCount(counter) || counter > counterMax || !isCount(bytes) || !Array.isArray(places)) return undefined
+  if (!isCounter(counter) || !isCount(bytes) || !Array.isArray(places)) return undefined
   const elsewhere: Elsewhere[] = []
   for (const place of places) {
     if (!Array.isArray(place)) return undefined
@@ -204,7 +202,7 @@ export function readReply(value: unknown, count: number): Reply | undefined {
     if (!isText(name, nameLengthMax) || !isText(life, bootLengthMax) || partitions === undefined) {
       return undefined
     }
-    if (!isCount(counter) || counter > counterMax || typeof isGone !== 'boolean') return undefined
+    if ((!isCounter(counter) && counter !== unknownCounter) || typeof isGone !== 'boolean') return undefined
     elsewhere.push({ name, boot: life, counter, isGone, partitions })
   }
   const orphaned = readOrphans(orphans, count)
@@ -290,7 +288,5 @@ function readRefusal(code: unknown, reason: unknown): Pick<Refusal, 'code' | 're
 }
 
 function readEpoch(counter: unknown, boot: unknown): Epoch | undefined {
-  return isCount(counter) && counter <= counterMax && isText(boot, bootLengthMax)
-    ? { counter, boot }
-    : undefined
+  return isCounter(counter) && isText(boot, bootLengthMax) ? { counter, boot } : undefined
 }

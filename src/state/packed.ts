@@ -6,6 +6,7 @@
  *     erase: 2, hash of key (4), hash of record (4)
  */
 import { ByteReader, ByteWriter, RecordError } from './bytes.ts'
+import { counterMax, isCounter } from './fields.ts'
 import type { LogEntry } from './record-log.ts'
 
 const putKind = 0
@@ -35,7 +36,9 @@ export class Packer {
     return this.#out.length
   }
 
-  put({ key, record, version }: Pick<LogEntry, 'key' | 'record' | 'version'>, mark: number): void {
+  put(entry: Pick<LogEntry, 'key' | 'record' | 'version'>, mark: number): void {
+    const { key, record } = entry
+    const version = Math.min(entry.version, counterMax)
     const out = this.#out
     const name = encoder.encode(key)
     out.u8(record === undefined ? goneKind : putKind)
@@ -78,6 +81,7 @@ function unpackOne(reader: ByteReader): PackedRecord {
   if (kind !== putKind && kind !== goneKind) throw new RecordError(`no such kind of record: ${kind}`)
   const mark = reader.u8()
   const version = reader.u16() * 2 ** 32 + reader.u32()
+  if (!isCounter(version)) throw new RecordError(`a version is at ${version}`)
   const keyBytes = reader.u16()
   const recordBytes = kind === putKind ? reader.u32() : 0
   const keyAt = reader.skip(keyBytes)

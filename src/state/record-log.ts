@@ -6,6 +6,7 @@
  * Each record has a version (grows with every change of the partition) and a mark (under which tenure it came). A digest
  * of all records is kept up to date: two logs of equal digest hold the same, but for one in 2^64.
  */
+import { counterMax } from './fields.ts'
 
 /** Bytes before the key: size, hash of key, hash of all, version (6), mark, kind, length of key. */
 const headBytes = 25
@@ -60,6 +61,7 @@ export class RecordLog {
   /** Where records begin, plus one; 0 is free. */
   #slots: Uint32Array = new Uint32Array(0)
   #count = 0
+  #gone = 0
   #xor = 0
   #sum = 0
   /** The highest version ever put here. */
@@ -98,7 +100,8 @@ export class RecordLog {
   }
 
   /** Keeps a record (undefined: the key is forgotten), in place of what was there. The bytes are copied. */
-  put(key: string, record: Uint8Array | undefined, version: number, mark: number): void {
+  put(key: string, record: Uint8Array | undefined, counted: number, mark: number): void {
+    const version = Math.min(counted, counterMax)
     const name = encoder.encode(key)
     const keyHash = hashOf(name, 0, name.length, 0x811c9dc5)
     const before = this.#find(name, keyHash)
@@ -123,6 +126,7 @@ export class RecordLog {
     this.#tell(keyHash, hash)
     this.#link(at, keyHash)
     this.#count++
+    if (record === undefined) this.#gone++
     if (version > this.version) this.version = version
   }
 
@@ -140,11 +144,19 @@ export class RecordLog {
     }
   }
 
+  /** Drops what says that a key was forgotten, up to this version: everybody has heard of it. */
+  forget(version: number): void {
+    if (this.#gone === 0) return
+    const view = this.#view
+    for (let at = 0; at < this.#end; at += view.getUint32(at))
+      if (this.#bytes[at + kindAt] === gone && this.#versionAt(at) <= version) this.#bury(at)
+  }
+
   clear(): void {
     this.#bytes = new Uint8Array(0)
     this.#view = new DataView(this.#bytes.buffer)
     this.#slots = new Uint32Array(0)
-    this.#end = this.#dead = this.#count = this.#xor = this.#sum = 0
+    this.#end = this.#dead = this.#count = this.#gone = this.#xor = this.#sum = 0
     this.rewrites++
   }
 
@@ -183,11 +195,15 @@ export class RecordLog {
     return {
       key: decoder.decode(this.#bytes.subarray(at + headBytes, keyEnd)),
       record: isLive ? this.#bytes.subarray(keyEnd, at + view.getUint32(at)) : undefined,
-      version: view.getUint16(at + versionAt) * 2 ** 32 + view.getUint32(at + versionAt + 2),
+      version: this.#versionAt(at),
       mark: view.getUint32(at + markAt),
       keyHash: view.getUint32(at + keyHashAt),
       hash: view.getUint32(at + hashAt),
     }
+  }
+
+  #versionAt(at: number): number {
+    return this.#view.getUint16(at + versionAt) * 2 ** 32 + this.#view.getUint32(at + versionAt + 2)
   }
 
   #find(key: Uint8Array, keyHash: number): number {
@@ -212,6 +228,7 @@ export class RecordLog {
   #bury(at: number): void {
     this.#tell(this.#view.getUint32(at + keyHashAt), this.#view.getUint32(at + hashAt))
     this.#sum = (this.#sum - 2 * this.#view.getUint32(at + hashAt)) >>> 0
+    if (this.#bytes[at + kindAt] === gone) this.#gone--
     this.#bytes[at + kindAt] = dead
     this.#dead += this.#view.getUint32(at)
     this.#count--

@@ -18,6 +18,7 @@ import type { Body, BodyKind } from '../wire/body.ts'
 import { ByteReader, ByteWriter, RecordError } from './bytes.ts'
 import { callNameBytesMax } from './call-body.ts'
 import { compareEpochs, type Epoch, type Stamp } from './epoch.ts'
+import { isCounter } from './fields.ts'
 
 /** A call of the key that has run, and what came of it. */
 export interface CallRecord {
@@ -184,7 +185,13 @@ export function readRecords(chunk: Uint8Array, visitor: RecordVisitor): void {
 }
 
 function readEpoch(reader: ByteReader): Epoch {
-  return { counter: reader.number(), boot: reader.text(originBytesMax) }
+  return { counter: readCounter(reader), boot: reader.text(originBytesMax) }
+}
+
+function readCounter(reader: ByteReader): number {
+  const counter = reader.number()
+  if (!isCounter(counter)) throw new RecordError(`a counter is at ${counter}`)
+  return counter
 }
 
 function readOrigin(reader: ByteReader): string {
@@ -197,7 +204,7 @@ function readKey(reader: ByteReader, epoch: Epoch): KeyRecord {
   const flags = reader.u8()
   if ((flags & ~keyFlags.known) !== 0) throw new RecordError('a key has unknown flags')
   const key = reader.text(keyBytesMax)
-  const version = reader.number()
+  const version = readCounter(reader)
   const schema = (flags & keyFlags.schema) === 0 ? 0 : reader.number()
   if (schema > schemaMax) throw new RecordError(`a schema has the number ${schema}`)
   const state = (flags & keyFlags.removed) === 0 ? readBody(reader) : undefined

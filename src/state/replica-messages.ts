@@ -28,6 +28,8 @@ export interface ShipRow {
   readonly anew?: boolean | undefined
   /** The receiver is not in the list any more, and all who are have what it has. */
   readonly drop?: boolean | undefined
+  /** What says of a key that it was removed, up to this version, is dropped: all have heard of it. */
+  readonly forgotten?: number | undefined
   /** Of all that the owner holds: the copy compares. */
   readonly digest?: LogDigest | undefined
   /** Of these of so many buckets the copy lists what it holds. */

@@ -1,7 +1,7 @@
 /** What replication says between nodes (replica-messages.ts) as a peer wrote it, field by field; undefined for anything else. */
 import { type Config, readConfig, readEpoch } from './config.ts'
 import { configsMax } from './copy.ts'
-import { isCount } from './fields.ts'
+import { isCount, isCounter } from './fields.ts'
 import { readConfigId, readLineage } from './lineage.ts'
 import { recentMax } from './quorum.ts'
 import type { LogDigest } from './record-log.ts'
@@ -93,7 +93,7 @@ function readAlong(value: unknown): Uint8Array | undefined | null {
 
 function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
   const row = fields(value)
-  if (row === undefined || !isPartition(row['partition'], partitions) || !isCount(row['revision']))
+  if (row === undefined || !isPartition(row['partition'], partitions) || !isCounter(row['revision']))
     return undefined
   const epoch = readEpoch(row['epoch'])
   const config = row['config'] == null ? undefined : readConfig(row['config'])
@@ -105,6 +105,8 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
   if (row['config'] != null && config === undefined) return undefined
   const digest = row['digest'] == null ? undefined : readDigest(row['digest'])
   if (row['digest'] != null && digest === undefined) return undefined
+  const forgotten = row['forgotten'] ?? undefined
+  if (forgotten !== undefined && !isCount(forgotten)) return undefined
   const list = row['list'] == null ? undefined : readList(row['list'])
   if (row['list'] != null && list === undefined) return undefined
   return {
@@ -118,6 +120,7 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
     complete: row['complete'] === true,
     anew: row['anew'] === true,
     drop: row['drop'] === true,
+    forgotten,
     digest,
     list,
   }
@@ -199,7 +202,7 @@ function readFenceReply(value: unknown): FenceReply | undefined {
       const known = readLineage(reply['known'])
       if (chain === undefined || digest === undefined) return undefined
       if (past === undefined || known === undefined) return undefined
-      if (!isCount(reply['version'])) return undefined
+      if (!isCounter(reply['version'])) return undefined
       return {
         type: 'promised',
         before: readConfig(reply['before']),

@@ -195,9 +195,7 @@ export class Replicas {
     this.#touch(tenure)
   }
 
-  /**
-   * Others may have led for a while. What the table names this node as the owner of is sought anew; the rest waits for its owner.
-   */
+  /** Others may have led: what is this node's by the table is sought anew, the rest waits for its owner. */
   doubt(): void {
     for (const [partition, tenure] of [...this.#tenures]) {
       tenure.isForked = true
@@ -238,7 +236,10 @@ export class Replicas {
       tenure.isPatienceOver = true
       this.#moved.add(tenure)
     }
-    for (const tenure of this.#repairs.due(now)) if (compareAll(tenure)) this.#touch(tenure)
+    for (const tenure of this.#repairs.due(now)) {
+      this.#copies.resize(tenure.copy, () => tenure.forgetRemoved())
+      if (compareAll(tenure)) this.#touch(tenure)
+    }
   }
 
   /** Tells calls that are done, and sends what has gathered. */

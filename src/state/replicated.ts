@@ -32,8 +32,8 @@ export class ReplicatedHoldings implements Holdings {
     return this.#live.partitions()
   }
 
-  activate(partition: number, epoch: Epoch): void {
-    this.#live.activate(partition, epoch)
+  activate(partition: number, epoch: Epoch): void | Promise<void> {
+    return this.#live.activate(partition, epoch)
   }
 
   freeze(partition: number, done: () => void): void {

@@ -38,7 +38,7 @@ import type { Taken } from './taking-ports.ts'
 import type { Tenure } from './tenure.ts'
 import { forkOf } from './tenure-ports.ts'
 
-export class Replication implements Omit<CopiesPort, 'activated'> {
+export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> {
   readonly #options: ReplicationOptions
   readonly #exchange: Exchange
   readonly #copies: Copies
@@ -230,9 +230,9 @@ export class Replication implements Omit<CopiesPort, 'activated'> {
     else this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, fork, now)
   }
 
-  /** What others had counted of a partition that is led here now, until it is merged. */
-  forksOf(partition: number): readonly RecordLog[] {
-    return this.#replicas.tenures.get(partition)?.fork?.logs ?? []
+  /** What others had counted of a partition that is led here now, until it is merged; undefined: there is nothing to merge. */
+  forksOf(partition: number): readonly RecordLog[] | undefined {
+    return this.#replicas.tenures.get(partition)?.fork?.logs
   }
 
   /** They are live here, and what has changed by that is shipped. */

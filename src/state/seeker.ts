@@ -16,6 +16,7 @@
 import type { Millis } from '../env.ts'
 import { type Elsewhere, type Reply, unknownCounter, unsureCounter } from './custody-io.ts'
 import type { Epoch } from './epoch.ts'
+import { counterAfter, hearsayMax } from './fields.ts'
 import type { Ground, Peer } from './ground.ts'
 import { Hints } from './hints.ts'
 import { isRound, type Round, type Seek } from './seek.ts'
@@ -55,7 +56,7 @@ export class Seeker {
       const before = priorOf(partition)
       const prior = before?.isEmpty ? undefined : before
       if (isAlone && prior === undefined) {
-        const counter = this.#ground.epochOf(partition).counter + 1
+        const counter = counterAfter(this.#ground.epochOf(partition).counter)
         this.#ports.open(partition, { counter, boot: options.boot }, undefined, now)
         continue
       }
@@ -240,7 +241,7 @@ export class Seeker {
     // Another life of that name answers for itself: what the former one had went with it.
     const speaker = reply.boot === peer.boot ? peer : this.#ground.speaker(peer.name, reply.boot)
     round.answered.add(speaker)
-    round.counter = Math.max(round.counter, reply.counter)
+    if (reply.counter <= hearsayMax) round.counter = Math.max(round.counter, reply.counter)
     if (reply.held.length > 0) speaker.bytesEach = reply.bytes / reply.held.length
     const held: number[] = []
     for (const partition of reply.held) if (this.#isIn(round, partition)) held.push(partition)
@@ -374,15 +375,15 @@ export class Seeker {
 
   #open(partition: number, seek: Seek, now: Millis): void {
     const { boot } = this.#ground.options
-    const counter = Math.max(seek.counter, this.#ground.epochOf(partition).counter) + 1
+    const counter = Math.max(seek.counter, this.#ground.epochOf(partition).counter)
     if (this.#ground.options.copies !== undefined) {
       seek.isTaking = true
       seek.token = undefined
-      this.#ground.out({ type: 'take', partition, counter: counter - 1 })
+      this.#ground.out({ type: 'take', partition, counter })
       return
     }
     this.seeks.delete(partition)
-    this.#ports.open(partition, { counter, boot }, seek.prior, now)
+    this.#ports.open(partition, { counter: counterAfter(counter), boot }, seek.prior, now)
   }
 }
 

@@ -63,6 +63,7 @@ export function composeRow(tenure: Tenure, state: SeatState, room: number, packe
     ...(complete ? { past: copy.past } : {}),
     records: packer.finish(),
     complete,
+    forgotten: compares ? tenure.forgotten : undefined,
     digest: compares ? copy.log.digest : undefined,
     list: compares ? state.list : undefined,
   }

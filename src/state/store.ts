@@ -56,9 +56,10 @@ export interface Holdings {
   partitions(): Iterable<number>
   /**
    * From now on calls of it may start, and what was accepted is live. Of a partition that is active already: what was
-   * accepted (by another node that had it at the same time, in a split) is merged key by key, at this newer epoch.
+   * accepted (by another node that had it at the same time, in a split) is merged key by key, at this newer epoch. A promise:
+   * some keys wait for calls of theirs that run; it resolves once all are merged, or the partition is here no more.
    */
-  activate(partition: number, epoch: Epoch): void
+  activate(partition: number, epoch: Epoch): void | Promise<void>
   /** No call of it starts any more (those that wait are routed anew); `done` once none runs. */
   freeze(partition: number, done: () => void): void
   /** Calls start again, at the same epoch. */

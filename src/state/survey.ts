@@ -19,6 +19,7 @@ import { type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Epoch } from './epoch.ts'
 import type { Exchange } from './exchange.ts'
+import { counterAfter } from './fields.ts'
 import { packPartitions, unpackPartitions } from './messages.ts'
 import type { TakingPorts } from './taking-ports.ts'
 
@@ -35,6 +36,8 @@ interface Round {
   heldUntil: Millis
 }
 
+/** Partitions in one round: what comes of it is done in one turn of the loop, which must not be long. */
+const surveyMax = 8_192
 const repeatMs: Millis = 50
 const heldMs: Millis = 50
 
@@ -45,7 +48,9 @@ export class Surveys {
   /** Somebody has something of it. `counter`: of the highest epoch heard of. */
   readonly #known: (partition: number, counter: number, now: Millis) => void
   /** Not asked for yet. */
-  #waiting = new Map<number, number>()
+  readonly #waiting = new Map<number, number>()
+  /** The rest waits for the next turn. */
+  #hasAsked = false
   readonly #rounds = new Set<Round>()
   /** Who is to be asked again, and when. */
   readonly #repeats = new Set<{ readonly round: Round; readonly seat: Seat; readonly at: Millis }>()
@@ -69,6 +74,7 @@ export class Surveys {
   }
 
   get deadline(): Millis {
+    if (this.#waiting.size > 0) return 0
     let due = Infinity
     for (const { patientUntil, heldUntil } of this.#rounds)
       due = Math.min(due, heldUntil === 0 ? patientUntil : heldUntil)
@@ -94,16 +100,15 @@ export class Surveys {
   }
 
   peersChanged(now: Millis): void {
-    const peers = this.#ports.peers()
     for (const round of [...this.#rounds]) {
-      for (const [name, seat] of round.silent)
-        if (!peers.some((peer) => sameSeat(peer, seat))) round.silent.delete(name)
+      for (const [name, seat] of round.silent) if (this.#ports.isGone(seat)) round.silent.delete(name)
       this.#askAll(round, now)
       this.#conclude(round, now)
     }
   }
 
   tick(now: Millis): void {
+    this.#hasAsked = false
     for (const repeat of [...this.#repeats]) {
       if (repeat.at > now) continue
       this.#repeats.delete(repeat)
@@ -113,18 +118,24 @@ export class Surveys {
     for (const round of [...this.#rounds]) this.#conclude(round, now)
   }
 
-  /** Asks for what has gathered. */
+  /** Asks for what has gathered, or a part of it. */
   flush(now: Millis): void {
-    if (this.#waiting.size === 0) return
+    if (this.#waiting.size === 0 || this.#hasAsked) return
+    const partitions = new Map<number, number>()
+    for (const [partition, counter] of this.#waiting) {
+      if (partitions.size === surveyMax) break
+      partitions.set(partition, counter)
+      this.#waiting.delete(partition)
+    }
+    this.#hasAsked = this.#waiting.size > 0
     const round: Round = {
-      partitions: this.#waiting,
+      partitions,
       since: now,
       patientUntil: now,
       silent: new Map(),
       heard: new Map(),
       heldUntil: 0,
     }
-    this.#waiting = new Map()
     this.#rounds.add(round)
     this.#askAll(round, now)
     this.#conclude(round, now)
@@ -190,7 +201,8 @@ export class Surveys {
         this.#known(partition, counter, now)
         continue
       }
-      if (epoch?.counter !== counter + 1) epoch = { counter: counter + 1, boot }
+      const next = counterAfter(counter)
+      if (epoch?.counter !== next) epoch = { counter: next, boot }
       partitions.push(partition)
       epochs.push(epoch)
     }

@@ -4,9 +4,11 @@
  * repeated because its answer was lost is answered alike and does nothing twice.
  *
  *   input                   partition is             then
- *   copying (begins)        ours, seeking or active  admit; what another copy left is discarded first
+ *   copying (begins)        ours, seeking or active  admit; what another copy left, or came whole, is discarded first
  *                           ours, another copies it  reject busy
  *                           not ours                 reject notOwner
+ *                           active, and another side reject busy; a give is refused likewise
+ *                           of it is not merged yet
  *   received                staged                   whole, or discarded
  *   give, an entry          ours, seeking            accept its chunks, then active at the giver's epoch + 1
  *                           ours, active             the same, behind what runs: merged with what is live (both had it, in a split)
@@ -300,8 +302,13 @@ export class Taker {
     if (phases[partition] !== phase.seeking && phases[partition] !== phase.active) {
       return refuse('busy', `"${options.self}" is giving it away`)
     }
+    // What is accepted and discarded meanwhile would be that side's, too.
+    if (phases[partition] === phase.active && options.copies?.isMerging(partition)) {
+      return refuse('busy', 'what is here is merged first')
+    }
     const stage = this.#stages.get(partition)
-    if (stage !== undefined && stage.from !== from && stage.from.isThere) {
+    // What came whole and was not followed by its `give` may never be: its giver has thought better of it, and gave elsewhere.
+    if (stage !== undefined && stage.state !== 'whole' && stage.from !== from && stage.from.isThere) {
       return refuse('busy', `"${stage.from.name}" is giving it to "${options.self}"`)
     }
     return undefined

@@ -17,6 +17,7 @@ import { type CopyAnswer, highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
+import { counterAfter, counterMax } from './fields.ts'
 import { addMissing } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
 import { Surveys } from './survey.ts'
@@ -94,30 +95,23 @@ export class Takings {
   /** Members came or went. */
   peersChanged(now: Millis): void {
     this.#surveys.peersChanged(now)
-    const peers = this.#ports.peers()
-    let isGone = false
+    const isGone = (seat: Seat): boolean => this.#ports.isGone(seat)
+    let isAnyGone = false
     for (const [name, line] of this.#lines) {
-      if (peers.some((peer) => sameSeat(peer, line.seat))) continue
+      if (!isGone(line.seat)) continue
       this.#lines.delete(name)
-      isGone = true
+      isAnyGone = true
     }
     // Whoever was promised more may be the one that is gone.
-    if (isGone) for (const taking of this.#paused) taking.pausedUntil = now
+    if (isAnyGone) for (const taking of this.#paused) taking.pausedUntil = now
     for (const taking of [...this.#takings.values()]) {
-      for (const [name, seat] of taking.silent) {
-        if (!peers.some((peer) => sameSeat(peer, seat))) taking.silent.delete(name)
-      }
-      const { left } = taking.collecting ?? {}
-      if (left?.some(({ answer: { seat } }) => !peers.some((peer) => sameSeat(peer, seat)))) {
-        for (const { answer } of left) {
-          const { seat } = answer
-          if (!peers.some((peer) => sameSeat(peer, seat))) taking.answers.delete(seat.name)
-        }
-        taking.collecting = undefined
-      }
+      for (const [name, seat] of taking.silent) if (isGone(seat)) taking.silent.delete(name)
+      const lacking = taking.collecting?.left.filter(({ answer }) => isGone(answer.seat)) ?? []
+      for (const { answer } of lacking) taking.answers.delete(answer.seat.name)
+      if (lacking.length > 0) taking.collecting = undefined
       if (this.#paused.has(taking)) continue
       let hasCome = false
-      for (const peer of peers) {
+      for (const peer of this.#ports.peers()) {
         const answer = taking.answers.get(peer.name)
         if (answer !== undefined && sameSeat(answer.seat, peer)) continue
         if (taking.silent.has(peer.name)) continue
@@ -178,7 +172,7 @@ export class Takings {
   }
 
   #configAbove(partition: number, counter: number): Config {
-    const above = Math.max(counter, this.#copies.get(partition)?.promised.epoch.counter ?? 0) + 1
+    const above = counterAfter(Math.max(counter, this.#copies.get(partition)?.promised.epoch.counter ?? 0))
     const seats = this.#ports.seats(partition)
     const { boot } = this.#exchange.self
     const acks = this.#ports.acks(seats.length)
@@ -307,7 +301,7 @@ export class Takings {
       return
     }
     const counter = highest(answers, this.#exchange.self.boot)
-    if (counter >= taking.config.epoch.counter) {
+    if (counter >= taking.config.epoch.counter && counter < counterMax) {
       // Only by its boot id is ours above that one; epochs are to grow by their counters.
       taking.config = this.#configAbove(taking.partition, counter)
       this.#fence(taking, now)

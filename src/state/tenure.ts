@@ -34,6 +34,8 @@ export class Tenure {
   /** Position of the last effect or confirmation. */
   head: number
   committed: number
+  /** Keys whose removal has an older position are forgotten. */
+  forgotten = 0
   #isFenced = false
   /** No tenure before it is known. */
   readonly isFirst: boolean
@@ -207,6 +209,15 @@ export class Tenure {
     if (!this.#isFenced || this.fork !== undefined) return false
     for (const state of this.seats.values()) if (state.isListed && !state.isToldComplete) return false
     return true
+  }
+
+  /** What all of the list heard to be removed is forgotten: whoever else has what it was has it as of an older list. */
+  forgetRemoved(): void {
+    if (!this.isSettled || this.isForked || this.fork !== undefined) return
+    let heard = this.committed
+    for (const { isListed, matched } of this.seats.values()) if (isListed) heard = Math.min(heard, matched)
+    this.forgotten = heard
+    this.copy.log.forget(heard)
   }
 
   /** Members of the list that do not have all, or are not there. */

@@ -4,6 +4,7 @@ import { custodyFaults } from './faults/custody.ts'
 import { drillFaults } from './faults/drill.ts'
 import { entityFaults } from './faults/entities.ts'
 import { forkFaults } from './faults/forks.ts'
+import { mergeFaults } from './faults/merges.ts'
 import { nodeFaults } from './faults/node.ts'
 import { overloadFaults } from './faults/overload.ts'
 import { probingFaults } from './faults/probing.ts'
@@ -41,6 +42,7 @@ export const catalogue: readonly Mutant[] = [
   ...streamFaults,
   ...stateCrashFaults,
   ...forkFaults,
+  ...mergeFaults,
   ...stateMoveFaults,
   ...stateRunFaults,
   ...simFaults,

@@ -14,6 +14,7 @@ import type {
 } from '../../src/state/custody-io.ts'
 import { unknownCounter, unsureCounter } from '../../src/state/custody-io.ts'
 import { noEpoch } from '../../src/state/epoch.ts'
+import { counterMax, hearsayMax } from '../../src/state/fields.ts'
 import {
   packPartitions,
   readAsk,
@@ -151,12 +152,14 @@ function seeking(alice: Alone = new Alone()): Alone {
 }
 
 /** Alice has all, and bob owns it and has claimed it; what is frozen first. */
-function giving(keys = 1): Alone {
-  const alice = new Alone()
-  alice.view('alice', [])
-  for (let partition = 0; partition < 16; partition++) alice.keys.set(partition, keys)
-  alice.view('bob', [bob])
+function giving(keys = 1, copies: Partial<CopiesPort> | undefined = undefined): Alone {
+  const alice = new Alone(copies)
   const partitions = Array.from({ length: 16 }, (_, partition) => partition)
+  const epochs = partitions.map(() => ({ counter: 1, boot: 'a1' }))
+  alice.view('alice', [])
+  if (copies !== undefined) alice.feed({ type: 'blank', partitions, epochs, lost: new Set() })
+  for (const partition of partitions) alice.keys.set(partition, keys)
+  alice.view('bob', [bob])
   alice.feed({ type: 'asked', id: 1, from: 'bob', ask: { type: 'claim', boot: 'b1', partitions } })
   return alice
 }
@@ -889,4 +892,95 @@ test('what leaves is paced to so many bytes a second, after a short burst', () =
   }
   assert.ok(Math.abs(now - start - 900) <= 10, `${now - start}`)
   assert.equal(new Pace(Infinity).take(1e9, 0), 0)
+})
+
+test('a partition of which another side is not merged yet is neither given nor taken before it is', () => {
+  const merging = new Set([3])
+  const giver = giving(1, { isMerging: (partition) => merging.has(partition), listOf: () => [] })
+  const frozen = (): number[] => giver.of('freeze').flatMap(({ partitions }) => partitions)
+  assert.deepEqual([frozen().length, frozen().includes(3), giver.custody.where(3)], [15, false, 'alice'])
+  giver.pass(5_000)
+  assert.ok(!frozen().includes(3))
+  merging.clear()
+  giver.pass(1_000)
+  assert.deepEqual(frozen(), [3])
+
+  const taker = seeking(new Alone({ isMerging: () => true, promised: () => 0, mayMerge: () => 'merge' }))
+  taker.feed({ type: 'asked', id: 1, from: 'bob', ask: give(1, [{}]) })
+  assert.deepEqual(taker.of('activate').length, 1)
+  taker.feed({ type: 'asked', id: 2, from: 'bob', ask: give(2, [{}]) })
+  const [reply] = taker.replies()
+  assert.ok(reply?.type === 'given')
+  assert.deepEqual(
+    reply.refused.map(({ code, reason }) => `${code}: ${reason}`),
+    ['busy: what is here is merged first'],
+  )
+})
+
+test('a counter at the bound raises its own partition alone, which goes on there', () => {
+  for (const [said, next] of [
+    [hearsayMax, hearsayMax + 1],
+    [counterMax, 1],
+  ] as const) {
+    const alice = new Alone()
+    alice.view('bob', [bob])
+    alice.view('alice', [bob])
+    for (let asked = alice.asks('claim'); asked.length > 0; asked = alice.asks('claim')) {
+      const [{ id } = { id: 0 }] = asked
+      alice.feed({ type: 'answered', id, reply: { ...nothing, counter: said } })
+    }
+    assert.deepEqual(alice.custody.epochOf(5), { counter: next, boot: 'a1' })
+  }
+  const alice = seeking()
+  alice.feed({
+    type: 'asked',
+    id: 9,
+    from: 'bob',
+    ask: give(1, [{ partition: 5, epoch: { counter: counterMax, boot: 'b1' } }]),
+  })
+  assert.deepEqual(alice.custody.epochOf(5), { counter: counterMax, boot: 'a1' })
+})
+
+test('a copy that came whole and was not followed by its give makes room for another holder’s', () => {
+  const alice = seeking()
+  alice.feed({ type: 'peers', peers: [bob, carl] })
+  const copying = { toBoot: 'a1', partition: 3, after: 0 }
+  const from = (peer: ViewPeer, id: number): CustodyOutput[] =>
+    alice.feed({ type: 'copying', id, from: peer.name, boot: peer.boot, copy: id, ...copying })
+  from(bob, 1)
+  assert.equal(alice.of('admit').length, 1)
+  // While it travels there is one at a time.
+  from(carl, 2)
+  assert.equal(alice.of('reject')[0]?.refusal.code, 'busy')
+  alice.feed({ type: 'received', id: 1, reason: undefined, bytes: 100 })
+  from(carl, 3)
+  assert.deepEqual([alice.of('discard').length, alice.of('admit')[0]?.anew], [1, true])
+  // What comes after the first one would be a part of nothing.
+  alice.feed({ type: 'asked', id: 4, from: 'bob', ask: give(1, [{ partition: 3, copy: 1 }]) })
+  const [reply] = alice.replies()
+  assert.ok(reply?.type === 'given' && reply.refused[0]?.code === 'busy')
+})
+
+test('who was killed while it left, and is back before any table has changed, has lost what it had', () => {
+  const alice = new Alone()
+  alice.view('carl', [bob, carl])
+  alice.feed({ type: 'peers', peers: [bob, { ...carl, isLeaving: true }] })
+  alice.feed({ type: 'peers', peers: [bob, { ...carl, boot: 'c2' }] })
+  alice.view('alice', [bob, { ...carl, boot: 'c2' }])
+  for (const { id, to } of alice.asks('claim'))
+    alice.feed({ type: 'answered', id, reply: { ...nothing, boot: to === 'bob' ? 'b1' : 'c2' } })
+  assert.equal(alice.custody.held, 16)
+  assert.deepEqual(
+    alice.of('told').map(({ what, peer, partitions }) => [what, peer, partitions.length]),
+    [['lost', 'carl', 16]],
+  )
+  // Not who had said that it was empty.
+  const other = new Alone()
+  other.view('carl', [bob, carl])
+  other.feed({ type: 'peers', peers: [bob, { ...carl, isLeaving: true }] })
+  other.feed({ type: 'asked', id: 1, from: 'carl', ask: { type: 'empty', boot: 'c1' } })
+  other.feed({ type: 'peers', peers: [bob] })
+  other.view('alice', [bob])
+  for (const { id } of other.asks('claim')) other.feed({ type: 'answered', id, reply: nothing })
+  assert.deepEqual([other.custody.held, other.of('told')], [16, []])
 })

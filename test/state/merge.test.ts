@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Config } from '../../src/state/config.ts'
 import { Copy, chainMax } from '../../src/state/copy.ts'
-import { Merge } from '../../src/state/merge.ts'
+import { addMissing, Merge } from '../../src/state/merge.ts'
 import { Packer } from '../../src/state/packed.ts'
+import { RecordLog } from '../../src/state/record-log.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const config = (counter: number, boot = 'boot'): Config => ({
@@ -64,4 +65,30 @@ test('a copy remembers what came between its base and its promise, and says when
   fenced.complete()
   for (let at = 2; at < 9; at++) fenced.fence(config(at, 'taker'))
   assert.deepEqual([fenced.chain, fenced.promised.epoch.counter], [[], 8])
+})
+
+test('a copy that was dropped is as new: what it could not remember does not count against it', () => {
+  const copy = new Copy(config(1), false)
+  copy.complete()
+  for (let at = 2; at <= chainMax + 3; at++) copy.promise(config(at, `boot ${at}`))
+  assert.ok(copy.isCut)
+  copy.drop()
+  assert.deepEqual([copy.isCut, copy.chain, copy.base], [false, [], undefined])
+  // Its owner lists it again, and is gone before it is complete.
+  copy.promise(config(90))
+  copy.put('k', bytes('1'), 1)
+  assert.equal(copy.isCut, false)
+})
+
+test('a key that one side removed is as the other side has it, which may have changed it since', () => {
+  const [ours, theirs] = [new RecordLog(), new RecordLog()]
+  ours.put('removed here', undefined, 9, 0)
+  ours.put('both', bytes('ours'), 2, 0)
+  theirs.put('removed here', bytes('there'), 3, 0)
+  theirs.put('both', bytes('theirs'), 8, 0)
+  theirs.put('removed there', undefined, 8, 0)
+  ours.put('removed there', bytes('here'), 1, 0)
+  addMissing(ours, theirs)
+  const texts = [...ours.entries()].map(({ key, record }) => `${key}: ${new TextDecoder().decode(record)}`)
+  assert.deepEqual(texts.sort(), ['both: ours', 'removed here: there', 'removed there: here'])
 })

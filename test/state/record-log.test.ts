@@ -50,6 +50,26 @@ test('a log holds what a map would, whatever was replaced, forgotten or erased',
   )
 })
 
+test('of what says that keys were removed only the older part is dropped', () => {
+  const log = new RecordLog()
+  for (let at = 1; at <= 6; at++) log.put(`k${at}`, at % 2 === 0 ? undefined : bytes('x'), at, 0)
+  const small = new RecordLog()
+  for (const at of [1, 3, 5]) small.put(`k${at}`, bytes('x'), at, 0)
+  log.forget(4)
+  assert.deepEqual(
+    [...log.entries()].map(({ key }) => key),
+    ['k1', 'k3', 'k5', 'k6'],
+  )
+  log.put('k6', bytes('x'), 7, 0)
+  log.put('k6', undefined, 8, 0)
+  log.forget(8)
+  assert.ok(log.equals(small.digest))
+  assert.deepEqual([log.version, log.bytes], [8, small.bytes])
+  log.clear()
+  log.forget(9)
+  assert.equal(log.count, 0)
+})
+
 test('places stay while somebody goes through the records, and what changes meanwhile is told once more', () => {
   const log = new RecordLog()
   for (let at = 0; at < 50; at++) log.put(`k${at}`, bytes(`${at}`), at + 1, 0)

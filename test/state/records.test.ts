@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { failure } from '../../src/shard/methods.ts'
 import { RecordError } from '../../src/state/bytes.ts'
+import { counterMax } from '../../src/state/fields.ts'
 import {
   type CallerRecord,
   type CallRecord,
@@ -73,7 +74,7 @@ const record: fc.Arbitrary<KeyRecord> = object({
   key: fc.string(),
   stamp: object({
     epoch: object({ counter: fc.nat(3), boot: fc.constantFrom('', 'b1', 'b2') }),
-    version: fc.maxSafeNat(),
+    version: fc.maxSafeNat().map((version) => version % (counterMax + 1)),
   }),
   schema: fc.nat(65_535),
   state: fc.option(body, { nil: undefined }),

@@ -1,6 +1,6 @@
 /** One seed of the model of replication: load, faults, peace, and what the clients' histories say. */
 import { SeededRandom } from '../../src/sim/random.ts'
-import { type Call, type ModelNode, World, type WorldOptions } from './replica-world.ts'
+import { type Call, type ModelNode, markOf, World, type WorldOptions } from './replica-world.ts'
 
 /** What a run of a seed came to. */
 export interface Outcome {
@@ -55,7 +55,25 @@ export function runSeed(seed: number, options: WorldOptions = worldOptions(seed)
   const silent = finals.find(({ result }) => result === undefined)
   if (silent !== undefined)
     return { violation: `nobody answers for key ${silent.key} in peace`, seen: world.seen }
-  return { violation: explain(world.calls), seen: world.seen }
+  return { violation: explain(world.calls) ?? returned(world), seen: world.seen }
+}
+
+/** A mark that a later update has removed. */
+function returned({ nodes, options }: World): string | undefined {
+  for (const { held, replication } of nodes) {
+    for (let partition = 0; partition < options.partitions; partition++) {
+      if (held[partition]?.phase !== 'active') continue
+      const records = new Map<string, number[]>()
+      for (const { key, record } of replication.records(partition))
+        records.set(key, JSON.parse(new TextDecoder().decode(record)) as number[])
+      for (const [key, list] of records) {
+        const at = list.indexOf(records.get(markOf(key))?.[0] ?? -1)
+        if (at >= 0 && at < list.length - 1)
+          return `key ${key}: what ${list[at]} had set and ${list[at + 1]} removed or set anew is back: ${list}`
+      }
+    }
+  }
+  return undefined
 }
 
 /** A call of a client beside some node: sent to the owner it knows, again until its deadline. */

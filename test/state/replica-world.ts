@@ -32,6 +32,9 @@ export interface Call {
   result: readonly number[] | undefined
 }
 
+/** Of the key that its updates set and remove. */
+export const markOf = (key: string): string => `${key} mark`
+
 type CustodyPhase = 'none' | 'seeking' | 'active' | 'frozen'
 
 interface Held {
@@ -226,9 +229,20 @@ export class ModelNode {
     if (isNew) list.push(id)
     const result = call.isAppend ? list.slice(0, list.indexOf(id) + 1) : [...list]
     const told = (failure?: unknown): void => done(failure === undefined ? result : undefined)
-    if (isNew) this.replication.ship(partition, key, encoder.encode(JSON.stringify(list)), told)
-    else this.replication.confirm(partition, key, told)
+    if (isNew) {
+      this.#mark(partition, held, key, id)
+      this.replication.ship(partition, key, encoder.encode(JSON.stringify(list)), told)
+    } else this.replication.confirm(partition, key, told)
     this.#drain()
+  }
+
+  /** Beside each list a key that every other update of it sets, and the rest remove. */
+  #mark(partition: number, { live }: Held, key: string, id: number): void {
+    const isSet = id % 2 === 0
+    if (isSet) live.set(markOf(key), [id])
+    else live.delete(markOf(key))
+    const record = isSet ? encoder.encode(JSON.stringify([id])) : undefined
+    this.replication.ship(partition, markOf(key), record, () => {})
   }
 
   #replication(): Replication {

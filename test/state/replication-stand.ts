@@ -32,6 +32,7 @@ export class Stand {
       voters?: number
       copyBytesMax?: number
       effectsWaitingMax?: number
+      partitions?: number
     } = {},
   ) {
     this.alive = new Set(names)
@@ -42,7 +43,7 @@ export class Stand {
         name,
         new Replication({
           self: seat(name),
-          partitions: 4,
+          partitions: options.partitions ?? 4,
           copies,
           acks,
           acksMin,

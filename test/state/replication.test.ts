@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inherit } from '../../src/state/grant.ts'
+import { unpackPartitions } from '../../src/state/messages.ts'
+import type { Replication } from '../../src/state/replication.ts'
 import { replicationLimits } from '../../src/state/replication-config.ts'
 import { Absent, absentMax } from '../../src/state/seat-state.ts'
 import { Senders, sendersMax } from '../../src/state/senders.ts'
@@ -325,6 +327,59 @@ test('of a copy that has lost some records only those travel', () => {
   assert.deepEqual(stand.texts('b'), stand.texts('a'))
 })
 
+test('what all copies heard to be removed is forgotten, and not before', () => {
+  const stand = new Stand('ab')
+  const counts = (): number[] => ['a', 'b'].map((name) => stand.of(name).copyOf(0)!.log.count)
+  const remove = (key: string): void => {
+    stand.of('a').ship(0, key, undefined, (failure) => stand.told.push(failure?.code))
+    stand.run()
+  }
+  stand.take('a')
+  for (const key of ['j', 'k', 'l']) stand.ship('a', key, 'one')
+  remove('k')
+  assert.deepEqual(counts(), [3, 3])
+  // "b" does not hear of the next one.
+  stand.split('b')
+  stand.of('a').viewChanged(stand.now)
+  remove('l')
+  assert.deepEqual(counts(), [3, 3])
+  stand.split('')
+  assert.deepEqual([stand.texts('a'), stand.texts('b')], [['j=one'], ['j=one']])
+  stand.now += replicationLimits.repairMs + 10
+  stand.run()
+  assert.deepEqual(counts(), [1, 1])
+  // Nothing had to be repaired for that.
+  assert.equal(stand.of('a').stats.repairedKeys, 0)
+  assert.deepEqual([stand.of('a').stats.copyBytes, stand.of('b').stats.copyBytes], [29, 29])
+})
+
+test('that a key was removed is remembered until the last copy has heard of it', () => {
+  const stand = new Stand('abc', { copies: 3, acks: 2 })
+  const a = stand.of('a')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.isHeld = true
+  stand.sent.length = 0
+  a.ship(0, 'k', undefined, (failure) => stand.told.push(failure?.code))
+  stand.run()
+  const late = stand.sent.find(({ ask }) => ask.to.name === 'c')!.ask
+  stand.isHeld = false
+  const { id, ask } = stand.sent.find(({ ask: one }) => one.to.name === 'b')!.ask
+  a.answered(id, stand.of('b').answer('a', ask, stand.now), stand.now)
+  stand.now += replicationLimits.repairMs + 10
+  stand.run()
+  const removed = (): number[] =>
+    ['a', 'b', 'c'].map((name) => stand.of(name).copyOf(0)!.log.count - stand.texts(name).length)
+  assert.deepEqual([stand.told, removed(), stand.texts('c')], [[undefined, undefined], [1, 1, 0], ['k=one']])
+  a.answered(late.id, undefined, stand.now)
+  stand.now += 1_000
+  stand.run()
+  assert.deepEqual([removed(), stand.texts('c')], [[1, 1, 1], []])
+  stand.now += replicationLimits.repairMs
+  stand.run()
+  assert.deepEqual(removed(), [0, 0, 0])
+})
+
 test('unchanged keys share one message, however many they are', () => {
   const stand = new Stand('ab')
   stand.take('a')
@@ -356,6 +411,22 @@ test('a copy for which there is no room is not counted as one', () => {
   stand.ship('a', 'large', 'x'.repeat(3_000))
   assert.deepEqual(stand.told, [undefined])
   assert.deepEqual(stand.texts('b'), ['k=x'])
+})
+
+test('of many partitions a part is asked for in each turn, and nobody waits for the next part', () => {
+  const stand = new Stand('ab', { partitions: 20_000 })
+  const [a, sizes]: [Replication, number[]] = [stand.of('a'), []]
+  for (let partition = 0; partition < 20_000; partition++) a.take(partition, 0, 0)
+  for (const isTurn of [false, false, true, true, true]) {
+    if (isTurn) a.tick(0)
+    else a.flush(0)
+    for (let output = a.poll(); output !== undefined; output = a.poll()) {
+      if (output.type === 'ask' && output.ask.type === 'survey')
+        sizes.push(unpackPartitions(output.ask.partitions, 20_000)?.length ?? 0)
+    }
+    assert.equal(a.deadline === 0, sizes.length < 3)
+  }
+  assert.deepEqual(sizes, [8_192, 8_192, 3_616])
 })
 
 test('calls beyond those that may wait for copies are refused before they run, and run again once copies answer', () => {

@@ -86,7 +86,7 @@ export class Stand {
   }
 
   activate(...partitions: number[]): this {
-    for (const partition of partitions) this.store.activate(partition, this.epoch)
+    for (const partition of partitions) void this.store.activate(partition, this.epoch)
     return this
   }
 

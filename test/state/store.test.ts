@@ -38,7 +38,7 @@ function list(options: object = {}) {
 async function hand(from: Stand, to: Stand): Promise<void> {
   from.store.freeze(0, () => {})
   await to.accept(0, from.collect(0))
-  to.store.activate(0, { counter: from.epoch.counter + 1, boot: 'b2' })
+  void to.store.activate(0, { counter: from.epoch.counter + 1, boot: 'b2' })
   from.store.release(0)
 }
 
@@ -426,8 +426,8 @@ test('a reply that would not arrive as it is is refused, and what arrives is wha
 async function conflict(options: object, counter: number) {
   const { defined, gates } = list(options)
   const [ours, theirs] = [new Stand(defined), new Stand(defined, {}, 'b2')]
-  ours.store.activate(0, { counter: 2, boot: 'b1' })
-  theirs.store.activate(0, { counter, boot: 'b2' })
+  void ours.store.activate(0, { counter: 2, boot: 'b1' })
+  void theirs.store.activate(0, { counter, boot: 'b2' })
   ours.call('k', 'add', 'ours')
   theirs.call('k', 'add', 'theirs', { origin: 'bob', seq: 1 })
   theirs.call('only0', 'add', 'x', { origin: 'bob', seq: 2 })
@@ -437,7 +437,7 @@ async function conflict(options: object, counter: number) {
 
 test('a key that two nodes had is merged, or the newer one stays and the other is told of', async () => {
   const merged = await conflict({ merge: (a: string[], b: string[]) => [...a, ...b] }, 1)
-  merged.ours.store.activate(0, { counter: 3, boot: 'b1' })
+  void merged.ours.store.activate(0, { counter: 3, boot: 'b1' })
   assert.deepEqual(merged.ours.call('k', 'all').reply, ['ours', 'theirs'])
   assert.deepEqual(merged.ours.call('only0', 'all').reply, ['x'])
   assert.equal(merged.ours.conflicts.length, 0)
@@ -448,7 +448,7 @@ test('a key that two nodes had is merged, or the newer one stays and the other i
     [3, 'theirs', 'ours'],
   ] as const) {
     const { ours } = await conflict({}, counter)
-    ours.store.activate(0, { counter: 4, boot: 'b1' })
+    void ours.store.activate(0, { counter: 4, boot: 'b1' })
     assert.deepEqual(ours.call('k', 'all').reply, [kept])
     assert.deepEqual(ours.conflicts, [
       { entity: 'list', key: 'k', partition: 0, kept, dropped: [dropped], error: undefined },
@@ -466,7 +466,7 @@ test('a merge that throws is a conflict', async () => {
     },
     1,
   )
-  ours.store.activate(0, { counter: 3, boot: 'b1' })
+  void ours.store.activate(0, { counter: 3, boot: 'b1' })
   assert.deepEqual(ours.call('k', 'all').reply, ['ours'])
   assert.equal(ours.conflicts[0]!.error, error)
 })
@@ -474,7 +474,7 @@ test('a merge that throws is a conflict', async () => {
 test('a key is merged when no call of it runs', async () => {
   const { ours, gates } = await conflict({ merge: (a: string[], b: string[]) => [...a, ...b] }, 1)
   const slow = ours.call('k', 'wait', 'late')
-  ours.store.activate(0, { counter: 3, boot: 'b1' })
+  void ours.store.activate(0, { counter: 3, boot: 'b1' })
   gates[0]!.open()
   await ours.settle()
   assert.equal(slow.reply, 2)

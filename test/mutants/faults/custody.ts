@@ -215,8 +215,8 @@ export const custodyFaults: readonly Mutant[] = [
   {
     id: 'custody/large-before-small',
     file: giver,
-    find: 'this.#bytesOf(b) - this.#bytesOf(a);',
-    replace: 'this.#bytesOf(a) - this.#bytesOf(b);',
+    find: 'this.#bytesOf(b) - this.#bytesOf(a)',
+    replace: 'this.#bytesOf(a) - this.#bytesOf(b)',
     why: 'many small partitions go before few large ones',
     tests: ['state/custody'],
   },
@@ -227,5 +227,21 @@ export const custodyFaults: readonly Mutant[] = [
     replace: '',
     why: 'partitions that the ring does not have make a message nothing',
     tests: ['state/custody'],
+  },
+  {
+    id: 'custody/a-copy-that-nobody-follows-bars-the-way',
+    file: 'src/state/taker.ts',
+    find: "stage.state !== 'whole' && stage.from !== from",
+    replace: 'stage.from !== from',
+    why: 'a giver that gave elsewhere after all does not keep that one from giving it on',
+    tests: ['state/custody.test'],
+  },
+  {
+    id: 'custody/a-leaver-cannot-be-killed',
+    file: 'src/state/ground.ts',
+    find: 'for (const { name, isEmpty } of gone)\n            if (!isEmpty)',
+    replace: 'for (const { name, isEmpty, isLeaving } of gone)\n            if (!isEmpty && !isLeaving)',
+    why: 'what was lost with a process that was killed as it began to leave is told',
+    tests: ['state/custody.test'],
   },
 ]

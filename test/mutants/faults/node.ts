@@ -231,4 +231,12 @@ export const nodeFaults: readonly Mutant[] = [
     why: 'one message waits for a blocked loop, whatever happens',
     tests: ['border.test'],
   },
+  {
+    id: 'node/leaves-its-callers-behind',
+    file: 'src/leave.ts',
+    find: 'callsOver: (done) => calls.whenOver(done)',
+    replace: 'callsOver: (done) => done()',
+    why: 'calls that were made on a node before it left are answered',
+    tests: ['leave'],
+  },
 ]

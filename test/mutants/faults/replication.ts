@@ -111,4 +111,20 @@ export const replicationFaults: readonly Mutant[] = [
     why: 'of two halves of a cluster none has a lease',
     tests: ['state/quorum'],
   },
+  {
+    id: 'replication/removals-are-remembered-for-ever',
+    file: 'src/state/replicas.ts',
+    find: 'this.#copies.resize(tenure.copy, () => tenure.forgetRemoved());',
+    replace: '',
+    why: 'memory for keys that are gone does not grow',
+    tests: ['state/replication.test'],
+  },
+  {
+    id: 'replication/removals-are-forgotten-before-all-heard',
+    file: 'src/state/tenure.ts',
+    find: 'heard = Math.min(heard, matched);',
+    replace: '{}',
+    why: 'a key that was removed does not come back from a copy that had not heard of it',
+    tests: ['state/replication.test', 'state/replica-model'],
+  },
 ]

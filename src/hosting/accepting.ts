@@ -1,0 +1,40 @@
+/** Hands records that replication has brought together to the holdings that are to make live states of them. */
+import { joined } from '../state/bytes.ts'
+import type { Holdings } from '../state/store.ts'
+
+/** Records that live states are made of at once, in bytes. */
+const acceptBytes = 256 * 1024
+
+/** Removed ones are left out. `done` or `failed` is told once, at once if that can be: then nothing came between. */
+export function acceptAll(
+  live: Holdings,
+  partition: number,
+  entries: Iterable<{ readonly record: Uint8Array | undefined }>,
+  done: () => void,
+  failed: (error: unknown) => void,
+): void {
+  const waits: Promise<void>[] = []
+  let records: Uint8Array[] = []
+  let bytes = 0
+  const accept = (): void => {
+    const wait = live.accept(partition, joined(records))
+    if (wait !== undefined) waits.push(wait)
+    records = []
+    bytes = 0
+  }
+  try {
+    for (const { record } of entries) {
+      if (record === undefined) continue
+      records.push(record)
+      bytes += record.length
+      if (bytes >= acceptBytes) accept()
+    }
+    if (records.length > 0) accept()
+    if (waits.length === 0) done()
+    else Promise.all(waits).then(done, failed)
+  } catch (error) {
+    // One failure is enough.
+    void Promise.allSettled(waits)
+    failed(error)
+  }
+}
