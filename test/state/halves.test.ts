@@ -5,9 +5,10 @@ import type { CopyAnswer } from '../../src/state/answers.ts'
 import type { Config } from '../../src/state/config.ts'
 import { Copy } from '../../src/state/copy.ts'
 import { isKnownTo, joined } from '../../src/state/lineage.ts'
-import type { RecordLog } from '../../src/state/record-log.ts'
+import { difference, listHashes } from '../../src/state/reconcile.ts'
+import { RecordLog } from '../../src/state/record-log.ts'
 import { type Decision, decideTakeover } from '../../src/state/takeover.ts'
-import { Stand, seat } from './replication-stand.ts'
+import { bytes, Stand, seat } from './replication-stand.ts'
 
 const config = (counter: number, names: string, revision = 0): Config => ({
   epoch: { counter, boot: `boot-${names[0]}` },
@@ -100,6 +101,17 @@ test('what was told of a merge later is not in what had come before', () => {
   copy.promise({ ...merger, revision: 2 }, [], joined(here, there, again))
   copy.put('k', new Uint8Array(3), 4)
   assert.deepEqual(copy.origin, joined(here, there, again))
+})
+
+test('what a copy has of a key stays until what replaces it is there', () => {
+  const [ours, theirs] = [new RecordLog(), new RecordLog()]
+  for (const log of [ours, theirs]) log.put('same', bytes('same'), 1, 0)
+  ours.put('other', bytes('newer'), 3, 0)
+  theirs.put('other', bytes('older'), 2, 0)
+  theirs.put('gone', bytes('gone'), 2, 0)
+  const { keys, extras } = difference(ours, listHashes(theirs, 1))
+  const gone = theirs.get('gone')
+  assert.deepEqual([keys, extras], [['other'], [[gone?.keyHash, gone?.hash]]])
 })
 
 test('an heir that had shipped half of it makes no sides where there was one', () => {
