@@ -171,4 +171,12 @@ export const forkFaults: readonly Mutant[] = [
     why: 'a copy that another takeover has asked too follows whoever has heard of that',
     tests: ['state/takeover'],
   },
+  {
+    id: 'forks/repair-erases-what-it-is-about-to-replace',
+    file: 'src/state/reconcile.ts',
+    find: '!replaced.has(keyHash) && ',
+    replace: '',
+    why: 'what a copy has of a key stays until what replaces it is there',
+    tests: ['state/halves'],
+  },
 ]
