@@ -4,8 +4,9 @@ import type { Ask as AnyAsk, HeldAt } from './custody-io.ts'
 import { epochText } from './epoch.ts'
 import type { Giver } from './giver.ts'
 import { type Ground, phase } from './ground.ts'
+import { listIn } from './lists.ts'
 import { Places } from './places.ts'
-import { listIn, type Seeker } from './seeker.ts'
+import type { Seeker } from './seeker.ts'
 import type { Taker } from './taker.ts'
 
 type Ask<Type> = Extract<AnyAsk, { readonly type: Type }>

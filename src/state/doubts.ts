@@ -11,7 +11,7 @@ import type { Millis } from '../env.ts'
 import type { Reply } from './custody-io.ts'
 import { compareEpochs, type Epoch } from './epoch.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
-import { listIn } from './seeker.ts'
+import { listIn } from './lists.ts'
 
 export interface DoubtPorts {
   /** Another one has them, and they are ours by the table. */

@@ -38,7 +38,7 @@ import {
   withoutForks,
 } from './giving.ts'
 import { type Ground, type Peer, phase } from './ground.ts'
-import { listIn } from './seeker.ts'
+import { listIn } from './lists.ts'
 
 export interface GiverPorts {
   /** Given away, and ours by the table by now: that peer has them. */

@@ -13,6 +13,8 @@ interface Hint {
 
 export class Hints {
   readonly #hints = new Map<number, Hint>()
+  readonly #suspects = new Map<number, Peer>()
+  readonly #replaced = new Set<Peer>()
 
   /** `peer` undefined: the speaker has it no more, and does not know who has. */
   hear(partition: number, speaker: Peer, peer: Peer | undefined, counter: number): void {
@@ -25,5 +27,21 @@ export class Hints {
 
   of(partition: number): Peer | undefined {
     return this.#hints.get(partition)?.peer
+  }
+
+  /** It should be there, as far as somebody knows. */
+  suspect(partition: number, peer: Peer): void {
+    this.#suspects.set(partition, peer)
+  }
+
+  /** Another life of that name has answered: whatever this one had went with it. */
+  replaced(peer: Peer): void {
+    this.#replaced.add(peer)
+  }
+
+  /** Who should have had it, and went with it. */
+  lostWith(partition: number): Peer | undefined {
+    const suspect = this.#suspects.get(partition)
+    return suspect !== undefined && this.#replaced.has(suspect) ? suspect : undefined
   }
 }

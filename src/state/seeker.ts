@@ -19,6 +19,7 @@ import type { Epoch } from './epoch.ts'
 import { counterAfter, hearsayMax } from './fields.ts'
 import type { Ground, Peer } from './ground.ts'
 import { Hints } from './hints.ts'
+import { listIn } from './lists.ts'
 import { isRound, type Round, type Seek } from './seek.ts'
 
 export interface SeekerPorts {
@@ -241,6 +242,7 @@ export class Seeker {
     // Another life of that name answers for itself: what the former one had went with it.
     const speaker = reply.boot === peer.boot ? peer : this.#ground.speaker(peer.name, reply.boot)
     round.answered.add(speaker)
+    if (speaker !== peer) round.hints.replaced(peer)
     if (reply.counter <= hearsayMax) round.counter = Math.max(round.counter, reply.counter)
     if (reply.held.length > 0) speaker.bytesEach = reply.bytes / reply.held.length
     const held: number[] = []
@@ -261,15 +263,19 @@ export class Seeker {
     const { options, hints, limits, orphans } = this.#ground
     for (const { name, boot, counter, isGone, partitions } of places) {
       const life = name === '' || name === options.self ? undefined : this.#ground.lifeOrGhost(name, boot)
+      // What our own former life had went with it.
+      const isFormer = name === options.self && boot !== options.boot
       // It may have come lately: our view is behind that of the speaker.
       const isUnknown = life !== undefined && !life.isThere && !life.isGone && !isGone
       for (const partition of partitions) {
         if (!this.#isIn(round, partition)) continue
         const since = this.seeks.get(partition)?.since ?? now
+        if (isFormer) orphans.set(partition, name)
         if (isUnknown && now - since < limits.holderWaitMs) round.contested.add(partition)
         else if (counter === unsureCounter) {
           // As the speaker will hear. One that is there is asked itself.
           if (life?.isThere === false) orphans.set(partition, name)
+          else if (life !== undefined) round.hints.suspect(partition, life)
         } else if (counter === unknownCounter && life?.isThere === false) {
           // It waits for one that is gone, as it will hear; or has it by now.
           round.contested.add(partition)
@@ -349,7 +355,11 @@ export class Seeker {
         listIn(later, this.#pause(seek)).push(partition)
       } else if (!round.isEveryone || round.isStale) everyone.push(partition)
       else if (this.#ports.isArriving(partition)) listIn(later, this.#pause(seek)).push(partition)
-      else this.#open(partition, seek, now)
+      else {
+        const lost = round.hints.lostWith(partition)
+        if (lost !== undefined) this.#ground.orphans.set(partition, lost.name)
+        this.#open(partition, seek, now)
+      }
     }
     for (const [peer, group] of hinted) this.#ask([peer], group, false, now)
     for (const [ms, group] of later) this.#again(group, ms, now)
@@ -385,13 +395,4 @@ export class Seeker {
     this.seeks.delete(partition)
     this.#ports.open(partition, { counter: counterAfter(counter), boot }, seek.prior, now)
   }
-}
-
-/** The list under this key, made at need. */
-export function listIn<Key>(lists: Map<Key, number[]>, key: Key): number[] {
-  const known = lists.get(key)
-  if (known !== undefined) return known
-  const list: number[] = []
-  lists.set(key, list)
-  return list
 }

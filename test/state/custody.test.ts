@@ -984,3 +984,38 @@ test('who was killed while it left, and is back before any table has changed, ha
   for (const { id } of other.asks('claim')) other.feed({ type: 'answered', id, reply: nothing })
   assert.deepEqual([other.custody.held, other.of('told')], [16, []])
 })
+
+test('what should be with one whose next life answers instead is lost, whoever says so first', () => {
+  for (const order of [1, -1]) {
+    const alice = new Alone()
+    alice.view('bob', [bob, carl])
+    alice.view('alice', [bob, carl])
+    const toCarl = { name: 'carl', boot: 'c1', counter: unsureCounter, isGone: false, partitions: [3] }
+    const [claim] = alice.asks('claim')
+    alice.feed({ type: 'answered', id: claim?.id ?? 0, reply: { ...nothing, elsewhere: [toCarl] } })
+    const asked = alice.asks('claim').sort((a, b) => (a.to < b.to ? -order : order))
+    assert.equal(asked.length, 2)
+    for (const { id, to } of asked) {
+      const reply = to === 'bob' ? { ...nothing, elsewhere: [toCarl] } : { ...nothing, boot: 'c2' }
+      alice.feed({ type: 'answered', id, reply })
+    }
+    assert.deepEqual(
+      alice.of('told').map(({ what, peer, partitions }) => [what, peer, partitions]),
+      [['lost', 'carl', [3]]],
+    )
+  }
+})
+
+test('what a node had in its former life is lost, as others say who knew that it had it', () => {
+  const alice = new Alone()
+  alice.view('bob', [bob])
+  alice.view('alice', [bob])
+  const toFormer = { name: 'alice', boot: 'a0', counter: unknownCounter, isGone: false, partitions: [3] }
+  for (let asks = alice.asks('claim'); asks[0] !== undefined; asks = alice.asks('claim'))
+    alice.feed({ type: 'answered', id: asks[0].id, reply: { ...nothing, elsewhere: [toFormer] } })
+  assert.equal(alice.custody.held, 16)
+  assert.deepEqual(
+    alice.of('told').map(({ what, peer, partitions }) => [what, peer, partitions]),
+    [['lost', 'alice', [3]]],
+  )
+})

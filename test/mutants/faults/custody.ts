@@ -244,4 +244,12 @@ export const custodyFaults: readonly Mutant[] = [
     why: 'what was lost with a process that was killed as it began to leave is told',
     tests: ['state/custody.test'],
   },
+  {
+    id: 'custody/the-next-life-answers-for-the-former',
+    file: 'src/state/hints.ts',
+    find: 'this.#replaced.add(peer);',
+    replace: '',
+    why: 'what was lost with a process that is back is told, also where it had it by no table',
+    tests: ['state/custody.test'],
+  },
 ]
