@@ -52,7 +52,7 @@ export class Rooms {
     this.cluster = new Cluster({ name, boot }, config, env, {
       changed: (roster) => {
         this.peers.update(roster.peers())
-        this.hosting.stores.membersChanged(roster.list)
+        this.hosting.stores.membersChanged(this.cluster.table, roster.list)
       },
       // A call that asked the gate may be the one that finds it open again.
       unblocked: () =>

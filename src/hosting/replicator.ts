@@ -96,15 +96,8 @@ export class Replicator implements CopiesPort, Effects {
     this.#custodian = custodian
   }
 
+  /** Both are of one moment: lists are made of the two. */
   viewChanged(table: RingTable, peers: readonly ViewPeer[]): void {
-    this.#changed(table, peers)
-  }
-
-  peersChanged(peers: readonly ViewPeer[]): void {
-    this.#changed(undefined, peers)
-  }
-
-  #changed(table: RingTable | undefined, peers: readonly ViewPeer[]): void {
     this.#seats.changed(table, peers, this.#now)
     this.replication.viewChanged(this.#now)
     if (this.#timer === undefined) this.replication.tick(this.#now)

@@ -44,7 +44,7 @@ export class Seats {
     return this.#peers
   }
 
-  changed(table: RingTable | undefined, peers: readonly ViewPeer[], now: Millis): void {
+  changed(table: RingTable, peers: readonly ViewPeer[], now: Millis): void {
     const before = this.#table
     const there = new Map(peers.map(({ name, boot }) => [name, boot]))
     const isKilled = this.#peers.some(({ name, boot, isLeaving }) => !isLeaving && there.get(name) !== boot)
@@ -54,7 +54,7 @@ export class Seats {
       this.#formers.push({ table: before, boots: this.#boots, until: now + formerMs, verdicts })
       if (this.#formers.length > formersMax) this.#formers.shift()
     }
-    this.#table = table ?? before
+    this.#table = table
     this.#peers = peers
     this.#boots = there.set(this.self.name, this.self.boot)
     for (const { verdicts } of this.#formers)

@@ -159,11 +159,13 @@ export class Stores implements StorePlaces {
     }
   }
 
-  membersChanged(members: readonly Member[]): void {
+  /** `table`: what these members make, though custody hears of it only after this. */
+  membersChanged(table: RingTable, members: readonly Member[]): void {
     if (this.#stores.size === 0) return
     const peers = this.#peersOf(members)
     for (const { custodian, replicator } of this.#stores.values()) {
-      replicator?.peersChanged(peers)
+      // By the table of before, members that are back may answer for a lease and be in no list: this node would count alone.
+      replicator?.viewChanged(table, peers)
       custodian.peersChanged(peers)
     }
   }

@@ -1,7 +1,28 @@
 /** What copies say of themselves in a takeover, and when two of them are the same. */
-import { type Config, compareConfigs, type Seat } from './config.ts'
+import { type Config, compareConfigs, isNewer, type Seat } from './config.ts'
 import type { Copy } from './copy.ts'
-import type { CopyAnswer } from './takeover.ts'
+import type { CopyState } from './replica-messages.ts'
+
+/** What one member has said, this one among them. */
+export interface CopyAnswer extends CopyState {
+  readonly seat: Seat
+  /** It has promised us to refuse older owners. */
+  readonly isFenced: boolean
+}
+
+/** Of a copy only what these or older ones vouch for, or newer ones. */
+export interface Bounds {
+  readonly upTo?: Config | undefined
+  readonly above?: Config | undefined
+}
+
+/** A copy, or what of it is of one side of a split. */
+export interface Part extends CopyAnswer, Bounds {}
+
+/** Whether a record that this vouches for is in that part. */
+export function isIn({ upTo, above }: Bounds, under: Config): boolean {
+  return (upTo === undefined || !isNewer(under, upTo)) && isNewer(under, above)
+}
 
 /** Of a member that knows nothing of the partition. */
 export function nothing(seat: Seat): CopyAnswer {

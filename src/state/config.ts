@@ -31,9 +31,21 @@ const textMax = 256
 /** What names a configuration. */
 export type ConfigId = Pick<Config, 'epoch' | 'revision'>
 
+export function idOf(config: ConfigId): ConfigId
+export function idOf(config: ConfigId | undefined): ConfigId | undefined
+export function idOf(config: ConfigId | undefined): ConfigId | undefined {
+  return config && { epoch: config.epoch, revision: config.revision }
+}
+
 /** Negative: `a` is older; 0: the same. */
 export function compareConfigs(a: ConfigId, b: ConfigId): number {
   return compareEpochs(a.epoch, b.epoch) || a.revision - b.revision
+}
+
+/** Undefined is older than all. */
+export function isNewer(a: Config | undefined, b: Config | undefined): boolean {
+  if (a === undefined || b === undefined) return a !== undefined
+  return compareConfigs(a, b) > 0
 }
 
 /** The newer of two; undefined is older than all. */

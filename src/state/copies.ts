@@ -184,7 +184,7 @@ export class Copies {
     const wasLed = copy?.isFence === false
     const promised = copy ?? this.#made(partition, config, true)
     promised.fence(config)
-    const { base, chain, isCut, past, known, top, log } = promised
+    const { base, chain, isCut, origin: past, known, top, log } = promised
     const { digest, version } = log
     return { type: 'promised', before, wasLed, base, chain, isCut, past, known, top, digest, version }
   }
@@ -251,7 +251,7 @@ export class Copies {
   #isHeirOf({ partition, anew, chain = [], past = [] }: ShipRow, config: Config, promised: Config): boolean {
     const heard = joined(...past, ...chain)
     const copy = this.#copies.get(partition)
-    if (copy !== undefined && !copy.isFollowedBy(config, heard)) return false
+    if (copy !== undefined && !copy.isFollowedBy(config, heard, joined(...past))) return false
     // Under what this node leads and has told nobody there is nothing.
     return compareConfigs(copy?.promised ?? config, promised) === 0 || (anew !== true && heard.length > 0)
   }

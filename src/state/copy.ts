@@ -45,6 +45,7 @@ export class Copy {
   #isFence: boolean
   #marks = new Map<number, Config>()
   #lastMark = 0
+  #origin: Lineage = []
 
   constructor(promised: Config, isFence: boolean) {
     this.promised = promised
@@ -56,6 +57,21 @@ export class Copy {
     return this.log.count === 0 ? undefined : this.top
   }
 
+  /**
+   * What records of newer ones than `base` have come from, every one of them. `past` may say more by now: an owner tells that it has
+   * merged what another side had before all that has changed by that is here.
+   */
+  get origin(): Lineage {
+    return this.#origin
+  }
+
+  /** What `base` vouches for, where what is newer here has not come from it: of another side, and to be known as well. */
+  get aside(): Config | undefined {
+    const { base } = this
+    const isAside = this.#marks.size > 0 && base !== undefined && !isKnownTo(this.#origin, base)
+    return isAside ? base : undefined
+  }
+
   /** The two, with what is promised. */
   get lineage(): Lineage {
     const { past, known, base, top, promised } = this
@@ -65,11 +81,14 @@ export class Copy {
   /**
    * Whether whoever leads under that configuration has heard of what is here: one that has not would bury what counted. A takeover
    * that asked for the promise may have been given up, and its node lead by other means: then what this copy had before is
-   * to be known, and what was asked for only to others.
+   * to be known, and what was asked for only to others. `heard`: under these something may have counted, as far as it was told; `past`: what
+   * counted under these it has. Only of a copy that it has asked itself it knows what is in it where it is not in `past`.
    */
-  isFollowedBy({ epoch }: Config, heard: Lineage): boolean {
-    const { promised, chain, base } = this
-    if (!this.#isFence) return compareEpochs(epoch, promised.epoch) === 0 || isKnownTo(heard, promised)
+  isFollowedBy({ epoch }: Config, heard: Lineage, past: Lineage): boolean {
+    const { promised, chain, base, aside } = this
+    if (!this.#isFence && compareEpochs(epoch, promised.epoch) === 0) return true
+    if (aside !== undefined && !isKnownTo(heard, aside)) return false
+    if (!this.#isFence) return isKnownTo(past, promised)
     const before = chain.at(-1) ?? base
     if (before !== undefined && !isKnownTo(heard, before)) return false
     return epoch.boot === promised.epoch.boot || isKnownTo(heard, promised)
@@ -173,6 +192,8 @@ export class Copy {
       const last = this.#marks.get(this.#lastMark)
       if (last !== undefined && compareConfigs(last, promised) === 0) return this.#lastMark
     }
+    const { past } = this
+    this.#origin = this.#marks.size === 0 ? past : this.#origin.filter((id) => isKnownTo(past, id))
     this.#lastMark++
     this.#marks.set(this.#lastMark, promised)
     return this.#lastMark

@@ -1,4 +1,5 @@
 /** Brings copies of a partition together: for each key the record that the newest configuration vouches for, then the newest version. */
+import { type Bounds, isIn } from './answers.ts'
 import { type Config, compareConfigs } from './config.ts'
 import { type Copy, newerRecord } from './copy.ts'
 import { unpack } from './packed.ts'
@@ -14,11 +15,11 @@ export class Merge {
     return this.#unders.length
   }
 
-  /** What this node has itself, as far as `from` or a newer one vouches for it. */
-  own(copy: Copy, from: Config | undefined): void {
+  /** What this node has itself of that part, as far as `from` or a newer one vouches for it. */
+  own(copy: Copy, from: Config | undefined, part: Bounds = {}): void {
     for (const entry of copy.log.entries()) {
       const under = copy.under(entry)
-      if (from === undefined || compareConfigs(under, from) >= 0)
+      if ((from === undefined || compareConfigs(under, from) >= 0) && isIn(part, under))
         this.#add(entry.key, entry.record, entry.version, under)
     }
   }
@@ -28,13 +29,15 @@ export class Merge {
     return listHashes(this.log, 1)
   }
 
-  /** A page of another copy; false when it cannot be read: nothing of it was taken. */
-  page(records: Uint8Array, configs: readonly Config[]): boolean {
+  /** What a page of another copy has of that part; false when it cannot be read: nothing of it was taken. */
+  page(records: Uint8Array, configs: readonly Config[], part: Bounds = {}): boolean {
     const read = unpack(records)
     if (read === undefined) return false
     if (read.some((one) => one.type !== 'put' || configs[one.mark] === undefined)) return false
     for (const one of read) {
-      if (one.type === 'put') this.#add(one.key, one.record, one.version, configs[one.mark]!)
+      if (one.type !== 'put') continue
+      const under = configs[one.mark]!
+      if (isIn(part, under)) this.#add(one.key, one.record, one.version, under)
     }
     return true
   }

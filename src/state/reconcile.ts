@@ -101,17 +101,21 @@ export function difference(
   const which = list && new Set(list.which)
   const keys: string[] = []
   const ours = new Set<number>()
+  /** Of keys that travel: what is there stays until then, for the owner may die before. */
+  const replaced = new Set<number>()
   for (const entry of log.entries()) {
     if (list !== undefined && !which?.has(bucketOf(entry.keyHash, list.buckets))) continue
     const both = together(entry.keyHash, entry.hash)
     ours.add(both)
-    if (!theirs.has(both)) keys.push(entry.key)
+    if (theirs.has(both)) continue
+    keys.push(entry.key)
+    replaced.add(entry.keyHash)
   }
   const extras: [number, number][] = []
   const view = new DataView(hashes.buffer, hashes.byteOffset, hashes.length)
   for (let at = 0; at + hashBytes <= hashes.length; at += hashBytes) {
     const [keyHash, hash] = [view.getUint32(at), view.getUint32(at + 4)]
-    if (!ours.has(together(keyHash, hash))) extras.push([keyHash, hash])
+    if (!replaced.has(keyHash) && !ours.has(together(keyHash, hash))) extras.push([keyHash, hash])
   }
   return { keys, extras }
 }

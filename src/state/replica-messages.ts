@@ -58,6 +58,8 @@ export type ShipReply =
 export interface StrayRow {
   readonly partition: number
   readonly tip: ConfigId
+  /** Of a copy of two sides the newest of the other one. */
+  readonly aside?: ConfigId | undefined
 }
 
 /** One partition whose next owner asks for what a member has, and that it stop following older owners. */
@@ -79,7 +81,7 @@ export interface CopyState {
   readonly base: Config | undefined
   readonly chain: readonly Config[]
   readonly isCut: boolean
-  /** What the newest owner that it has followed has come from, and what of that is here. */
+  /** What records that are newer than `base` have come from, and what of that is here. */
   readonly past: Lineage
   readonly known: Lineage
   /** The newest that vouches for any record. */

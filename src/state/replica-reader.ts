@@ -167,7 +167,9 @@ function readStrayRow(value: unknown, partitions: number): StrayRow | undefined 
   const row = fields(value)
   const tip = readConfigId(row?.['tip'])
   if (row === undefined || tip === undefined || !isPartition(row['partition'], partitions)) return undefined
-  return { partition: row['partition'], tip }
+  if (row['aside'] == null) return { partition: row['partition'], tip }
+  const aside = readConfigId(row['aside'])
+  return aside && { partition: row['partition'], tip, aside }
 }
 
 function readFenceRow(value: unknown, partitions: number): FenceRow | undefined {

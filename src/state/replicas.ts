@@ -204,10 +204,10 @@ export class Replicas {
   }
 
   /** A copy elsewhere hears nothing: true if it is not needed. What others had led to it is sought, and brought together with this. */
-  meets({ partition, tip }: StrayRow, from: Seat): boolean {
+  meets({ partition, tip, aside = tip }: StrayRow, from: Seat): boolean {
     const tenure = this.#tenures.get(partition)
     if (tenure === undefined || !this.#ports.isOurs(partition)) return false
-    if (!isKnownTo(tenure.lineage, tip)) {
+    if (!isKnownTo(tenure.lineage, tip) || !isKnownTo(tenure.lineage, aside)) {
       this.depose(partition, tenure.config)
       return false
     }

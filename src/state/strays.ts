@@ -14,7 +14,7 @@
  *                   anything else                                    asked about again, after a pause that grows
  */
 import type { Millis } from '../env.ts'
-import { type Config, compareConfigs, type Seat, sameSeat } from './config.ts'
+import { type Config, compareConfigs, idOf, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
 import { unpackPartitions } from './messages.ts'
@@ -106,8 +106,7 @@ export class Strays {
       if (owner === undefined || sameSeat(owner, this.#exchange.self)) continue
       const line = rows.get(owner.name) ?? { seat: owner, rows: [] }
       rows.set(owner.name, line)
-      const { epoch, revision } = tip
-      if (line.rows.length < rowsMax) line.rows.push({ partition, tip: { epoch, revision } })
+      if (line.rows.length < rowsMax) line.rows.push({ partition, tip: idOf(tip), aside: idOf(copy?.aside) })
     }
     this.#askAt = this.#asked.size > 0 ? now + this.#pauseMs : Infinity
     this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMsMax)

@@ -11,12 +11,14 @@
  * while: with two copies one of them alone cannot know what the other did. This is where views that disagree can fork.
  *
  * Copies of two sides that led at once are known by their lineages (lineage.ts). Each side is judged by itself, and its
- * records are merged key by key into those of the side with the newest copy.
+ * records are merged key by key into those of the side with the newest copy (sides.ts).
  */
+import type { CopyAnswer, Part } from './answers.ts'
 import {
   type Config,
   type ConfigId,
   compareConfigs,
+  isNewer,
   newerConfig,
   readQuorum,
   type Seat,
@@ -24,21 +26,14 @@ import {
 } from './config.ts'
 import { compareEpochs } from './epoch.ts'
 import { isKnownTo, joined, type Lineage } from './lineage.ts'
-import type { CopyState } from './replica-messages.ts'
-
-/** What one member has said, this one among them. */
-export interface CopyAnswer extends CopyState {
-  readonly seat: Seat
-  /** It has promised us to refuse older owners. */
-  readonly isFenced: boolean
-}
+import { type Kin, sidesOf } from './sides.ts'
 
 /** Copies that have come from one another; another group of them is of another side of a split. */
 export interface Side {
   /** What it vouches for is complete among `from`; what older ones vouch for is out of date. */
   readonly base: Config | undefined
   /** Whose copies count, the complete ones first. */
-  readonly from: readonly CopyAnswer[]
+  readonly from: readonly Part[]
   /** What is known with these. Where too few of what may have counted were heard, and that is found later, it is new. */
   readonly past: Lineage
 }
@@ -76,7 +71,8 @@ export function decideTakeover(hearing: Hearing): Decision {
   let isSound = true
   let isCertain = hearing.isDoubted !== true
   const unfenced: Seat[] = []
-  for (const side of sidesOf(hearing.answers)) {
+  const all = sidesOf(hearing.answers)
+  for (const side of all) {
     const chain = needed(side)
     const isKnown = chain.length === 0 || side.base !== undefined
     isSound &&= isKnown
@@ -92,13 +88,17 @@ export function decideTakeover(hearing: Hearing): Decision {
     if (unheard.length > 0) isSound = false
     if (side.answers.some(({ isCut, before }) => isCut && isNewer(before, side.base))) isSound = false
     chains.push(...chain)
-    sides.push(whole(side, chain, unheard))
+    const others = all.filter((other) => other !== side).map(contentOf)
+    sides.push(whole(side, chain, unheard, others))
   }
   if (unfenced.length > 0) return { type: 'fence', seats: unfenced }
   if (!isCertain && silent.length > 0 && !isPatienceOver) return { type: 'wait' }
   const [first = { base: undefined, from: [], past: [] }, ...others] = sides
   const forks = others.filter(({ from }) => from.length > 0)
-  return { type: 'take', ...first, isSound, chain: chains.sort(compareConfigs), forks }
+  // Of those that were only asked for nobody here knows whether they have led, and what there was: they are followed, not known.
+  for (const { before, wasLed } of hearing.answers)
+    if (before !== undefined && !wasLed && !isKnownTo(first.past, before)) chains.push(before)
+  return { type: 'take', ...first, isSound, chain: sorted(chains), forks }
 }
 
 /** How many of its seats have promised, and how many may yet. */
@@ -118,33 +118,9 @@ function count(
   return { heard, awaited }
 }
 
-interface Heard {
-  readonly base: Config | undefined
-  readonly answers: readonly CopyAnswer[]
-}
-
-/** Who has come from whom; the side with the newest copy first. Whoever has nothing is on that one. */
-function sidesOf(answers: readonly CopyAnswer[]): Heard[] {
-  const sides: { tip: Config; past: Lineage; answers: CopyAnswer[] }[] = []
-  const empty: CopyAnswer[] = []
-  const byTip = answers.map((answer) => ({ answer, tip: newerConfig(answer.base, answer.top) }))
-  byTip.sort((a, b) => Number(isNewer(b.tip, a.tip)) - Number(isNewer(a.tip, b.tip)))
-  for (const { answer, tip } of byTip) {
-    if (tip === undefined) {
-      empty.push(answer)
-      continue
-    }
-    const past = lineageOf(answer)
-    const side = sides.find((one) => isKnownTo(one.past, tip) || isKnownTo(past, one.tip))
-    if (side === undefined) sides.push({ tip, past, answers: [answer] })
-    else {
-      side.answers.push(answer)
-      side.past = joined(...side.past, ...past)
-    }
-  }
-  if (sides.length === 0) return [{ base: undefined, answers: empty }]
-  sides[0]!.answers.push(...empty)
-  return sides.map((side) => ({ base: newestBase(side.answers), answers: side.answers }))
+/** What is in its records. */
+function contentOf({ answers }: Kin): Lineage {
+  return joined(...answers.flatMap(({ known, base, top }) => [...known, base, top]))
 }
 
 /** What its records have come from. What it was only told of is not in them. */
@@ -152,36 +128,42 @@ function lineageOf({ past, known, base, top }: CopyAnswer): Lineage {
   return joined(...(isNewer(top, base) ? past : []), ...known, base, top)
 }
 
-function newestBase(answers: readonly CopyAnswer[]): Config | undefined {
-  return answers.reduce<Config | undefined>((newest, { base }) => newerConfig(newest, base), undefined)
-}
-
-function whole({ base, answers }: Heard, chain: readonly Config[], unheard: readonly Config[]): Side {
+/** `others`: what is in those of the other sides. It is known only once it is merged. */
+function whole(
+  side: Kin,
+  chain: readonly Config[],
+  unheard: readonly Config[],
+  others: readonly Lineage[],
+): Side {
+  const { base, answers } = side
   const from = answers
     .filter((answer) => !isNewer(base, newerConfig(answer.base, answer.top)) && answer.digest.count > 0)
     .sort((a, b) => Number(isNewer(b.base, a.base)) - Number(isNewer(a.base, b.base)))
+  const own = contentOf(side)
   const isSure = (id: ConfigId | undefined): boolean =>
     id !== undefined &&
-    !unheard.some(({ epoch, revision }) => compareEpochs(epoch, id.epoch) === 0 && revision <= id.revision)
-  const heard = answers.flatMap((one) => [...one.known, one.base, one.wasLed ? undefined : one.before])
+    !unheard.some(({ epoch, revision }) => compareEpochs(epoch, id.epoch) === 0 && revision <= id.revision) &&
+    (isKnownTo(own, id) || !others.some((other) => isKnownTo(other, id)))
+  const heard = answers.flatMap((one) => [...one.known, one.base])
   return { base, from, past: joined(...[...chain, ...heard].filter(isSure)) }
 }
 
 /** The configurations from `base` on, oldest first, and those that led beside it. */
-function needed({ answers, base }: Heard): Config[] {
+function needed({ answers, base }: Kin): Config[] {
   const all: Config[] = []
   const past = joined(...answers.flatMap(lineageOf))
   for (const { before, wasLed, base: own, chain, top } of answers) {
     const isBeside = wasLed && before !== undefined && !isKnownTo(past, before)
     for (const config of [before, own, top, ...chain]) {
-      if (config === undefined || (isNewer(base, config) && !(isBeside && config === before))) continue
-      if (!all.some((one) => compareConfigs(one, config) === 0)) all.push(config)
+      if (config !== undefined && (!isNewer(base, config) || (isBeside && config === before)))
+        all.push(config)
     }
   }
-  return all.sort(compareConfigs)
+  return sorted(all)
 }
 
-function isNewer(a: Config | undefined, b: Config | undefined): boolean {
-  if (a === undefined || b === undefined) return a !== undefined
-  return compareConfigs(a, b) > 0
+/** Oldest first, each once. */
+function sorted(configs: Config[]): Config[] {
+  configs.sort(compareConfigs)
+  return configs.filter((config, at) => at === 0 || compareConfigs(config, configs[at - 1]!) > 0)
 }

@@ -1,10 +1,11 @@
 /** What is being taken, and what is on its way for it: the books of taking.ts. */
 import type { Millis } from '../env.ts'
+import type { CopyAnswer, Part } from './answers.ts'
 import { type Config, type Seat, sameSeat } from './config.ts'
 import type { Copy } from './copy.ts'
 import { Merge } from './merge.ts'
 import type { FenceRow } from './replica-messages.ts'
-import type { CopyAnswer, Decision, Side } from './takeover.ts'
+import type { Decision, Side } from './takeover.ts'
 
 export interface Taking {
   readonly partition: number
@@ -42,7 +43,7 @@ export interface Collecting {
   readonly decision: Extract<Decision, { type: 'take' }>
   /** What each side has. */
   readonly sides: readonly Collected[]
-  readonly left: { readonly answer: CopyAnswer; readonly side: Collected }[]
+  readonly left: { readonly answer: Part; readonly side: Collected }[]
 }
 
 /** The records of one side of a split, or all there are. */
@@ -62,6 +63,7 @@ export interface Line {
 /** What this node has itself of a side. */
 export function ownPart({ base, from }: Side, own: Copy | undefined, self: Seat): Collected {
   const merge = new Merge()
-  if (own !== undefined && from.some(({ seat }) => sameSeat(seat, self))) merge.own(own, base)
+  const part = from.find(({ seat }) => sameSeat(seat, self))
+  if (own !== undefined && part !== undefined) merge.own(own, base, part)
   return { base, merge }
 }

@@ -13,7 +13,7 @@
  *                      its member is gone                         fencing, without it
  */
 import type { Millis } from '../env.ts'
-import { highest, isAt, isSame, nothing } from './answers.ts'
+import { type CopyAnswer, highest, isAt, isSame, nothing } from './answers.ts'
 import { type Config, compareConfigs, newerConfig, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
@@ -21,7 +21,7 @@ import { counterAfter, counterMax } from './fields.ts'
 import { addMissing } from './merge.ts'
 import { type FenceReply, type FenceRow, rowsMax } from './replica-messages.ts'
 import { Surveys } from './survey.ts'
-import { type CopyAnswer, type Decision, decideTakeover } from './takeover.ts'
+import { type Decision, decideTakeover } from './takeover.ts'
 import { begun, type Collecting, type Line, ownPart, type Taking } from './taking-books.ts'
 import type { TakingPorts } from './taking-ports.ts'
 
@@ -351,7 +351,7 @@ export class Takings {
         this.#pause(taking, page?.promised, at)
         return
       }
-      if (!merge.page(page.records, page.configs)) {
+      if (!merge.page(page.records, page.configs, source.answer)) {
         this.#pause(taking, undefined, at)
         return
       }

@@ -1,6 +1,7 @@
 /** Two sides of a split that both lead: what becomes of what each has counted. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CopyAnswer } from '../../src/state/answers.ts'
 import type { Config, Seat } from '../../src/state/config.ts'
 import { Copies } from '../../src/state/copies.ts'
 import { Copy } from '../../src/state/copy.ts'
@@ -11,7 +12,7 @@ import type { RecordLog } from '../../src/state/record-log.ts'
 import { readAsk, readReply } from '../../src/state/replica-reader.ts'
 import { replicationLimits } from '../../src/state/replication-config.ts'
 import { composeRow } from '../../src/state/ship-row.ts'
-import { type CopyAnswer, decideTakeover } from '../../src/state/takeover.ts'
+import { decideTakeover } from '../../src/state/takeover.ts'
 import { Tenure } from '../../src/state/tenure.ts'
 import { given, Stand, seat } from './replication-stand.ts'
 

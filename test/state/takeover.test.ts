@@ -1,8 +1,12 @@
 /** What a next owner concludes from the copies it has heard. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CopyAnswer } from '../../src/state/answers.ts'
 import type { Config, Seat } from '../../src/state/config.ts'
-import { type CopyAnswer, decideTakeover, type Hearing } from '../../src/state/takeover.ts'
+import { Copies } from '../../src/state/copies.ts'
+import { isKnownTo } from '../../src/state/lineage.ts'
+import { replicationLimits } from '../../src/state/replication-config.ts'
+import { decideTakeover, type Hearing } from '../../src/state/takeover.ts'
 
 const seat = (name: string): Seat => ({ name, boot: `boot-${name}` })
 const config = (counter: number, names: string, acks: number, revision = 0): Config => ({
@@ -90,4 +94,40 @@ test('a member with nothing must promise too, and one that has restarted is gone
 test('where nobody has anything there is nothing to lose', () => {
   const empty = answer('b', { isFenced: false, digest: { count: 0, xor: 0, sum: 0 } })
   assert.equal(decide([empty]), 'sound from nobody')
+})
+
+test('what a copy was only asked for is followed, not known: it may have led elsewhere', () => {
+  const [asked, own] = [config(4, 'ac', 2), config(5, 'bd', 2)]
+  const empty = answer('d', { before: asked, wasLed: false, digest: { count: 0, xor: 0, sum: 0 } })
+  const decision = decideTakeover({
+    answers: [complete('b', own), empty],
+    silent: [],
+    isGone: () => true,
+    isPatienceOver: true,
+  })
+  assert.ok(decision.type === 'take')
+  assert.deepEqual([isKnownTo(decision.past, asked), isKnownTo(decision.past, own)], [false, true])
+  assert.deepEqual([decision.isSound, decision.chain], [true, [asked, own]])
+})
+
+test('what was led is overwritten by nobody who only knows that something may have counted there', () => {
+  const [led, heir] = [config(4, 'ac', 2), config(6, 'bc', 2)]
+  const refused = (past: Config[], isFenced: boolean): boolean => {
+    const copies = new Copies({
+      self: seat('c'),
+      limits: replicationLimits,
+      counters: { refusedByFence: 0, refusedMessages: 0, repairedKeys: 0 },
+      leads: () => undefined,
+      deposed: () => {},
+    })
+    const row = { partition: 0, records: new Uint8Array(0) }
+    const told = ({ epoch, revision }: Config) => ({ ...row, epoch, revision })
+    assert.equal(copies.ship({ ...told(led), config: led, anew: true }, seat('a')).type, 'ok')
+    if (isFenced) assert.equal(copies.fence({ partition: 0, config: heir }).type, 'promised')
+    const ask = { ...told(heir), config: heir, chain: [led], past }
+    return copies.ship(ask, seat('b')).type === 'refused'
+  }
+  assert.deepEqual([refused([], false), refused([led], false)], [true, false])
+  // It has asked this copy, and knows what is in it.
+  assert.equal(refused([], true), false)
 })

@@ -98,8 +98,8 @@ export const replicationFaults: readonly Mutant[] = [
   {
     id: 'replication/repair-ships-everything',
     file: 'src/state/reconcile.ts',
-    find: 'if (!theirs.has(both))',
-    replace: 'if (true)',
+    find: 'if (theirs.has(both))',
+    replace: 'if (false)',
     why: 'of a copy that differs only what differs travels',
     tests: ['state/replication', 'state/record-log'],
   },

@@ -1,0 +1,224 @@
+/** Copies that a merger had half done when it died: the sides whose records it had brought together are told apart all the same. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { CopyAnswer } from '../../src/state/answers.ts'
+import type { Config } from '../../src/state/config.ts'
+import { Copy } from '../../src/state/copy.ts'
+import { isKnownTo, joined } from '../../src/state/lineage.ts'
+import { difference, listHashes } from '../../src/state/reconcile.ts'
+import { RecordLog } from '../../src/state/record-log.ts'
+import { type Decision, decideTakeover } from '../../src/state/takeover.ts'
+import { bytes, Stand, seat } from './replication-stand.ts'
+
+const config = (counter: number, names: string, revision = 0): Config => ({
+  epoch: { counter, boot: `boot-${names[0]}` },
+  revision,
+  seats: [...names].map(seat),
+  acks: Math.min(2, names.length),
+})
+
+/** A copy that is complete as of `base`, and has come from `known`. */
+function complete(name: string, base: Config, known: readonly Config[] = []): CopyAnswer {
+  const digest = { count: 1, xor: 1, sum: 1 }
+  const rest = { isFenced: true, wasLed: true, chain: [], isCut: false, past: [], digest, version: 1 }
+  return { seat: seat(name), before: base, base, top: base, known: [...known, base], ...rest }
+}
+
+/** One that has records of an owner after that, who has come from `past`, but not all. */
+function half(before: CopyAnswer, top: Config, past: readonly Config[]): CopyAnswer {
+  return { ...before, before: top, top, past }
+}
+
+/** One that was never complete. */
+function begun(name: string, top: Config, past: readonly Config[]): CopyAnswer {
+  return { ...complete(name, top), base: undefined, known: [], past }
+}
+
+function take(answers: readonly CopyAnswer[]): Extract<Decision, { type: 'take' }> {
+  const decision = decideTakeover({ answers, silent: [], isGone: () => true, isPatienceOver: true })
+  assert.ok(decision.type === 'take')
+  return decision
+}
+
+function decide(answers: readonly CopyAnswer[]): string {
+  const { isSound, base, from, forks } = take(answers)
+  const names = (one: readonly CopyAnswer[]): string => one.map(({ seat: { name } }) => name).join('')
+  const others = forks.map((side) => `${names(side.from)} of ${side.base?.epoch.counter}`).join(', ')
+  const first = `${names(from)} of ${base?.epoch.counter}`
+  return `${isSound ? 'sound' : 'lost'} ${first} and ${others || 'nothing'}`
+}
+
+const texts = (log: RecordLog | undefined): string[] =>
+  [...(log?.entries() ?? [])].map(({ key, record }) => `${key}=${new TextDecoder().decode(record)}`).sort()
+
+// "a" with "b" and "c" with "d" led at once; "d" took both over, shipped some of it to "a", and died.
+const [here, there, merger] = [config(1, 'ab'), config(2, 'cd'), config(4, 'da')]
+
+test('what a merger had shipped half of does not pass for what it had merged', () => {
+  const [a, b, c] = [complete('a', here), complete('b', here), complete('c', there)]
+  // What is newer in "a" has come from what "c" has, and goes with that.
+  assert.equal(decide([half(a, merger, [there]), b, c]), 'sound ca of 2 and ab of 1')
+  // It was told that all was merged, but not that it has all.
+  assert.equal(decide([half(a, merger, [here, there]), b, c]), 'sound ab of 1 and c of 2')
+  // Of the other side with the higher number.
+  const late = config(3, 'ab')
+  const [x, y] = [complete('a', late), complete('b', late)]
+  assert.equal(decide([half(x, merger, [there]), y, c]), 'sound ca of 2 and ab of 3')
+})
+
+test('nor where the copy had nothing before', () => {
+  const e = begun('e', config(4, 'de'), [here, there])
+  assert.equal(decide([e, complete('b', here), complete('c', there)]), 'sound ce of 2 and b of 1')
+})
+
+test('what a merger came from and nobody has any more is lost, and the other side is merged', () => {
+  const [a, b] = [complete('a', here), complete('b', here)]
+  assert.equal(decide([half(a, merger, [there]), b]), 'lost a of undefined and ab of 1')
+})
+
+test('what another side has is not known before it is merged', () => {
+  // It was told under which ones something may have counted, of both sides.
+  const [late, heir] = [config(3, 'ab'), config(4, 'de')]
+  const e = { ...begun('e', heir, [there]), chain: [there, late] }
+  const { past, forks, chain } = take([e, complete('b', late), complete('c', there)])
+  const known = [there, late, heir].map((one) => isKnownTo(past, one))
+  assert.deepEqual(known, [true, false, true])
+  assert.ok(isKnownTo(forks[0]!.past, late))
+  assert.deepEqual(chain, [there, late, heir])
+})
+
+test('what was told of a merge later is not in what had come before', () => {
+  const copy = new Copy(here, false)
+  copy.put('k', new Uint8Array(1), 1)
+  copy.complete()
+  const again = { ...merger, revision: 1 }
+  copy.promise(merger, [], joined(there))
+  copy.put('k', new Uint8Array(2), 2)
+  copy.promise(again, [], joined(here, there))
+  copy.put('l', new Uint8Array(2), 3)
+  assert.deepEqual(copy.origin, joined(there))
+  copy.complete(joined(here, there))
+  copy.promise({ ...merger, revision: 2 }, [], joined(here, there, again))
+  copy.put('k', new Uint8Array(3), 4)
+  assert.deepEqual(copy.origin, joined(here, there, again))
+})
+
+test('what a copy has of a key stays until what replaces it is there', () => {
+  const [ours, theirs] = [new RecordLog(), new RecordLog()]
+  for (const log of [ours, theirs]) log.put('same', bytes('same'), 1, 0)
+  ours.put('other', bytes('newer'), 3, 0)
+  theirs.put('other', bytes('older'), 2, 0)
+  theirs.put('gone', bytes('gone'), 2, 0)
+  const { keys, extras } = difference(ours, listHashes(theirs, 1))
+  const gone = theirs.get('gone')
+  assert.deepEqual([keys, extras], [['other'], [[gone?.keyHash, gone?.hash]]])
+})
+
+test('an heir that had shipped half of it makes no sides where there was one', () => {
+  const [old, next, heir] = [config(1, 'ab'), config(2, 'bc'), config(3, 'cb')]
+  const behind = complete('b', old)
+  const ahead = complete('c', next, [old])
+  assert.equal(decide([half(behind, heir, [old, next]), ahead]), 'sound cb of 2 and nothing')
+  assert.equal(decide([half(ahead, heir, [old, next]), behind]), 'sound c of 2 and nothing')
+  assert.equal(decide([half(behind, heir, [old])]), 'sound b of 1 and nothing')
+  assert.equal(decide([begun('b', heir, [old, next]), ahead]), 'sound cb of 2 and nothing')
+  // Two heirs died, one after the other.
+  const last = config(4, 'bc')
+  const both = [half(behind, heir, [old, next]), half(ahead, last, [old, next, heir])]
+  assert.equal(decide(both), 'sound cb of 2 and nothing')
+})
+
+test('an heir of what both have come from is a side of its own beside one that never heard of it', () => {
+  const [old, other, heir] = [config(1, 'abc'), config(7, 'cx'), config(5, 'yb')]
+  const b = half(complete('b', old), heir, [old])
+  assert.equal(decide([b, complete('c', other, [old])]), 'sound c of 7 and b of 1')
+})
+
+/** "d" has taken over what both sides have counted; its messages are carried by hand until "a" has got something of it. */
+function halfway(isMerged: boolean, names = 'abcd'): Stand {
+  const stand = new Stand(names)
+  stand.take('a')
+  for (const key of ['both', 'here']) stand.ship('a', key, 'a')
+  stand.split(names.slice(2))
+  stand.take('c')
+  for (const key of ['both', 'there']) stand.ship('c', key, 'c')
+  for (const name of 'ac') stand.of(name).yield(0)
+  stand.split('')
+  stand.isHeld = true
+  stand.sent.length = 0
+  stand.take('d')
+  let isDone = false
+  for (let isNew = true; isNew; ) {
+    isNew = false
+    for (const { from, ask } of stand.sent.splice(0)) {
+      const { top, base } = stand.of('a').copyOf(0)!
+      if (top !== base) return stand
+      isNew = true
+      const reply = stand.of(ask.to.name).answer(from, ask.ask, stand.now)
+      stand.of(from).answered(ask.id, reply, stand.now)
+      stand.run()
+      if (isDone || !isMerged || stand.of('d').forksOf(0) === undefined) continue
+      isDone = true
+      stand.ship('d', 'both', 'merged')
+      stand.of('d').merged(0)
+      stand.run()
+    }
+  }
+  assert.fail('nothing was shipped')
+}
+
+for (const isMerged of [true, false]) {
+  const what = isMerged ? 'had merged' : 'had not merged yet'
+  test(`what both sides of a split have counted outlives a merger that ${what} and died while it shipped`, () => {
+    const stand = halfway(isMerged)
+    const { base, top } = stand.of('a').copyOf(0)!
+    assert.deepEqual([base?.epoch.boot, top?.epoch.boot], ['boot-a', 'boot-d'])
+    stand.isHeld = false
+    stand.die('d')
+    stand.now += 60_000
+    stand.run()
+    stand.take('b')
+    stand.now += 60_000
+    stand.run()
+    assert.deepEqual(stand.texts('b'), [`both=${isMerged ? 'merged' : 'c'}`, 'here=a', 'there=c'])
+    assert.deepEqual(stand.of('b').forksOf(0)?.map(texts), [['both=a', 'here=a']])
+    stand.of('b').merged(0)
+    stand.run()
+    // Once is enough.
+    stand.die('b')
+    stand.now += 60_000
+    stand.run()
+    stand.take('a')
+    assert.deepEqual(stand.texts('a'), [`both=${isMerged ? 'merged' : 'c'}`, 'here=a', 'there=c'])
+    assert.equal(stand.of('a').forksOf(0), undefined)
+  })
+}
+
+for (const [names, what] of [
+  ['abcd', 'is made a copy of its own by'],
+  ['abcde', 'is dropped for'],
+] as const) {
+  test(`no copy of two sides ${what} an owner that knows one of them`, () => {
+    const stand = halfway(false, names)
+    stand.isHeld = false
+    // "d" goes on without "a", and then "c" without "d"; of the other side only "a" is left.
+    stand.split('ab')
+    stand.now += 60_000
+    stand.run()
+    stand.die('d')
+    stand.die('b')
+    stand.take('c')
+    stand.ship('c', 'late', 'c')
+    assert.deepEqual(stand.texts('a'), ['both=c', 'here=a', 'there=c'])
+    stand.alive.delete('a')
+    stand.alive.add('a')
+    stand.split('')
+    for (let at = 0; at < 2; at++) {
+      stand.now += 130_000
+      stand.run()
+    }
+    assert.equal(stand.news.at(-1), 'c deposed')
+    stand.take('c')
+    assert.deepEqual(stand.of('c').forksOf(0)?.map(texts), [['here=a']])
+  })
+}
