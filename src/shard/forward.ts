@@ -23,7 +23,7 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
   /** Whom it tells of itself, if anybody listens. */
   #message: ForwardMessage | undefined
   #hasEnded = false
-  /** Tries once more to find who has the state; whether that took the call over. */
+  /** Tries once more to find who has the state, if the call did not run; whether that took the call over. */
   readonly #again: (() => boolean) | undefined
 
   constructor(incoming: IncomingCall, partition: number, digest: number, again?: () => boolean) {
@@ -88,7 +88,8 @@ export class ForwardedCall extends CarriedCall implements CallRequest, CallSink 
 
   failed(error: CallFailure): void {
     this.#ended(error)
-    if (error.code === 'ERR_SHOAL_NOT_OWNER' && this.#again?.()) return
+    // Where it may have run, whether it may run once more is its caller's to say, who alone remembers that it may have.
+    if (error.code === 'ERR_SHOAL_NOT_OWNER' && !error.mayHaveRun && this.#again?.()) return
     this.#incoming.fail(error)
   }
 

@@ -4,7 +4,8 @@
  *
  * A call takes the hops that others take. The owner that waits for a partition passes calls to the present holder; a
  * holder that is just giving it away passes them to the taker, but never to where they came from: a call that comes back
- * says that the partition is frozen there, and waits.
+ * says that the partition is frozen there, and waits. One that may have run there goes back to its caller: who waits here
+ * and fails has not run.
  */
 import type { Clock } from '../env.ts'
 import type { CallFailure, IncomingCall } from '../rpc/call.ts'

@@ -135,6 +135,22 @@ export const shardFaults: readonly Mutant[] = [
     tests: ['shard/router'],
   },
   {
+    id: 'shard/sent-on-after-it-ran',
+    file: 'src/shard/forward.ts',
+    find: "'ERR_SHOAL_NOT_OWNER' && !error.mayHaveRun && this.#again",
+    replace: "'ERR_SHOAL_NOT_OWNER' && this.#again",
+    why: 'a call that may have run is not sent on by a node between, whose later failure would say that it never ran',
+    tests: ['shard/stored'],
+  },
+  {
+    id: 'shard/holder-answer-sent-on-after-it-ran',
+    file: 'src/shard/stored.ts',
+    find: "'ERR_SHOAL_NOT_OWNER' && !error.mayHaveRun && this.#follow",
+    replace: "'ERR_SHOAL_NOT_OWNER' && this.#follow",
+    why: 'a call that ran here and was then deposed is not sent after its partition from here',
+    tests: ['shard/stored'],
+  },
+  {
     id: 'shard/repeated-after-close',
     file: routed,
     find: 'router.closed || this.#route.to !== undefined',
