@@ -31,12 +31,6 @@ const textMax = 256
 /** What names a configuration. */
 export type ConfigId = Pick<Config, 'epoch' | 'revision'>
 
-export function idOf(config: ConfigId): ConfigId
-export function idOf(config: ConfigId | undefined): ConfigId | undefined
-export function idOf(config: ConfigId | undefined): ConfigId | undefined {
-  return config && { epoch: config.epoch, revision: config.revision }
-}
-
 /** Negative: `a` is older; 0: the same. */
 export function compareConfigs(a: ConfigId, b: ConfigId): number {
   return compareEpochs(a.epoch, b.epoch) || a.revision - b.revision

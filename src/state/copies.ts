@@ -85,7 +85,7 @@ export class Copies {
 
   /**
    * The copy of a partition that this node is to lead under this configuration: `log` is complete as of `base`, and has come from
-   * `past`. Undefined: a newer one was promised.
+   * `past`; `content` is in it. Undefined: a newer one was promised.
    */
   lead(
     partition: number,
@@ -94,12 +94,13 @@ export class Copies {
     past: Lineage,
     log?: RecordLog,
     lastMark = 0,
+    content: Lineage = past,
   ): Copy | undefined {
     const copy = this.#made(partition, config)
     if (compareConfigs(copy.promised, config) > 0) return undefined
     if (log !== undefined) this.resize(copy, () => copy.adopt(log, lastMark, base))
     copy.promise(config, [], past)
-    if (log !== undefined) copy.known = past
+    if (log !== undefined) copy.known = content
     return copy
   }
 

@@ -12,7 +12,7 @@
  */
 import { type Config, compareConfigs, newerConfig } from './config.ts'
 import { compareEpochs } from './epoch.ts'
-import { isKnownTo, joined, type Lineage } from './lineage.ts'
+import { covers, isKnownTo, joined, type Lineage } from './lineage.ts'
 import { type LogEntry, RecordLog } from './record-log.ts'
 
 /** Configurations that one copy remembers between its base and its promise. */
@@ -65,10 +65,16 @@ export class Copy {
     return this.#origin
   }
 
+  /** The configurations of which anything is in these records. */
+  get content(): Lineage {
+    return joined(...this.known, this.base, this.top)
+  }
+
   /** What `base` vouches for, where what is newer here has not come from it: of another side, and to be known as well. */
   get aside(): Config | undefined {
-    const { base } = this
-    const isAside = this.#marks.size > 0 && base !== undefined && !isKnownTo(this.#origin, base)
+    const { base, known } = this
+    const isAside =
+      this.#marks.size > 0 && base !== undefined && !covers(this.#origin, joined(...known, base))
     return isAside ? base : undefined
   }
 
@@ -88,7 +94,7 @@ export class Copy {
     const { promised, chain, base, aside } = this
     if (!this.#isFence && compareEpochs(epoch, promised.epoch) === 0) return true
     if (aside !== undefined && !isKnownTo(heard, aside)) return false
-    if (!this.#isFence) return isKnownTo(past, promised)
+    if (!this.#isFence) return isKnownTo(past, promised) && covers(past, this.content)
     const before = chain.at(-1) ?? base
     if (before !== undefined && !isKnownTo(heard, before)) return false
     return epoch.boot === promised.epoch.boot || isKnownTo(heard, promised)

@@ -4,7 +4,7 @@
 import { type Config, compareConfigs, readConfig, readSeat, type Seat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
 import { counterMax, isCounter } from './fields.ts'
-import { isKnownTo, joined, type Lineage, readLineage } from './lineage.ts'
+import { covers, joined, type Lineage, readLineage } from './lineage.ts'
 import { addMissing } from './merge.ts'
 import { RecordLog } from './record-log.ts'
 import type { Tenure } from './tenure.ts'
@@ -15,6 +15,8 @@ export interface Grant {
   readonly chain: readonly Config[]
   /** What these have come from. */
   readonly past: Lineage
+  /** The configurations of which anything is in what is given: not a list that nobody has followed yet. */
+  readonly content: Lineage
   /** The last of them under which anything could count. */
   readonly tip: Config | undefined
   /** Whose copies are what is given. */
@@ -24,9 +26,9 @@ export interface Grant {
 }
 
 export function writeGrant({ config, chain, copy, tip, equal, head }: Tenure): string {
-  const { past } = copy
+  const { past, content } = copy
   const version = Math.min(head, counterMax)
-  const grant: Grant = { chain: [...chain, config].slice(-chainMax), past, tip, equal, version }
+  const grant: Grant = { chain: [...chain, config].slice(-chainMax), past, content, tip, equal, version }
   return JSON.stringify(grant)
 }
 
@@ -40,16 +42,16 @@ export function readGrant(text: string | undefined): Grant | undefined {
     return undefined
   }
   if (typeof said !== 'object' || said === null) return undefined
-  const { chain, past, tip, equal, version } = said as Partial<Record<keyof Grant, unknown>>
+  const { chain, past, content, tip, equal, version } = said as Partial<Record<keyof Grant, unknown>>
   if (!Array.isArray(chain) || !Array.isArray(equal) || !isCounter(version)) return undefined
   const configs = chain.map(readConfig).filter((config) => config !== undefined)
   const seats = equal.map(readSeat).filter((seat) => seat !== undefined)
-  const lineage = readLineage(past)
+  const [lineage, known] = [readLineage(past), readLineage(content)]
   const last = tip == null ? undefined : readConfig(tip)
-  if (configs.length !== chain.length || lineage === undefined) return undefined
+  if (configs.length !== chain.length || lineage === undefined || known === undefined) return undefined
   // Without it all that is given would pass for known.
   if (tip != null && last === undefined) return undefined
-  return { chain: configs.slice(-chainMax), past: lineage, tip: last, equal: seats, version }
+  return { chain: configs.slice(-chainMax), past: lineage, content: known, tip: last, equal: seats, version }
 }
 
 /** What a node begins to lead with. */
@@ -57,6 +59,7 @@ export interface Inheritance {
   /** Configurations that it follows, oldest first. */
   readonly chain: readonly Config[]
   readonly past: Lineage
+  readonly content: Lineage
   /** As of which the records are complete. */
   readonly base: Config | undefined
   readonly log: RecordLog
@@ -73,7 +76,7 @@ export function inherit(
   kept: Copy | undefined,
 ): Inheritance | undefined {
   const past = lineageOf(grant)
-  const fork = own === undefined && kept?.tip !== undefined && !isKnownTo(past, kept.tip) ? kept : undefined
+  const fork = own === undefined && kept?.tip !== undefined && !covers(past, kept.content) ? kept : undefined
   const chain = [...(grant?.chain ?? []), ...(own?.chain ?? fork?.chain ?? [])]
   const last = own?.config ?? fork?.promised
   if (last !== undefined) chain.push(last)
@@ -89,14 +92,15 @@ export function inherit(
   const later = forkOf(fork === undefined ? [] : [fork.log], (own?.copy ?? fork)?.lineage ?? [])
   // Of keys that both have these are the giver's.
   const base = grant?.tip ?? own?.tip ?? fork?.tip
-  return { chain: chain.slice(-chainMax), past, base, log, fork: later, equal }
+  const content = (grant?.tip === undefined ? (own?.copy ?? fork)?.content : grant.content) ?? []
+  return { chain: chain.slice(-chainMax), past, content, base, log, fork: later, equal }
 }
 
 /** Somebody gives what this node leads, too: who knows all that counted with the other one, if any does. */
 export function weigh(own: Tenure, grant: Grant): 'ours' | 'theirs' | 'neither' {
   const { tip, copy } = own
-  if (tip === undefined || isKnownTo(lineageOf(grant), tip)) return 'theirs'
-  return grant.tip === undefined || isKnownTo(copy.lineage, grant.tip) ? 'ours' : 'neither'
+  if (tip === undefined || covers(lineageOf(grant), copy.content)) return 'theirs'
+  return grant.tip === undefined || covers(copy.lineage, grant.content) ? 'ours' : 'neither'
 }
 
 /**

@@ -34,6 +34,14 @@ export function isKnownTo(lineage: Lineage, id: ConfigId): boolean {
   return lineage.length >= lineageMax && oldest !== undefined && compareConfigs(oldest, id) > 0
 }
 
+/**
+ * Whoever is of this lineage has all that is of the other one. To know the last of it is not enough: that no more counted under a
+ * configuration says nothing of what its owner had brought along.
+ */
+export function covers(lineage: Lineage, other: Lineage): boolean {
+  return other.every((id) => isKnownTo(lineage, id))
+}
+
 /** As a peer wrote it; undefined when it is none. */
 export function readLineage(value: unknown): Lineage | undefined {
   if (value == null) return []
@@ -42,8 +50,7 @@ export function readLineage(value: unknown): Lineage | undefined {
   return ids.length === value.length ? ids : undefined
 }
 
-/** What names a configuration, as a peer wrote it; undefined when it is none. */
-export function readConfigId(value: unknown): ConfigId | undefined {
+function readConfigId(value: unknown): ConfigId | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { epoch, revision } = value as Partial<Record<keyof ConfigId, unknown>>
   const tenure = readEpoch(epoch)

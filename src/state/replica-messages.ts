@@ -4,7 +4,7 @@
  * process before a restart is nobody's.
  */
 
-import type { Config, ConfigId } from './config.ts'
+import type { Config } from './config.ts'
 import type { Epoch } from './epoch.ts'
 import type { Lineage } from './lineage.ts'
 import type { LogDigest } from './record-log.ts'
@@ -54,12 +54,10 @@ export type ShipReply =
   /** No room: `limits.copyBytesMax`. */
   | { readonly type: 'full' }
 
-/** One partition of which a copy hears nothing, and the newest configuration of which anything is in it. */
+/** One partition of which a copy hears nothing, and the configurations of which anything is in it. */
 export interface StrayRow {
   readonly partition: number
-  readonly tip: ConfigId
-  /** Of a copy of two sides the newest of the other one. */
-  readonly aside?: ConfigId | undefined
+  readonly content: Lineage
 }
 
 /** One partition whose next owner asks for what a member has, and that it stop following older owners. */

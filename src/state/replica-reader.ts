@@ -2,7 +2,7 @@
 import { type Config, readConfig, readEpoch } from './config.ts'
 import { configsMax } from './copy.ts'
 import { isCount, isCounter } from './fields.ts'
-import { readConfigId, readLineage } from './lineage.ts'
+import { readLineage } from './lineage.ts'
 import { recentMax } from './quorum.ts'
 import type { LogDigest } from './record-log.ts'
 import {
@@ -165,11 +165,10 @@ function readShipReply(value: unknown): ShipReply | undefined {
 
 function readStrayRow(value: unknown, partitions: number): StrayRow | undefined {
   const row = fields(value)
-  const tip = readConfigId(row?.['tip'])
-  if (row === undefined || tip === undefined || !isPartition(row['partition'], partitions)) return undefined
-  if (row['aside'] == null) return { partition: row['partition'], tip }
-  const aside = readConfigId(row['aside'])
-  return aside && { partition: row['partition'], tip, aside }
+  const content = row?.['content'] == null ? undefined : readLineage(row['content'])
+  if (row === undefined || content === undefined || !isPartition(row['partition'], partitions))
+    return undefined
+  return { partition: row['partition'], content }
 }
 
 function readFenceRow(value: unknown, partitions: number): FenceRow | undefined {

@@ -16,7 +16,7 @@ import { type Config, holds, type Seat, sameSeat, sameSeats } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
-import { isKnownTo, joined } from './lineage.ts'
+import { covers, joined } from './lineage.ts'
 import { Packer } from './packed.ts'
 import type { CallerRecord } from './records.ts'
 import { ledElsewhere } from './refusals.ts'
@@ -204,10 +204,10 @@ export class Replicas {
   }
 
   /** A copy elsewhere hears nothing: true if it is not needed. What others had led to it is sought, and brought together with this. */
-  meets({ partition, tip, aside = tip }: StrayRow, from: Seat): boolean {
+  meets({ partition, content }: StrayRow, from: Seat): boolean {
     const tenure = this.#tenures.get(partition)
     if (tenure === undefined || !this.#ports.isOurs(partition)) return false
-    if (!isKnownTo(tenure.lineage, tip) || !isKnownTo(tenure.lineage, aside)) {
+    if (!covers(tenure.lineage, content)) {
       this.depose(partition, tenure.config)
       return false
     }
@@ -378,8 +378,8 @@ export class Replicas {
     state: SeatState,
     { promised, past }: Extract<ShipReply, { type: 'refused' }>,
   ): void {
-    const { partition, tip } = tenure
-    const isKnown = tip === undefined || isKnownTo(joined(...past, promised), tip)
+    const { partition, tip, copy } = tenure
+    const isKnown = tip === undefined || covers(joined(...past, promised), copy.content)
     if (isKnown || this.#ports.isOurs(partition)) this.depose(partition, promised)
     else {
       tenure.isForked = true

@@ -223,9 +223,9 @@ export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> 
       return
     }
     this.yield(partition)
-    const { chain, past, base, log, fork, equal } = heritage
+    const { chain, past, content, base, log, fork, equal } = heritage
     const config = this.#configAt(partition, epoch, ++this.#revision)
-    const copy = this.#copies.lead(partition, config, base, past, log)
+    const copy = this.#copies.lead(partition, config, base, past, log, 0, content)
     if (copy === undefined) this.#late(partition)
     else this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, fork, now)
   }

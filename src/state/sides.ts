@@ -10,7 +10,7 @@
  */
 import type { CopyAnswer, Part } from './answers.ts'
 import { type Config, isNewer, newerConfig } from './config.ts'
-import { isKnownTo, joined, type Lineage } from './lineage.ts'
+import { covers, joined, type Lineage } from './lineage.ts'
 
 /** Copies, or parts of them, that have come from one another. */
 export interface Kin {
@@ -33,7 +33,7 @@ export function sidesOf(answers: readonly CopyAnswer[]): Kin[] {
     const { base, known, top } = answer
     if (base === undefined) continue
     const past = joined(...known, base)
-    let group = groups.find((one) => isKnownTo(one.past, base) || isKnownTo(past, one.tip))
+    let group = groups.find((one) => covers(one.past, past) || covers(past, one.past))
     if (group === undefined) {
       group = { tip: base, past, parts: new Map() }
       groups.push(group)
@@ -57,11 +57,11 @@ export function sidesOf(answers: readonly CopyAnswer[]): Kin[] {
 function addNewer(groups: Group[], answer: CopyAnswer, home: Group | undefined): void {
   const { base, known, top, past } = answer
   if (top === undefined) return
-  const isOne = base === undefined || isKnownTo(past, base)
+  const isOne = base === undefined || covers(past, joined(...known, base))
   const own = isOne ? joined(...known, base, top) : joined(top)
   const heard = joined(...past, ...own)
-  const hasComeFrom = ({ tip }: Group): boolean => isKnownTo(heard, tip)
-  const isIn = (one: Group): boolean => isKnownTo(one.past, top)
+  const hasComeFrom = (one: Group): boolean => covers(heard, one.past)
+  const isIn = (one: Group): boolean => covers(one.past, own)
   const isHome = isOne && home !== undefined && (hasComeFrom(home) || isIn(home))
   let group = isHome ? home : (groups.find(hasComeFrom) ?? groups.find(isIn))
   const isWhole = group === undefined ? isOne : group === home

@@ -14,9 +14,10 @@
  *                   anything else                                    asked about again, after a pause that grows
  */
 import type { Millis } from '../env.ts'
-import { type Config, compareConfigs, idOf, type Seat, sameSeat } from './config.ts'
+import { type Config, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
+import { covers } from './lineage.ts'
 import { unpackPartitions } from './messages.ts'
 import { rowsMax, type StrayRow } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
@@ -97,8 +98,7 @@ export class Strays {
     for (const partition of this.#asked) {
       const copy = this.#copies.get(partition)
       const owner = this.#ports.owner(partition)
-      const tip = copy?.tip
-      if (tip === undefined || copy?.isFollowed || this.#ports.leads(partition) !== undefined) {
+      if (copy?.tip === undefined || copy.isFollowed || this.#ports.leads(partition) !== undefined) {
         this.#asked.delete(partition)
         continue
       }
@@ -106,7 +106,7 @@ export class Strays {
       if (owner === undefined || sameSeat(owner, this.#exchange.self)) continue
       const line = rows.get(owner.name) ?? { seat: owner, rows: [] }
       rows.set(owner.name, line)
-      if (line.rows.length < rowsMax) line.rows.push({ partition, tip: idOf(tip), aside: idOf(copy?.aside) })
+      if (line.rows.length < rowsMax) line.rows.push({ partition, content: copy.content })
     }
     this.#askAt = this.#asked.size > 0 ? now + this.#pauseMs : Infinity
     this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMsMax)
@@ -123,9 +123,8 @@ export class Strays {
   #drop(partition: number, rows: readonly StrayRow[]): void {
     const row = rows.find((one) => one.partition === partition)
     const copy = this.#copies.get(partition)
-    const tip = copy?.tip
-    if (row === undefined || copy === undefined || tip === undefined || copy.isFollowed) return
-    if (this.#ports.leads(partition) !== undefined || compareConfigs(tip, row.tip) !== 0) return
+    if (row === undefined || copy === undefined || copy.isFollowed) return
+    if (this.#ports.leads(partition) !== undefined || !covers(row.content, copy.content)) return
     this.#asked.delete(partition)
     this.#copies.resize(copy, () => copy.drop())
   }

@@ -102,8 +102,8 @@ export class Tenure {
 
   /** What it will have come from, once it is followed and all that waits is merged. */
   get lineage(): Lineage {
-    const { copy, chain, fork } = this
-    return joined(...copy.lineage, ...chain, ...(fork?.lineage ?? []), ...this.#later)
+    const { copy, fork } = this
+    return joined(...copy.lineage, ...(fork?.lineage ?? []), ...this.#later)
   }
 
   get waiting(): number {

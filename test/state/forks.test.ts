@@ -67,6 +67,17 @@ test('a takeover keeps apart what has come from each other and what has not, wha
   assert.equal(decide(both), 'sound d and c')
 })
 
+test('to know that nothing more counted under a configuration is not to know what its owner had', () => {
+  // "e" took over, merged nothing yet, and was deposed; "a" has asked all whom it had asked.
+  const [there, taken] = [config(5, 'ef'), config(6, 'ef')]
+  const here = config(7, 'ab')
+  assert.equal(decide([answer('a', here, [taken]), answer('e', taken, [there])]), 'sound a and e')
+  assert.equal(
+    decide([answer('a', here, [there, taken]), answer('e', taken, [there])]),
+    'sound a and nothing',
+  )
+})
+
 test('a side of which too few were heard is told as lost, and is new when it is found', () => {
   const three = { ...config(2, 'abc'), acks: 2 }
   const decision = decideTakeover({

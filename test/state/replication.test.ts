@@ -167,10 +167,13 @@ test('whoever is given a partition knows the list that its giver had begun, and 
     return { epoch: { counter, boot: 'boot-a' }, revision, seats, acks: 2 }
   }
   const past = [config(5, 2), config(6, 7)]
-  const grant = { chain: [config(6, 6), config(6, 8)], past, tip: config(6, 6), equal: [], version: 3 }
-  const known = inherit(grant, undefined, undefined, undefined)?.past
+  const tip = config(6, 6)
+  const grant = { chain: [tip, config(6, 8)], past, content: [tip], tip, equal: [], version: 3 }
+  const begun = inherit(grant, undefined, undefined, undefined)
+  // Under the list that was only begun nothing is here: it must not pass for a side of its own.
+  assert.deepEqual(begun?.content, [tip])
   assert.deepEqual(
-    known?.map(({ epoch, revision }) => [epoch.counter, revision]),
+    begun?.past.map(({ epoch, revision }) => [epoch.counter, revision]),
     [
       [5, 2],
       [6, 8],

@@ -120,16 +120,13 @@ test('an owner that cannot be asked is asked again, ever more seldom', () => {
 })
 
 test('only what can be read is heard of strays', () => {
-  const row = { partition: 1, tip: before }
+  const row = { partition: 1, content: [before] }
   const ask = { type: 'stray', boot: 'boot-c', to: 'boot-a', rows: [row] }
   assert.deepEqual(readAsk(ask, 4), ask)
-  const both = { ...ask, rows: [{ ...row, aside: before }] }
-  assert.deepEqual(readAsk(both, 4), both)
   const wrong = [
     { ...row, partition: 4 },
     { partition: 1 },
-    { ...row, tip: { epoch: before.epoch } },
-    { ...row, aside: { epoch: before.epoch } },
+    { ...row, content: [{ epoch: before.epoch }] },
     'x',
     null,
   ]

@@ -21,7 +21,7 @@ export const forkFaults: readonly Mutant[] = [
   {
     id: 'forks/the-newest-epoch-is-all-there-is',
     file: 'src/state/sides.ts',
-    find: 'let group = groups.find((one) => isKnownTo(one.past, base) || isKnownTo(past, one.tip));',
+    find: 'let group = groups.find((one) => covers(one.past, past) || covers(past, one.past));',
     replace: 'let group = groups[0];',
     why: 'copies that have not come from each other are different sides',
     tests: ['state/forks'],
@@ -101,7 +101,7 @@ export const forkFaults: readonly Mutant[] = [
   {
     id: 'forks/a-stray-is-taken-for-known',
     file: 'src/state/replicas.ts',
-    find: 'if (!isKnownTo(tenure.lineage, tip) || !isKnownTo(tenure.lineage, aside)) {',
+    find: 'if (!covers(tenure.lineage, content)) {',
     replace: 'if (false) {',
     why: 'a copy of another side is not dropped before it is merged',
     tests: ['state/strays'],
@@ -109,7 +109,7 @@ export const forkFaults: readonly Mutant[] = [
   {
     id: 'forks/a-copy-is-of-all-sides-it-has-heard-of',
     file: 'src/state/sides.ts',
-    find: 'const isOne = base === undefined || isKnownTo(past, base)',
+    find: 'const isOne = base === undefined || covers(past, joined(...known, base))',
     replace: 'const isOne = true',
     why: 'what a merger had shipped half of hides no side that it had brought together',
     tests: ['state/halves'],
@@ -148,12 +148,12 @@ export const forkFaults: readonly Mutant[] = [
     tests: ['state/halves'],
   },
   {
-    id: 'forks/a-copy-of-two-sides-is-known-by-one',
-    file: 'src/state/replicas.ts',
-    find: '|| !isKnownTo(tenure.lineage, aside)',
-    replace: '',
-    why: 'a copy of two sides is not dropped for an owner that knows one of them',
-    tests: ['state/halves'],
+    id: 'forks/the-last-configuration-stands-for-all',
+    file: 'src/state/lineage.ts',
+    find: 'return other.every((id) => isKnownTo(lineage, id));',
+    replace: 'return other.slice(-1).every((id) => isKnownTo(lineage, id));',
+    why: 'to know that nothing more counted under a configuration is not to know what its owner had',
+    tests: ['state/forks'],
   },
   {
     id: 'forks/to-have-been-told-is-to-know',
