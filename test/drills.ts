@@ -21,7 +21,8 @@ const drills: readonly string[] = [
   'pause --nodes 3 --level replicated',
   'split --merge',
   'split --level replicated --merge',
-  'split --level replicated --voters 5',
+  'split --level replicated --nodes 3 --voters 3',
+  'split --level replicated --voters 5 --copies 3 --acks 3',
 ]
 
 /** Its summary; undefined: it could not be carried through, and stderr has said why. */

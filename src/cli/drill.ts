@@ -142,7 +142,7 @@ function describeStep({ round, names, ms, calls, failed, longestMs }: Step): str
   )
 }
 
-function printSummary(summary: Summary, { setting }: Plan): void {
+function printSummary(summary: Summary, { setting, nodes }: Plan): void {
   const { kind, calls, failed, lost, doubled, unread, maxUnavailableMs, medianUnavailableMs } = summary
   print(
     `${calls} calls, ${failed} failed; acknowledged updates: ${lost} lost, ${doubled} applied twice; ` +
@@ -152,5 +152,5 @@ function printSummary(summary: Summary, { setting }: Plan): void {
   if (lostPartitions + conflicts > 0)
     print(`nodes said so: ${lostPartitions} partitions lost, one of two states dropped ${conflicts} times`)
   if (unread > 0) print(`${unread} keys could not be read in the end`)
-  print(`${describePromise(termsOf(kind, setting))}: ${summary.kept ? 'kept' : 'NOT KEPT'}`)
+  print(`${describePromise(termsOf(kind, setting, nodes))}: ${summary.kept ? 'kept' : 'NOT KEPT'}`)
 }

@@ -258,7 +258,7 @@ export class Exercise {
     for (const what of examples) this.#report({ type: 'found', what })
     const waits = books.map(({ unavailableMs }) => unavailableMs).sort((a, b) => a - b)
     const counts = { failed: this.#failed, lost, doubled }
-    const terms = termsOf(kind, setting)
+    const terms = termsOf(kind, setting, nodes)
     const isKept = promised(terms).every((name) => counts[name] === 0)
     const told = { lostPartitions: this.#lostPartitions, conflicts: this.#conflicts }
     const isSilent = isLostInSilence(terms, lost, told.lostPartitions + told.conflicts)
@@ -285,6 +285,7 @@ export class Exercise {
   }
 }
 
-export function termsOf(kind: Kind, { level, merge, voters }: Setting): Terms {
-  return { kind, level, merge, quorum: voters !== undefined }
+export function termsOf(kind: Kind, setting: Setting, nodes: number): Terms {
+  const { level, merge, voters, copies = 2, acks = Math.min(2, copies) } = setting
+  return { kind, level, merge, quorum: voters !== undefined, spread: acks > Math.floor((nodes - 1) / 2) }
 }

@@ -22,6 +22,8 @@ export interface Terms {
   readonly merge: boolean
   /** A minority refuses. */
   readonly quorum: boolean
+  /** More nodes have what counts than are on the smaller side of a split. */
+  readonly spread: boolean
 }
 
 export interface Findings {
@@ -86,12 +88,13 @@ function byId(state: readonly string[], acknowledged: readonly string[]): { lost
 }
 
 /** What must be 0 for the promises of the level to hold. See docs/guarantees.md. */
-export function promised({ kind, level, merge, quorum }: Terms): readonly Promised[] {
+export function promised({ kind, level, merge, quorum, spread }: Terms): readonly Promised[] {
   if (kind === 'rolling') return level === 'routed' ? ['failed'] : ['failed', 'lost', 'doubled']
   if (level === 'routed') return []
   // Two sides of a split, or a process that slept and the one that took over, may both have answered.
   if (level === 'handoff') return kind !== 'crash' && merge ? ['lost', 'doubled'] : ['doubled']
-  return kind !== 'split' || merge || quorum ? ['lost', 'doubled'] : ['doubled']
+  // All that counts of a key may be on the smaller side: the larger one tells that it is lost, and begins anew.
+  return kind !== 'split' || merge || (quorum && spread) ? ['lost', 'doubled'] : ['doubled']
 }
 
 /** From level handoff on, state that is lost is told by an event of some node: never silently. */

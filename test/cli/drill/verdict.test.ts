@@ -74,7 +74,7 @@ test('a key that was never acknowledged again was out of reach until the last fa
 })
 
 test('what is lost without a word of any node is a broken promise, but at level routed, which makes none', () => {
-  const terms: Terms = { kind: 'crash', level: 'handoff', merge: false, quorum: false }
+  const terms: Terms = { kind: 'crash', level: 'handoff', merge: false, quorum: false, spread: false }
   assert.equal(isLostInSilence(terms, 3, 0), true)
   assert.equal(isLostInSilence(terms, 3, 1), false)
   assert.equal(isLostInSilence(terms, 0, 0), false)
@@ -97,14 +97,23 @@ test('what is promised follows the ladder of levels', () => {
     [{ kind: 'split' }, ['doubled']],
     [{ kind: 'split', merge: true }, ['lost', 'doubled']],
     [{ kind: 'split', level: 'replicated' }, ['doubled']],
-    [{ kind: 'split', level: 'replicated', quorum: true }, ['lost', 'doubled']],
+    [{ kind: 'split', level: 'replicated', quorum: true }, ['doubled']],
+    [{ kind: 'split', level: 'replicated', spread: true }, ['doubled']],
+    [{ kind: 'split', level: 'replicated', quorum: true, spread: true }, ['lost', 'doubled']],
   ]
   for (const [terms, expected] of ladder) {
-    const whole: Terms = { kind: 'rolling', level: 'handoff', merge: false, quorum: false, ...terms }
+    const whole: Terms = {
+      kind: 'rolling',
+      level: 'handoff',
+      merge: false,
+      quorum: false,
+      spread: false,
+      ...terms,
+    }
     assert.deepEqual(promised(whole), expected, describePromise(whole))
   }
   assert.equal(
-    describePromise({ kind: 'split', level: 'replicated', merge: false, quorum: true }),
+    describePromise({ kind: 'split', level: 'replicated', merge: false, quorum: true, spread: true }),
     'level replicated with quorum, a split: no acknowledged update is lost, none is applied twice',
   )
 })
