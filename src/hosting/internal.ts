@@ -117,8 +117,9 @@ export class InternalCalls {
   /** Takes a call if it is one of ours. */
   receive(incoming: IncomingCall): boolean {
     if (!incoming.method.startsWith(internalPrefix)) return false
-    if (incoming.cancelled) return true
-    if (incoming.method === askMethod) this.#asked(incoming)
+    // Its asker has given up, or its connection is gone; it counts as running until it has been answered all the same.
+    if (incoming.cancelled) this.#refuse(incoming, true)
+    else if (incoming.method === askMethod) this.#asked(incoming)
     else if (incoming.method === copyMethod) this.#copied(incoming)
     else return false
     return true

@@ -239,4 +239,12 @@ export const nodeFaults: readonly Mutant[] = [
     why: 'calls that were made on a node before it left are answered',
     tests: ['leave'],
   },
+  {
+    id: 'node/questions-that-were-given-up-run-for-ever',
+    file: 'src/hosting/internal.ts',
+    find: 'if (incoming.cancelled)\n            this.#refuse(incoming, true);',
+    replace: 'if (incoming.cancelled)\n            return true;',
+    why: 'a node that had stood still leaves as soon as it has given what it had',
+    tests: ['hosting/internal'],
+  },
 ]
