@@ -50,7 +50,7 @@ export function readGrant(text: string | undefined): Grant | undefined {
   const last = tip == null ? undefined : readConfig(tip)
   if (configs.length !== chain.length || lineage === undefined || known === undefined) return undefined
   // Without it all that is given would pass for known.
-  if (tip != null && last === undefined) return undefined
+  if (tip != null && (last === undefined || known.length === 0)) return undefined
   return { chain: configs.slice(-chainMax), past: lineage, content: known, tip: last, equal: seats, version }
 }
 

@@ -46,14 +46,14 @@ export class ArrivedLogs {
 
   /** Keeps a chunk aside. Returns its records; throws `ERR_SHOAL_HANDOFF` where it is malformed: nothing was kept. */
   accept(partition: number, chunk: Uint8Array): Uint8Array[] {
+    const read = unpack(chunk)
+    if (read === undefined || read.some(({ type }) => type !== 'put')) {
+      throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
+    }
     let log = this.#logs.get(partition)
     if (log === undefined) {
       log = new RecordLog()
       this.#logs.set(partition, log)
-    }
-    const read = unpack(chunk)
-    if (read === undefined || read.some(({ type }) => type !== 'put')) {
-      throw new ShoalError('ERR_SHOAL_HANDOFF', 'a chunk of copies is malformed')
     }
     const records: Uint8Array[] = []
     for (const one of read) {

@@ -150,6 +150,7 @@ export class RecordLog {
     const view = this.#view
     for (let at = 0; at < this.#end; at += view.getUint32(at))
       if (this.#bytes[at + kindAt] === gone && this.#versionAt(at) <= version) this.#bury(at)
+    if (this.#count === 0 && this.pins === 0) this.clear()
   }
 
   clear(): void {

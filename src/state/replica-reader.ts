@@ -106,7 +106,7 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
   const digest = row['digest'] == null ? undefined : readDigest(row['digest'])
   if (row['digest'] != null && digest === undefined) return undefined
   const forgotten = row['forgotten'] ?? undefined
-  if (forgotten !== undefined && !isCount(forgotten)) return undefined
+  if (forgotten !== undefined && !isCounter(forgotten)) return undefined
   const list = row['list'] == null ? undefined : readList(row['list'])
   if (row['list'] != null && list === undefined) return undefined
   return {
@@ -202,16 +202,20 @@ function readFenceReply(value: unknown): FenceReply | undefined {
       if (chain === undefined || digest === undefined) return undefined
       if (past === undefined || known === undefined) return undefined
       if (!isCounter(reply['version'])) return undefined
+      const [before, base, top] = [reply['before'], reply['base'], reply['top']].map(readConfig)
+      // One that cannot be read is not none: whoever takes over would count it as nothing.
+      if ((reply['before'] != null && !before) || (reply['base'] != null && !base)) return undefined
+      if (reply['top'] != null && !top) return undefined
       return {
         type: 'promised',
-        before: readConfig(reply['before']),
+        before,
         wasLed: reply['wasLed'] === true,
-        base: readConfig(reply['base']),
+        base,
         chain,
         isCut: reply['isCut'] === true,
         past,
         known,
-        top: readConfig(reply['top']),
+        top,
         digest,
         version: reply['version'],
       }

@@ -203,7 +203,7 @@ export class Replicas {
     }
   }
 
-  /** A copy elsewhere hears nothing: true if it is not needed. What others had led to it is sought, and brought together with this. */
+  /** A copy elsewhere hears nothing: true if it is not needed. What others had led to it is sought anew. */
   meets({ partition, content }: StrayRow, from: Seat): boolean {
     const tenure = this.#tenures.get(partition)
     if (tenure === undefined || !this.#ports.isOurs(partition)) return false
@@ -348,11 +348,11 @@ export class Replicas {
         channel.notBefore = now + pauseMs
         break
       case 'ok':
-        // The list may have changed since.
+        // The list may have changed since, or something was merged that it was not told with.
         if (config === tenure.config) {
           state.hasPromised = state.isTold = true
           if (row.drop) state.hasDropped = true
-          if (row.complete) state.isToldComplete = true
+          if (row.complete && row.past === tenure.copy.past) state.isToldComplete = true
         }
         if (row.digest !== undefined) heedComparison(one, reply, this.#ports.counters)
         if (!state.isBehind) state.matched = Math.max(state.matched, one.position)

@@ -235,7 +235,6 @@ export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> 
     return this.#replicas.tenures.get(partition)?.fork?.logs
   }
 
-  /** They are live here, and what has changed by that is shipped. */
   merged(partition: number): void {
     this.#replicas.merged(partition)
   }
@@ -320,7 +319,6 @@ export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> 
     return this.#answering.answer(from, value, now)
   }
 
-  /** Sends what has gathered; once per turn. */
   flush(now: Millis): void {
     this.#now = now
     this.#takings.flush(now)
@@ -333,6 +331,8 @@ export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> 
   }
 
   #meets(row: StrayRow, from: Seat): boolean {
+    // Whom this node does not see it would not hear when it takes the partition anew.
+    if (this.#options.isGone(from)) return false
     if (!this.#empty.delete(row.partition)) return this.#replicas.meets(row, from)
     this.#exchange.out({ type: 'news', news: { type: 'doubted', partitions: [row.partition] } })
     return false

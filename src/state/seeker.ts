@@ -222,7 +222,7 @@ export class Seeker {
         })
         return
       }
-      this.#ground.strangers.delete(peer.name)
+      if (this.#ground.strangers.get(peer.name) === peer) this.#ground.strangers.delete(peer.name)
       round.isStale = true
     } else if (reply.type === 'claimed') this.#read(round, peer, reply, now)
     else if (reply.type === 'stranger') round.answered.add(peer)

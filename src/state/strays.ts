@@ -108,6 +108,9 @@ export class Strays {
       rows.set(owner.name, line)
       if (line.rows.length < rowsMax) line.rows.push({ partition, content: copy.content })
     }
+    // Those behind them come first the next time.
+    for (const line of rows.values())
+      for (const { partition } of line.rows) if (this.#asked.delete(partition)) this.#asked.add(partition)
     this.#askAt = this.#asked.size > 0 ? now + this.#pauseMs : Infinity
     this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMsMax)
     const { boot } = this.#exchange.self

@@ -96,8 +96,10 @@ export function decideTakeover(hearing: Hearing): Decision {
   const [first = { base: undefined, from: [], past: [] }, ...others] = sides
   const forks = others.filter(({ from }) => from.length > 0)
   // Of those that were only asked for nobody here knows whether they have led, and what there was: they are followed, not known.
-  for (const { before, wasLed } of hearing.answers)
-    if (before !== undefined && !wasLed && !isKnownTo(first.past, before)) chains.push(before)
+  for (const { before, wasLed, chain } of hearing.answers) {
+    for (const config of [wasLed ? undefined : before, ...chain])
+      if (config !== undefined && !isKnownTo(first.past, config)) chains.push(config)
+  }
   return { type: 'take', ...first, isSound, chain: sorted(chains), forks }
 }
 

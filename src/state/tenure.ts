@@ -213,7 +213,8 @@ export class Tenure {
 
   /** What all of the list heard to be removed is forgotten: whoever else has what it was has it as of an older list. */
   forgetRemoved(): void {
-    if (!this.isSettled || this.isForked || this.fork !== undefined) return
+    // Whoever is copying them out is told of removals by what says so.
+    if (!this.isSettled || this.isForked || this.fork !== undefined || this.copy.log.pins > 0) return
     let heard = this.committed
     for (const { isListed, matched } of this.seats.values()) if (isListed) heard = Math.min(heard, matched)
     this.forgotten = heard

@@ -258,3 +258,60 @@ test('an owner that nobody has followed yet tells no copy to go', () => {
   tenure.commit(view)
   assert.deepEqual([tenure.isFenced, tenure.mayDrop], [true, true])
 })
+
+test('a list that was told complete before a merge, and says so after it, does not let the other side go', () => {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', 'k', 'before')
+  stand.split('cd')
+  stand.take('c')
+  stand.ship('c', 'k', 'c')
+  // The newest side is that of "a".
+  for (let at = 0; at < 4; at++) {
+    stand.of('a').yield(0)
+    stand.take('a')
+    stand.ship('a', 'k', 'a')
+  }
+  stand.of('c').yield(0)
+  stand.of('c').abandon(0)
+  stand.split('')
+  const a = stand.of('a')
+  type Sent = (typeof stand.sent)[number]
+  const isComplete = ({ from, ask }: Sent): boolean =>
+    from === 'a' && ask.ask.type === 'ship' && ask.to.name === 'b' && ask.ask.rows.some((row) => row.complete)
+  /** By hand; what is held up is returned. */
+  const carry = (isHeldUp: (sent: Sent) => boolean): Sent[] => {
+    const held: Sent[] = []
+    stand.isHeld = true
+    for (let sent = stand.sent.splice(0); ; sent = stand.sent.splice(0)) {
+      for (const one of sent) {
+        const { from, ask } = one
+        if (isHeldUp(one)) held.push(one)
+        else
+          stand.of(from).answered(ask.id, stand.of(ask.to.name).answer(from, ask.ask, stand.now), stand.now)
+      }
+      stand.run()
+      if (stand.sent.length === 0) break
+    }
+    return held
+  }
+  stand.sent.length = 0
+  stand.isHeld = true
+  a.take(0, 0, stand.now)
+  stand.run()
+  const [complete] = carry(isComplete)
+  assert.ok(complete !== undefined)
+  assert.equal(a.forksOf(0)?.length, 1)
+  // "b" has taken it; before its answer is here the other side is merged.
+  const reply = stand.of('b').answer('a', complete.ask.ask, stand.now)
+  a.ship(0, 'k', new TextEncoder().encode('both'), () => {})
+  a.merged(0)
+  a.answered(complete.ask.id, reply, stand.now)
+  stand.run()
+  // Nothing more reaches "b".
+  carry(({ from, ask }) => from === 'a' && ask.to.name === 'b')
+  assert.deepEqual(
+    [texts(stand.of('c').copyOf(0)?.log), texts(stand.of('b').copyOf(0)?.log)],
+    [['k=c'], ['k=a']],
+  )
+})

@@ -1,7 +1,7 @@
 /** Replication of a few nodes, message by message. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inherit } from '../../src/state/grant.ts'
+import { inherit, readGrant } from '../../src/state/grant.ts'
 import { unpackPartitions } from '../../src/state/messages.ts'
 import type { Replication } from '../../src/state/replication.ts'
 import { replicationLimits } from '../../src/state/replication-config.ts'
@@ -354,6 +354,26 @@ test('what all copies heard to be removed is forgotten, and not before', () => {
   // Nothing had to be repaired for that.
   assert.equal(stand.of('a').stats.repairedKeys, 0)
   assert.deepEqual([stand.of('a').stats.copyBytes, stand.of('b').stats.copyBytes], [29, 29])
+})
+
+test('a grant that does not say what is in it is none, and what is being copied out keeps its removals', () => {
+  const stand = new Stand('ab')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  const [[list = '']] = given(stand, 'a')
+  assert.ok(readGrant(list) !== undefined)
+  assert.equal(readGrant(JSON.stringify({ ...JSON.parse(list), content: undefined })), undefined)
+  stand.of('a').thawed(0)
+  stand.run()
+  const collection = stand.of('a').collect(0)
+  stand.of('a').ship(0, 'k', undefined, () => {})
+  stand.run()
+  for (const count of [1, 0]) {
+    stand.now += replicationLimits.repairMs + 10
+    stand.run()
+    assert.equal(stand.of('a').copyOf(0)?.log.count, count)
+    if (count === 1) collection.close()
+  }
 })
 
 test('that a key was removed is remembered until the last copy has heard of it', () => {

@@ -140,3 +140,28 @@ test('only what can be read is heard of strays', () => {
   assert.deepEqual(reply.type === 'met' && unpackPartitions(reply.known, 4), [])
   assert.equal(seat('c').boot, ask.boot)
 })
+
+test('of more copies than one message asks about, the others are asked about next', () => {
+  const count = 2 * rowsMax + 10
+  const stand = new Stand('ab', { partitions: count })
+  const [a, b] = [stand.of('a'), stand.of('b')]
+  for (let partition = 0; partition < count; partition++) a.take(partition, 0, stand.now)
+  stand.run()
+  stand.run()
+  stand.run()
+  for (let partition = 0; partition < count; partition++) a.ship(partition, 'k', new Uint8Array(1), () => {})
+  stand.run()
+  assert.equal(b.strays.kept, count)
+  // It leads none of them, and answers for none.
+  for (let partition = 0; partition < count; partition++) a.yield(partition)
+  b.strays.addAll(stand.now)
+  stand.sent.length = 0
+  for (let at = 0; at < 4; at++) {
+    stand.run()
+    stand.now += 10_000
+  }
+  const asked = new Set<number>()
+  for (const { ask } of stand.sent)
+    if (ask.ask.type === 'stray') for (const { partition } of ask.ask.rows) asked.add(partition)
+  assert.equal(asked.size, count)
+})

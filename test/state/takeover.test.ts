@@ -110,6 +110,20 @@ test('what a copy was only asked for is followed, not known: it may have led els
   assert.deepEqual([decision.isSound, decision.chain], [true, [asked, own]])
 })
 
+test('what a copy had followed before others asked it is followed too, or it would follow nobody any more', () => {
+  const [older, asked, own] = [config(3, 'de', 2), config(8, 'bd', 1), config(7, 'bd', 2)]
+  const none = { count: 0, xor: 0, sum: 0 }
+  const empty = answer('e', { before: asked, wasLed: false, chain: [older], digest: none })
+  const decision = decideTakeover({
+    answers: [complete('b', own), complete('d', own), empty],
+    silent: [],
+    isGone: () => true,
+    isPatienceOver: true,
+  })
+  assert.ok(decision.type === 'take')
+  assert.deepEqual(decision.chain, [older, own, asked])
+})
+
 test('what was led is overwritten by nobody who only knows that something may have counted there', () => {
   const [led, heir] = [config(4, 'ac', 2), config(6, 'bc', 2)]
   const refused = (past: Config[], isFenced: boolean): boolean => {

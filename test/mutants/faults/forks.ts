@@ -166,7 +166,7 @@ export const forkFaults: readonly Mutant[] = [
   {
     id: 'forks/what-was-asked-for-is-not-followed',
     file: 'src/state/takeover.ts',
-    find: 'chains.push(before);',
+    find: 'chains.push(config);',
     replace: '{}',
     why: 'a copy that another takeover has asked too follows whoever has heard of that',
     tests: ['state/takeover'],
@@ -178,5 +178,13 @@ export const forkFaults: readonly Mutant[] = [
     replace: '',
     why: 'what a copy has of a key stays until what replaces it is there',
     tests: ['state/halves'],
+  },
+  {
+    id: 'forks/an-answer-from-before-a-merge-counts',
+    file: 'src/state/replicas.ts',
+    find: 'row.complete && row.past === tenure.copy.past',
+    replace: 'row.complete',
+    why: 'the other side keeps what it has until all of the list have what was made of both',
+    tests: ['state/forks'],
   },
 ]
