@@ -12,15 +12,15 @@ const formerMs: Millis = 60_000
 /** Tables from before a death that are remembered; of more the oldest is forgotten. */
 const formersMax = 8
 
-const verdict = { open: 0, safe: 1, told: 2 } as const
-
 /** The table until somebody was killed. */
 interface Former {
   readonly table: RingTable
   readonly boots: ReadonlyMap<string, string>
   readonly until: Millis
-  /** By partition: a node that is left alone asks of all of them, and may do so often. */
-  readonly verdicts: Uint8Array
+  /** By partition, 1: its loss was told. */
+  readonly told: Uint8Array
+  /** Those of which somebody is still there: a node that is left alone asks of all of them, and may do so often. */
+  readonly safe: Uint8Array
 }
 
 export class Seats {
@@ -50,17 +50,14 @@ export class Seats {
     const isKilled = this.#peers.some(({ name, boot, isLeaving }) => !isLeaving && there.get(name) !== boot)
     this.#formers = this.#formers.filter(({ until }) => until > now)
     if (isKilled && before !== undefined) {
-      const verdicts = new Uint8Array(this.#partitions)
-      this.#formers.push({ table: before, boots: this.#boots, until: now + formerMs, verdicts })
+      const [told, safe] = [new Uint8Array(this.#partitions), new Uint8Array(this.#partitions)]
+      this.#formers.push({ table: before, boots: this.#boots, until: now + formerMs, told, safe })
       if (this.#formers.length > formersMax) this.#formers.shift()
     }
     this.#table = table
     this.#peers = peers
     this.#boots = there.set(this.self.name, this.self.boot)
-    for (const { verdicts } of this.#formers)
-      verdicts.forEach((one, partition) => {
-        if (one === verdict.safe) verdicts[partition] = verdict.open
-      })
+    for (const { safe } of this.#formers) safe.fill(0)
   }
 
   isGone({ name, boot }: Seat): boolean {
@@ -76,11 +73,12 @@ export class Seats {
   isBereft(partition: number): boolean {
     let isNews = false
     for (const former of this.#formers) {
-      if (former.verdicts[partition] === verdict.open) {
-        const isLost = this.#hasLost(former, partition)
-        former.verdicts[partition] = isLost ? verdict.told : verdict.safe
-        isNews ||= isLost
-      }
+      const { told, safe } = former
+      if (told[partition] === 1 || safe[partition] === 1) continue
+      const isLost = this.#hasLost(former, partition)
+      const verdicts = isLost ? told : safe
+      verdicts[partition] = 1
+      isNews ||= isLost
     }
     return isNews
   }

@@ -144,6 +144,7 @@ export class Stores implements StorePlaces {
 
   // ---- the node
 
+  /** After `membersChanged`: what custody asks of replication is answered by the new table. */
   viewChanged(
     table: RingTable,
     gained: readonly number[],
@@ -152,11 +153,7 @@ export class Stores implements StorePlaces {
   ): void {
     if (this.#stores.size === 0) return
     const peers = this.#peersOf(members)
-    for (const { custodian, replicator } of this.#stores.values()) {
-      // First: what custody asks of it is answered by the new table.
-      replicator?.viewChanged(table, peers)
-      custodian.viewChanged(table, gained, lost, peers)
-    }
+    for (const { custodian } of this.#stores.values()) custodian.viewChanged(table, gained, lost, peers)
   }
 
   /** `table`: what these members make, though custody hears of it only after this. */
