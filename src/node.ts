@@ -245,8 +245,8 @@ export class ShoalNode extends EventEmitter<NodeEvents> implements AsyncDisposab
 
   /**
    * Leaves in good order: tells the others, hands over the state it holds, goes on serving until they route elsewhere
-   * (`drainMs`), lets running handlers and calls that were made here finish, says goodbye, closes. Resolves once closed, with what it held and nobody took;
-   * after `timeoutMs` (default 10 s) it closes with what is left undone. Idempotent.
+   * (`drainMs`), lets running handlers and calls that were made here finish, says goodbye, closes. Resolves once closed, with
+   * what it held and nobody took; after `timeoutMs` (default 10 s) it closes with what is left undone. Idempotent.
    */
   leave({ timeoutMs = leaveTimeoutMs, signal }: WaitOptions = {}): Promise<LeaveReport> {
     if (this.#state !== 'running') return this.#leaving ?? this.close().then(() => nothingLeft)

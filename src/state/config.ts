@@ -42,6 +42,11 @@ export function isNewer(a: Config | undefined, b: Config | undefined): boolean {
   return compareConfigs(a, b) > 0
 }
 
+/** For `sort`: the older first. */
+export function byAge(a: Config | undefined, b: Config | undefined): number {
+  return Number(isNewer(a, b)) - Number(isNewer(b, a))
+}
+
 /** The newer of two; undefined is older than all. */
 export function newerConfig(a: Config | undefined, b: Config | undefined): Config | undefined {
   if (a === undefined || b === undefined) return a ?? b

@@ -211,6 +211,9 @@ export class Copies {
     if (ask.place > 0 && ask.rewrites !== log.rewrites) return { type: 'refused', promised: copy.promised }
     const known = hashSet(ask.known)
     const configs: Config[] = []
+    const page = (place: number): FetchReply => {
+      return { type: 'page', records: this.#packer.finish(), configs, place, rewrites: log.rewrites }
+    }
     let place = ask.place
     for (;;) {
       const step = log.next(place)
@@ -224,21 +227,13 @@ export class Copies {
       if (!isNews && isKnown(known, step.entry)) continue
       let mark = configs.findIndex((config) => compareConfigs(config, under) === 0)
       // Of more the asker reads nothing: it goes on from here.
-      if (mark < 0 && configs.length === configsMax) {
-        return {
-          type: 'page',
-          records: this.#packer.finish(),
-          configs,
-          place: before,
-          rewrites: log.rewrites,
-        }
-      }
+      if (mark < 0 && configs.length === configsMax) return page(before)
       if (mark < 0) mark = configs.push(under) - 1
       this.#packer.put(step.entry, mark)
       if (this.#packer.length < this.#ports.limits.batchBytesMax) continue
-      return { type: 'page', records: this.#packer.finish(), configs, place, rewrites: log.rewrites }
+      return page(place)
     }
-    return { type: 'page', records: this.#packer.finish(), configs, place: 0, rewrites: log.rewrites }
+    return page(0)
   }
 
   #refused(partition: number, promised: Config): ShipReply {

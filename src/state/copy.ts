@@ -92,9 +92,11 @@ export class Copy {
    */
   isFollowedBy({ epoch }: Config, heard: Lineage, past: Lineage): boolean {
     const { promised, chain, base, aside } = this
-    if (!this.#isFence && compareEpochs(epoch, promised.epoch) === 0) return true
+    if (!this.#isFence) {
+      const isSame = compareEpochs(epoch, promised.epoch) === 0
+      return isSame || (isKnownTo(past, promised) && covers(past, this.content))
+    }
     if (aside !== undefined && !isKnownTo(heard, aside)) return false
-    if (!this.#isFence) return isKnownTo(past, promised) && covers(past, this.content)
     const before = chain.at(-1) ?? base
     if (before !== undefined && !isKnownTo(heard, before)) return false
     return epoch.boot === promised.epoch.boot || isKnownTo(heard, promised)

@@ -1,7 +1,6 @@
 /**
- * What replication says between nodes. All are
- * questions with one answer. Each names the life of its sender and of the receiver that is meant: what was meant for the
- * process before a restart is nobody's.
+ * What replication says between nodes. All are questions with one answer. Each names the life of its sender and of the
+ * receiver that is meant: what was meant for the process before a restart is nobody's.
  */
 
 import type { Config } from './config.ts'

@@ -85,10 +85,16 @@ export function readReply(value: unknown): ReplicaReply | undefined {
   return undefined
 }
 
-/** Null: something else. */
+/** What may be left out. Null: it was not, and cannot be read. */
+function readIf<Value>(
+  value: unknown,
+  read: (value: unknown) => Value | undefined,
+): Value | undefined | null {
+  return value == null ? undefined : (read(value) ?? null)
+}
+
 function readAlong(value: unknown): Uint8Array | undefined | null {
-  if (value == null) return undefined
-  return value instanceof Uint8Array ? value : null
+  return readIf(value, (bytes) => (bytes instanceof Uint8Array ? bytes : undefined))
 }
 
 function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
@@ -96,19 +102,16 @@ function readShipRow(value: unknown, partitions: number): ShipRow | undefined {
   if (row === undefined || !isPartition(row['partition'], partitions) || !isCounter(row['revision']))
     return undefined
   const epoch = readEpoch(row['epoch'])
-  const config = row['config'] == null ? undefined : readConfig(row['config'])
+  const config = readIf(row['config'], readConfig)
   const chain = readChain(row['chain'])
   const records = row['records'] ?? noBytes
   const past = readLineage(row['past'])
   if (past === undefined) return undefined
   if (epoch === undefined || chain === undefined || !(records instanceof Uint8Array)) return undefined
-  if (row['config'] != null && config === undefined) return undefined
-  const digest = row['digest'] == null ? undefined : readDigest(row['digest'])
-  if (row['digest'] != null && digest === undefined) return undefined
-  const forgotten = row['forgotten'] ?? undefined
-  if (forgotten !== undefined && !isCounter(forgotten)) return undefined
-  const list = row['list'] == null ? undefined : readList(row['list'])
-  if (row['list'] != null && list === undefined) return undefined
+  const digest = readIf(row['digest'], readDigest)
+  const forgotten = readIf(row['forgotten'], (value) => (isCounter(value) ? value : undefined))
+  const list = readIf(row['list'], readList)
+  if (config === null || digest === null || forgotten === null || list === null) return undefined
   return {
     partition: row['partition'],
     epoch,
@@ -176,8 +179,8 @@ function readFenceRow(value: unknown, partitions: number): FenceRow | undefined 
   const config = readConfig(row?.['config'])
   if (row === undefined || config === undefined || !isPartition(row['partition'], partitions))
     return undefined
-  const seen = row['seen'] == null ? undefined : readConfig(row['seen'])
-  if (row['seen'] != null && seen === undefined) return undefined
+  const seen = readIf(row['seen'], readConfig)
+  if (seen === null) return undefined
   return { partition: row['partition'], config, seen, keep: row['keep'] === true }
 }
 
@@ -202,10 +205,11 @@ function readFenceReply(value: unknown): FenceReply | undefined {
       if (chain === undefined || digest === undefined) return undefined
       if (past === undefined || known === undefined) return undefined
       if (!isCounter(reply['version'])) return undefined
-      const [before, base, top] = [reply['before'], reply['base'], reply['top']].map(readConfig)
       // One that cannot be read is not none: whoever takes over would count it as nothing.
-      if ((reply['before'] != null && !before) || (reply['base'] != null && !base)) return undefined
-      if (reply['top'] != null && !top) return undefined
+      const before = readIf(reply['before'], readConfig)
+      const base = readIf(reply['base'], readConfig)
+      const top = readIf(reply['top'], readConfig)
+      if (before === null || base === null || top === null) return undefined
       return {
         type: 'promised',
         before,
@@ -232,8 +236,8 @@ function readFetch(value: unknown, partitions: number): FetchAsk | undefined {
     return undefined
   const { known, place, rewrites } = ask
   if (!(known instanceof Uint8Array) || !isCount(place) || !isCount(rewrites)) return undefined
-  const from = ask['from'] == null ? undefined : readConfig(ask['from'])
-  if (ask['from'] != null && from === undefined) return undefined
+  const from = readIf(ask['from'], readConfig)
+  if (from === null) return undefined
   return { partition: ask['partition'], config, from, known, place, rewrites }
 }
 

@@ -9,7 +9,7 @@
  * one of them and a little of what came of it. So what a copy has heard of does not join sides; only what is complete does.
  */
 import type { CopyAnswer, Part } from './answers.ts'
-import { type Config, isNewer, newerConfig } from './config.ts'
+import { byAge, type Config, isNewer, newerConfig } from './config.ts'
 import { covers, joined, type Lineage } from './lineage.ts'
 
 /** Copies, or parts of them, that have come from one another. */
@@ -77,8 +77,4 @@ function addNewer(groups: Group[], answer: CopyAnswer, home: Group | undefined):
 
 function newestBase(answers: readonly CopyAnswer[]): Config | undefined {
   return answers.reduce<Config | undefined>((newest, { base }) => newerConfig(newest, base), undefined)
-}
-
-function byAge(a: Config | undefined, b: Config | undefined): number {
-  return Number(isNewer(a, b)) - Number(isNewer(b, a))
 }

@@ -15,6 +15,7 @@
  */
 import type { CopyAnswer, Part } from './answers.ts'
 import {
+  byAge,
   type Config,
   type ConfigId,
   compareConfigs,
@@ -140,7 +141,7 @@ function whole(
   const { base, answers } = side
   const from = answers
     .filter((answer) => !isNewer(base, newerConfig(answer.base, answer.top)) && answer.digest.count > 0)
-    .sort((a, b) => Number(isNewer(b.base, a.base)) - Number(isNewer(a.base, b.base)))
+    .sort((a, b) => byAge(b.base, a.base))
   const own = contentOf(side)
   const isSure = (id: ConfigId | undefined): boolean =>
     id !== undefined &&

@@ -14,7 +14,7 @@ import { replicationLimits } from '../../src/state/replication-config.ts'
 import { composeRow } from '../../src/state/ship-row.ts'
 import { decideTakeover } from '../../src/state/takeover.ts'
 import { Tenure } from '../../src/state/tenure.ts'
-import { given, Stand, seat } from './replication-stand.ts'
+import { apart, given, Stand, seat } from './replication-stand.ts'
 
 const config = (counter: number, names: string, revision = 0): Config => ({
   epoch: { counter, boot: `boot-${names[0]}` },
@@ -106,13 +106,7 @@ test('who takes over after a split brings both sides together', () => {
 
 /** "d" has taken over what "a" with "b" and "c" with "d" have counted, and has not merged it yet. */
 function taken(before = 'k', there = 'k', here = 'k'): Stand {
-  const stand = new Stand('abcd')
-  stand.take('a')
-  stand.ship('a', before, 'before')
-  // "c" and "d" know of nothing, and begin anew.
-  stand.split('cd')
-  stand.take('c')
-  stand.ship('c', there, 'c')
+  const stand = apart(before, there)
   stand.ship('a', here, 'a')
   for (const name of 'ac') stand.of(name).yield(0)
   stand.split('')
@@ -186,12 +180,7 @@ test('what a copy took under many lists is read in pages, and a long chain is to
 })
 
 test('an owner that the other side does not follow keeps what it has for whoever the table names', () => {
-  const stand = new Stand('abcd')
-  stand.take('a')
-  stand.ship('a', 'k', 'before')
-  stand.split('cd')
-  stand.take('c')
-  stand.ship('c', 'k', 'c')
+  const stand = apart()
   const told = stand.told.length
   stand.split('')
   // "c" is not the owner by the table: it does not lead on, nor does it forget.
@@ -260,12 +249,7 @@ test('an owner that nobody has followed yet tells no copy to go', () => {
 })
 
 test('a list that was told complete before a merge, and says so after it, does not let the other side go', () => {
-  const stand = new Stand('abcd')
-  stand.take('a')
-  stand.ship('a', 'k', 'before')
-  stand.split('cd')
-  stand.take('c')
-  stand.ship('c', 'k', 'c')
+  const stand = apart()
   // The newest side is that of "a".
   for (let at = 0; at < 4; at++) {
     stand.of('a').yield(0)

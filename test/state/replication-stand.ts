@@ -128,6 +128,17 @@ export class Stand {
   }
 }
 
+/** "a" with "b", and "c" with "d" who know of nothing, lead at once; "c" has changed that key. */
+export function apart(before = 'k', there = 'k'): Stand {
+  const stand = new Stand('abcd')
+  stand.take('a')
+  stand.ship('a', before, 'before')
+  stand.split('cd')
+  stand.take('c')
+  stand.ship('c', there, 'c')
+  return stand
+}
+
 export function seat(name: string): Seat {
   return { name, boot: `boot-${name}` }
 }

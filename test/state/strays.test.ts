@@ -5,19 +5,14 @@ import { packPartitions, unpackPartitions } from '../../src/state/messages.ts'
 import { rowsMax } from '../../src/state/replica-messages.ts'
 import { readAsk, readReply } from '../../src/state/replica-reader.ts'
 import { replicationLimits } from '../../src/state/replication-config.ts'
-import { given, Stand, seat } from './replication-stand.ts'
+import { apart, given, Stand, seat } from './replication-stand.ts'
 
 const roundMs = 2 * replicationLimits.repairMs + 10
 const before = { epoch: { counter: 1, boot: 'boot-a' }, revision: 1 }
 
 /** "a" with "b", and "c" with "d", have led at once, and "c" does not any more. */
 function sides(key = 'k'): Stand {
-  const stand = new Stand('abcd')
-  stand.take('a')
-  stand.ship('a', 'k', 'before')
-  stand.split('cd')
-  stand.take('c')
-  stand.ship('c', key, 'c')
+  const stand = apart('k', key)
   stand.ship('a', 'k', 'a')
   return stand
 }

@@ -158,8 +158,8 @@ export const forkFaults: readonly Mutant[] = [
   {
     id: 'forks/to-have-been-told-is-to-know',
     file: 'src/state/copy.ts',
-    find: 'return isKnownTo(past, promised)',
-    replace: 'return isKnownTo(heard, promised)',
+    find: 'isKnownTo(past, promised) &&',
+    replace: 'isKnownTo(heard, promised) &&',
     why: 'what was led is overwritten by nobody who only knows that something may have counted there',
     tests: ['state/takeover'],
   },
