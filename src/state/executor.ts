@@ -131,10 +131,12 @@ export class Executor implements TurnPorts {
 
   /** Later calls of the same caller name this copy as the one they follow. */
   #noteCopy({ instance, turn }: Entry, { origin, seq }: CallBody): void {
-    if (turn?.phase === 'held') return
     const caller = this.window.heard(origin, 0)
-    if (caller.entries.get(seq) === undefined) this.window.add(caller, seq, '', instance)
-    if (caller.held !== undefined) this.#order.arrived(caller, seq)
+    if (caller.entries.get(seq) === undefined) {
+      const copy = this.window.add(caller, seq, '', instance)
+      turn?.copied(copy)
+    }
+    if (turn?.phase !== 'held' && caller.held !== undefined) this.#order.arrived(caller, seq)
   }
 
   #first(
@@ -177,6 +179,10 @@ export class Executor implements TurnPorts {
     const { instance, caller, seq } = turn.entry
     this.#runner.enqueue(turn)
     if (caller.held !== undefined) this.#order.arrived(caller, seq)
+    for (const copy of turn.copies ?? []) {
+      copy.turn = undefined
+      if (copy.caller.held !== undefined) this.#order.arrived(copy.caller, copy.seq)
+    }
     this.#runner.pump(instance)
   }
 
@@ -196,6 +202,7 @@ export class Executor implements TurnPorts {
     turn.unwatch()
     turn.entry.turn = undefined
     this.window.forget(turn.entry)
+    for (const copy of turn.copies ?? []) this.window.forget(copy)
     turn.settle(error)
     this.#runner.pump(turn.entry.instance)
   }

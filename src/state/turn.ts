@@ -44,6 +44,8 @@ export class Turn implements Dependent, Expiring {
   deadline: Millis = Infinity
   /** The number it is held for. */
   after = 0
+  /** What knows the call by the numbers of its other copies. */
+  copies: Entry[] | undefined
   readonly #ports: TurnPorts
   #first: Waiter
   #others: Waiter[] | undefined
@@ -72,6 +74,13 @@ export class Turn implements Dependent, Expiring {
     this.#others ??= []
     this.#others.push({ running, later })
     return later
+  }
+
+  /** The number of another copy stands for the call: it is as good as here when that is, and unknown if that never runs. */
+  copied(copy: Entry): void {
+    if (this.phase === 'held') copy.turn = this
+    this.copies ??= []
+    this.copies.push(copy)
   }
 
   /** Hears when nobody waits for it any more. */

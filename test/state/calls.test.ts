@@ -359,3 +359,43 @@ test('whoever follows a copy of a call does not wait for it, whether that was an
   assert.equal(stand.call('k', 'wait', 'b', { ...other, seq: 7, previous: 6 }).reply, 'b')
   assert.equal(stand.call('k', 'add', 'd', { seq: 8, previous: 7 }).reply, 4)
 })
+
+test('a call that never ran is forgotten by all its numbers: whoever follows its copy waits for that to come again', async () => {
+  const { defined, gates, seen } = journal()
+  const stand = new Stand(defined).activate(0)
+  const named = { callId: 'order-7' }
+  stand.call('k', 'wait', 'a', { seq: 1 })
+  const burst = [
+    stand.call('k', 'add', 'b', { ...named, seq: 2, previous: 1 }),
+    stand.call('k', 'add', 'b', { ...named, seq: 3, previous: 2 }),
+    stand.call('k', 'add', 'c', { seq: 4, previous: 3 }),
+  ]
+  // The partition is about to move, and stays after all.
+  stand.store.freeze(0, () => {})
+  assert.deepEqual(
+    outcomes(burst),
+    burst.map(() => 'ERR_SHOAL_NOT_OWNER'),
+  )
+  gates[0]!.open()
+  await stand.settle()
+  stand.store.thaw(0)
+  const c = stand.call('k', 'add', 'c', { seq: 4, previous: 3 })
+  const copy = stand.call('k', 'add', 'b', { ...named, seq: 3, previous: 2 })
+  assert.deepEqual(outcomes([c, copy]), ['open', 'open'])
+  const b = stand.call('k', 'add', 'b', { ...named, seq: 2, previous: 1 })
+  assert.deepEqual(outcomes([b, copy, c]), [2, 2, 3])
+  assert.deepEqual(seen, ['a…', 'a', 'b', 'c'])
+})
+
+test('whoever follows a copy of a call that is held waits as long as that, and no longer', () => {
+  const { defined, seen } = journal()
+  const stand = new Stand(defined).activate(0)
+  const named = { callId: 'order-7' }
+  const b = stand.call('k', 'add', 'b', { ...named, seq: 2, previous: 1 })
+  const copy = stand.call('k', 'add', 'b', { ...named, seq: 3, previous: 2 })
+  const c = stand.call('k', 'add', 'c', { seq: 4, previous: 3 })
+  assert.deepEqual(outcomes([b, copy, c]), ['open', 'open', 'open'])
+  const a = stand.call('k', 'add', 'a', { seq: 1 })
+  assert.deepEqual(outcomes([a, b, copy, c]), [1, 2, 2, 3])
+  assert.deepEqual(seen, ['a', 'b', 'c'])
+})

@@ -52,4 +52,28 @@ export const stateRunFaults: readonly Mutant[] = [
     why: 'a call that ran once more under its name is still known by its first number',
     tests: ['state/calls'],
   },
+  {
+    id: 'state-runs/copy-outlives-the-call',
+    file: 'src/state/executor.ts',
+    find: 'for (const copy of turn.copies ?? []) this.window.forget(copy)',
+    replace: '',
+    why: 'the number of a copy says that a call came which was sent away unrun: its successor overtakes it',
+    tests: ['state/calls'],
+  },
+  {
+    id: 'state-runs/copy-of-a-held-call-counts-as-come',
+    file: 'src/state/turn.ts',
+    find: "if (this.phase === 'held') copy.turn = this",
+    replace: '',
+    why: 'whoever follows a copy of a held call runs before that',
+    tests: ['state/calls'],
+  },
+  {
+    id: 'state-runs/followers-of-copies-not-called',
+    file: 'src/state/executor.ts',
+    find: 'if (copy.caller.held !== undefined) this.#order.arrived(copy.caller, copy.seq)',
+    replace: ';',
+    why: 'whoever follows a copy of a call that was held waits for orderWaitMs',
+    tests: ['state/calls'],
+  },
 ]
