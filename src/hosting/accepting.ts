@@ -30,11 +30,12 @@ export function acceptAll(
       if (bytes >= acceptBytes) accept()
     }
     if (records.length > 0) accept()
-    if (waits.length === 0) done()
-    else Promise.all(waits).then(done, failed)
   } catch (error) {
     // One failure is enough.
     void Promise.allSettled(waits)
     failed(error)
+    return
   }
+  if (waits.length === 0) done()
+  else Promise.all(waits).then(done, failed)
 }

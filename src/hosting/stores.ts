@@ -98,7 +98,7 @@ export class Stores implements StorePlaces {
     for (const { custodian } of this.#stores.values()) {
       const { custody } = custodian
       held += custody.held
-      toGive += custody.strays.size
+      toGive += custody.astray.size
       toTake += custody.sought.size
     }
     const all = [...this.#stores.values()].map(({ replicator }) => replicator?.replication.stats)

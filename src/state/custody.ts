@@ -97,8 +97,8 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   }
 
   /** Partitions held here that are another node's by the table. */
-  get strays(): ReadonlySet<number> {
-    return this.#ground.strays
+  get astray(): ReadonlySet<number> {
+    return this.#ground.astray
   }
 
   /** Partitions that are ours by the table and not here yet, with those who have them as far as is known. */
@@ -216,7 +216,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
 
   #view({ owners, gained, lost, peers }: Extract<CustodyInput, { type: 'view' }>, now: Millis): void {
     const ground = this.#ground
-    const { phases, strays } = ground
+    const { phases, astray } = ground
     const before: Owners = ground.owners
     const gone = ground.update(peers)
     const former = new Map(ground.former)
@@ -226,12 +226,12 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       if (phases[partition] === phase.seeking) {
         phases[partition] = phase.none
         this.#seeker.lose(partition)
-      } else if (phases[partition] !== phase.none) strays.add(partition)
+      } else if (phases[partition] !== phase.none) astray.add(partition)
     }
     this.#taker.lost(lost)
     const sought: number[] = []
     for (const partition of gained) {
-      strays.delete(partition)
+      astray.delete(partition)
       if (phases[partition] === phase.none) sought.push(partition)
     }
     this.#peersChanged(gone, now)
@@ -255,10 +255,10 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
 
   /** What is held here and is another node's goes to it: at once if it has asked. */
   #offer(now: Millis): void {
-    const { strays, phases, owners, peers, limits } = this.#ground
+    const { astray, phases, owners, peers, limits } = this.#ground
     const asked = new Map<Peer, number[]>()
     const unasked: number[] = []
-    for (const partition of strays) {
+    for (const partition of astray) {
       if (phases[partition] !== phase.active) continue
       const owner = peers.get(owners.ownerOf(partition) ?? '')
       if (owner?.hasClaimed) listIn(asked, owner).push(partition)
@@ -297,7 +297,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
   /** Replication has stopped us: another node leads the partition at a newer epoch. */
   #deposed(partitions: readonly number[], counter: number, by: string, now: Millis): void {
     const ground = this.#ground
-    const { phases, strays, epochs } = ground
+    const { phases, astray, epochs } = ground
     const sought: number[] = []
     for (const partition of partitions) {
       if (!ground.isHeld(partition)) continue
@@ -306,7 +306,7 @@ export class Custody implements Machine<CustodyInput, CustodyOutput> {
       this.#taker.forget(partition)
       phases[partition] = phase.none
       ground.held -= 1
-      strays.delete(partition)
+      astray.delete(partition)
       epochs[partition] = { counter: Math.max(counter, ground.epochOf(partition).counter), boot: '' }
       ground.out({ type: 'depose', partition })
       ground.served(partition)

@@ -177,7 +177,7 @@ export class Doubts {
     for (const partition of partitions) {
       ground.phases[partition] = phase.none
       ground.held -= 1
-      ground.strays.delete(partition)
+      ground.astray.delete(partition)
       ground.hints.set(partition, holder)
     }
     ground.out({ type: 'release', partitions })

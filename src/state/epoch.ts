@@ -4,6 +4,8 @@
  * it that arrives a minute late, change nothing.
  */
 
+import { counterMax } from './fields.ts'
+
 /** One tenure of one owner. Immutable. */
 export interface Epoch {
   readonly counter: number
@@ -19,6 +21,12 @@ export interface Stamp {
 
 /** Before any owner. */
 export const noEpoch: Epoch = Object.freeze({ counter: 0, boot: '' })
+
+/** Newer than whatever was there. */
+export const lastStamp: Stamp = Object.freeze({
+  epoch: Object.freeze({ counter: counterMax, boot: '' }),
+  version: counterMax,
+})
 
 /** Negative: `a` is older; 0: the same. */
 export function compareEpochs(a: Epoch, b: Epoch): number {

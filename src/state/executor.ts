@@ -65,11 +65,12 @@ export class Executor implements TurnPorts {
       refuse: (instance, error) => this.#refuseAll(instance, error),
       removed: (instance) => {
         const effects = ports.effects()
+        instance.partition.unshipped?.delete(instance)
         if (effects !== undefined) shipRecord(effects, instance, removedRecord(instance), () => {})
       },
       merged: (instance) => {
         const effects = ports.effects()
-        if (effects !== undefined) shipRecord(effects, instance, ports.record(instance), () => {})
+        if (effects !== undefined) this.#runner.ship(effects, instance, () => {})
       },
       busy: (partition, change) => this.#runner.busy(partition, change),
     })

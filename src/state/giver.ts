@@ -174,10 +174,10 @@ export class Giver {
   // ---- the way of a partition
 
   #offer(partitions: readonly number[], now: Millis): void {
-    const { strays, phases, owners, peers } = this.#ground
+    const { astray, phases, owners, peers } = this.#ground
     const byOwner = new Map<Peer, number[]>()
     for (const partition of partitions) {
-      if (!strays.has(partition) || phases[partition] !== phase.active || this.#moves.has(partition)) continue
+      if (!astray.has(partition) || phases[partition] !== phase.active || this.#moves.has(partition)) continue
       if (!this.#refusals.isDue(partition, now, false)) continue
       const owner = peers.get(owners.ownerOf(partition) ?? '')
       if (owner !== undefined) listIn(byOwner, owner).push(partition)
@@ -327,13 +327,13 @@ export class Giver {
   }
 
   #taken(partition: number, move: Move, now: Millis): void {
-    const { phases, epochs, strays, hints } = this.#ground
+    const { phases, epochs, astray, hints } = this.#ground
     const { peer } = move.giving
     this.#end(partition, move)
     this.#refusals.forget(partition)
     phases[partition] = phase.none
     this.#ground.held -= 1
-    strays.delete(partition)
+    astray.delete(partition)
     hints.set(partition, peer)
     epochs[partition] = { counter: counterAfter(this.#ground.epochOf(partition).counter), boot: peer.boot }
     this.#ground.told('given', peer.name, partition, move.sentBytes, now - move.frozenAt, '')

@@ -129,7 +129,7 @@ export class Ground {
   /** Who had what was sought here until the table gave it to another one, which may not know where to ask: should it be gone. */
   readonly trails: Map<number, Peer> = new Map()
   /** Held, and another node's by the table. */
-  readonly strays: Set<number> = new Set()
+  readonly astray: Set<number> = new Set()
   /** Partitions that are active or frozen. */
   held = 0
   /** The table. */

@@ -72,7 +72,7 @@ export class Partition {
   readonly collections: Set<PartitionCollection> = new Set()
   /** Keys from another node that are to be merged with those here, once no handler of them runs. */
   merging: Merging | undefined
-  /** Keys that calls changed after they were cut off; their copies have not heard of it. */
+  /** Keys whose last change their copies lack: a call made it after it was cut off, or it cannot be written. */
   unshipped: Set<Instance> | undefined
   /** What was accepted and is not live. */
   arrivals: Arrivals | undefined

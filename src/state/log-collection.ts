@@ -1,7 +1,9 @@
 /** Copies a partition's records out as they lie in its log, also while they change. */
 import { ShoalError } from '../errors.ts'
+import { lastStamp } from './epoch.ts'
 import { Packer, unpack } from './packed.ts'
 import { RecordLog } from './record-log.ts'
+import { removedRecord, writeRecord } from './records.ts'
 import type { Collection } from './store.ts'
 import type { DraftRecord } from './tenure-ports.ts'
 
@@ -59,7 +61,8 @@ export class ArrivedLogs {
     for (const one of read) {
       if (one.type !== 'put') continue
       log.put(one.key, one.record, one.version, 0)
-      if (one.record !== undefined) records.push(one.record)
+      // What was forgotten while it was copied out may have come before: later chunks are newer.
+      records.push(one.record ?? writeRecord(removedRecord({ key: one.key, ...lastStamp })))
     }
     return records
   }

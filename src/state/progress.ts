@@ -28,11 +28,11 @@ function sumOf(sums: Map<string, Sum>, peer: string): Sum {
 
 /** What this node has to do with, by peer. */
 export function* progressOf(
-  { strays, owners, options }: Ground,
+  { astray, owners, options }: Ground,
   seeks: Iterable<Pick<Seek, 'holder'>>,
 ): Generator<Progress> {
   const give = new Map<string, Sum>()
-  for (const partition of strays) {
+  for (const partition of astray) {
     const sum = sumOf(give, owners.ownerOf(partition) ?? '')
     sum.partitions += 1
     sum.bytes += options.size(partition).bytes

@@ -267,10 +267,13 @@ export class Runner {
       entry.turn = undefined
       turn.settle(failed ?? outcome)
     }
+    const { instance } = entry
+    const { partition, key } = instance
     try {
-      const { partition, key } = entry.instance
-      if (call.readonly) effects.ship(partition.number, key, undefined, told)
-      else shipRecord(effects, entry.instance, this.#ports.record(entry.instance), told)
+      // Nor is told what was read of a state that its copies lack.
+      if (call.readonly && partition.unshipped?.has(instance) !== true)
+        effects.ship(partition.number, key, undefined, told)
+      else this.ship(effects, instance, told)
     } catch (error) {
       const threw = this.#thrown(call, running, error)
       // Another copy of the call is to hear the same.
@@ -279,19 +282,37 @@ export class Runner {
     }
   }
 
+  /** The key as it is goes to its copies. Throws when it cannot be written: they lack its last change from then on. */
+  ship(effects: Effects, instance: Instance, done: (failure?: CallFailure) => void): void {
+    const { partition } = instance
+    let record: KeyRecord
+    try {
+      record = this.#ports.record(instance)
+    } catch (error) {
+      this.#unshipped(instance)
+      throw error
+    }
+    partition.unshipped?.delete(instance)
+    shipRecord(effects, instance, record, done)
+  }
+
+  #unshipped(instance: Instance): void {
+    const { partition } = instance
+    partition.unshipped ??= new Set()
+    partition.unshipped.add(instance)
+  }
+
   /** A call that was cut off has changed its key after all: nobody waits for that, but copies must not lack it. */
   #shipLate(instance: Instance): void {
     const effects = this.#ports.effects()
     if (effects === undefined) return
-    const { partition } = instance
     // What is on its way to another node stays as it is.
-    if (partition.phase !== 'active') {
-      partition.unshipped ??= new Set()
-      partition.unshipped.add(instance)
+    if (instance.partition.phase !== 'active') {
+      this.#unshipped(instance)
       return
     }
     try {
-      shipRecord(effects, instance, this.#ports.record(instance), () => {})
+      this.ship(effects, instance, () => {})
     } catch {
       // It cannot be written: the next call of the key hears of that.
     }

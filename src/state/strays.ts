@@ -14,10 +14,9 @@
  *                   anything else                                    asked about again, after a pause that grows
  */
 import type { Millis } from '../env.ts'
-import { type Config, type Seat, sameSeat } from './config.ts'
+import { type Config, compareConfigs, type Seat, sameSeat } from './config.ts'
 import type { Copies } from './copies.ts'
 import type { Exchange } from './exchange.ts'
-import { covers } from './lineage.ts'
 import { unpackPartitions } from './messages.ts'
 import { rowsMax, type StrayRow } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
@@ -29,6 +28,13 @@ export interface StraysPorts {
   leads(partition: number): Config | undefined
   /** Whom the table names, this node or another; undefined: nobody yet. */
   owner(partition: number): Seat | undefined
+}
+
+/** What is asked of one owner, and what each of the copies had promised by then. */
+interface Line {
+  readonly seat: Seat
+  readonly rows: StrayRow[]
+  readonly promised: Map<number, Config>
 }
 
 const pauseMs: Millis = 500
@@ -62,8 +68,9 @@ export class Strays {
     const copy = this.#copies.get(partition)
     if (copy?.tip === undefined) return
     copy.isFollowed = false
+    // Those that are asked about in vain do not begin anew with it.
+    if (this.#asked.size === 0) this.#pauseMs = pauseMs
     this.#asked.add(partition)
-    this.#pauseMs = pauseMs
     this.#askAt = now
   }
 
@@ -94,7 +101,7 @@ export class Strays {
   }
 
   #ask(now: Millis): void {
-    const rows = new Map<string, { readonly seat: Seat; readonly rows: StrayRow[] }>()
+    const lines = new Map<string, Line>()
     for (const partition of this.#asked) {
       const copy = this.#copies.get(partition)
       const owner = this.#ports.owner(partition)
@@ -104,30 +111,31 @@ export class Strays {
       }
       // Where this node is the one, it takes over, unless the table changes before it has.
       if (owner === undefined || sameSeat(owner, this.#exchange.self)) continue
-      const line = rows.get(owner.name) ?? { seat: owner, rows: [] }
-      rows.set(owner.name, line)
-      if (line.rows.length < rowsMax) line.rows.push({ partition, content: copy.content })
+      const line: Line = lines.get(owner.name) ?? { seat: owner, rows: [], promised: new Map() }
+      lines.set(owner.name, line)
+      if (line.rows.length >= rowsMax) continue
+      line.rows.push({ partition, content: copy.content })
+      line.promised.set(partition, copy.promised)
     }
     // Those behind them come first the next time.
-    for (const line of rows.values())
-      for (const { partition } of line.rows) if (this.#asked.delete(partition)) this.#asked.add(partition)
+    for (const { rows } of lines.values())
+      for (const { partition } of rows) if (this.#asked.delete(partition)) this.#asked.add(partition)
     this.#askAt = this.#asked.size > 0 ? now + this.#pauseMs : Infinity
     this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMsMax)
     const { boot } = this.#exchange.self
-    for (const line of rows.values()) {
-      this.#exchange.ask(line.seat, { type: 'stray', boot, to: line.seat.boot, rows: line.rows }, (reply) => {
+    for (const { seat, rows, promised } of lines.values()) {
+      this.#exchange.ask(seat, { type: 'stray', boot, to: seat.boot, rows }, (reply) => {
         const known = reply?.type === 'met' ? unpackPartitions(reply.known, this.#ports.partitions) : []
-        for (const partition of known ?? []) this.#drop(partition, line.rows)
+        for (const partition of known ?? []) this.#drop(partition, promised.get(partition))
       })
     }
   }
 
-  /** Unless something has come since it was asked about. */
-  #drop(partition: number, rows: readonly StrayRow[]): void {
-    const row = rows.find((one) => one.partition === partition)
+  /** Unless anybody has spoken of it since it was asked about: a takeover may count on what is here. */
+  #drop(partition: number, promised: Config | undefined): void {
     const copy = this.#copies.get(partition)
-    if (row === undefined || copy === undefined || copy.isFollowed) return
-    if (this.#ports.leads(partition) !== undefined || !covers(row.content, copy.content)) return
+    if (promised === undefined || copy === undefined || copy.isFollowed) return
+    if (this.#ports.leads(partition) !== undefined || compareConfigs(copy.promised, promised) !== 0) return
     this.#asked.delete(partition)
     this.#copies.resize(copy, () => copy.drop())
   }

@@ -583,7 +583,7 @@ export class World {
     }
     for (const node of this.nodes.values()) {
       assert.equal(node.aside.size, 0, `${node.name} has copies that are not live`)
-      assert.equal(node.custody.strays.size, 0)
+      assert.equal(node.custody.astray.size, 0)
       assert.equal(node.custody.sought.size, 0)
     }
   }

@@ -325,6 +325,33 @@ test('an effect that cannot be written fails its call, which may have run, and e
   }
 })
 
+test('what was read of a state that its copies lack is not told, until a call has mended that', () => {
+  const calls = {
+    spoil(state: { n: unknown }) {
+      state.n = () => 'no state that travels'
+    },
+    mend(state: { n: unknown }) {
+      state.n = 7
+    },
+    read: ({ n }: { n: unknown }) => typeof n,
+  }
+  const stand = new Stand(value({ ...sync, calls }).defined).activate(0)
+  const shipped: unknown[] = []
+  stand.store.effects = {
+    refuses: () => undefined,
+    ship(_, key, effect, done) {
+      shipped.push(effect === undefined ? 'nothing' : key)
+      done()
+    },
+  }
+  const outcomes = ['read', 'spoil', 'read', 'read', 'mend', 'read'].map(
+    (call) => stand.call('k', call).outcome,
+  )
+  const failed = 'ERR_SHOAL_REMOTE'
+  assert.deepEqual(outcomes, ['number', failed, failed, failed, undefined, 'number'])
+  assert.deepEqual(shipped, ['nothing', 'k', 'nothing'])
+})
+
 test('a record that lacks calls which earlier ones had says what their callers have settled', () => {
   const stand = new Stand(value({ ...sync, level: 'replicated' }).defined).activate(0, 1)
   const told: unknown[] = []

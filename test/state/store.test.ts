@@ -4,10 +4,13 @@ import { test } from 'node:test'
 import { runInNewContext } from 'node:vm'
 import { RecordError } from '../../src/state/bytes.ts'
 import { entity } from '../../src/state/entity.ts'
+import { LogCollection } from '../../src/state/log-collection.ts'
+import { RecordLog } from '../../src/state/record-log.ts'
 import { readRecords } from '../../src/state/records.ts'
 import { ReplicatedHoldings } from '../../src/state/replicated.ts'
 import type { Replication } from '../../src/state/replication.ts'
 import type { Holdings } from '../../src/state/store.ts'
+import { Stand as Replicas } from './replication-stand.ts'
 import { Gate, Stand } from './stand.ts'
 
 function list(options: object = {}) {
@@ -534,6 +537,35 @@ test('what is held is counted, and a partition that is large says so', async () 
   assert.deepEqual(stand.store.size(0), { keys: 0, bytes: 0 })
   assert.deepEqual(stand.store.held.bytes, stand.store.size(1).bytes)
   assert.deepEqual([...stand.store.partitions()], [1])
+})
+
+test('a key with copies that is forgotten while it is copied out is not live at its next owner, unless it comes again', async () => {
+  const { defined } = list()
+  const [from, to] = [new Stand(defined).activate(0), new Stand(defined)]
+  const recordOf = (key: string, item: string): Uint8Array => {
+    from.call(key, 'add', item)
+    const [record] = from.collect(0)
+    from.store.release(0)
+    from.activate(0)
+    return record as Uint8Array
+  }
+  const log = new RecordLog()
+  const copied = new LogCollection(log, () => [])
+  const holdings = new ReplicatedHoldings(to.store, new Replicas('a').of('a'))
+  const puts: [string, Uint8Array | undefined][] = [
+    ['k', recordOf('k', 'a')],
+    ['l', recordOf('l', 'b')],
+    ['k', undefined],
+    ['l', undefined],
+    ['l', recordOf('l', 'c')],
+  ]
+  for (const [at, [key, record]] of puts.entries()) {
+    log.put(key, record, at + 1, 0)
+    await holdings.accept(0, copied.next(1) as Uint8Array)
+  }
+  void holdings.activate(0, { counter: 2, boot: 'b2' })
+  assert.equal(to.store.size(0).keys, 1)
+  assert.deepEqual(to.call('l', 'all').reply, ['c'])
 })
 
 test('what callers have settled goes along once, with keys that have copies too', () => {

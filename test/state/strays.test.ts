@@ -85,6 +85,27 @@ test('a copy that is known and was forgotten is dropped', () => {
   assert.deepEqual([stand.texts('a'), stand.texts('c')], [['k=one'], ['k=one']])
 })
 
+test('a copy that a takeover has asked while it was asked about stays: that may count on it', () => {
+  const stand = new Stand('abc')
+  stand.take('a')
+  stand.ship('a', 'k', 'one')
+  stand.of('b').strays.addAll(stand.now)
+  stand.of('b').tick(stand.now)
+  stand.isHeld = true
+  stand.run()
+  stand.isHeld = false
+  const asked = stand.sent.find(({ ask }) => ask.ask.type === 'stray')!
+  const reply = stand.of('a').answer('b', asked.ask.ask, stand.now)
+  // "a" is gone by then, and "c" believed what it was told.
+  stand.alive.delete('a')
+  stand.of('c').take(0, 5, stand.now)
+  stand.of('c').tick(stand.now)
+  for (let output = stand.of('c').poll(); output !== undefined; output = stand.of('c').poll())
+    if (output.type === 'ask' && output.to.name === 'b') stand.of('b').answer('c', output.ask, stand.now)
+  stand.of('b').answered(asked.ask.id, reply, stand.now)
+  assert.deepEqual(stand.texts('b'), ['k=one'])
+})
+
 test('nothing is asked about copies of which their owner speaks', () => {
   const stand = new Stand('abc')
   stand.take('a')

@@ -178,8 +178,8 @@ export const entityFaults: readonly Mutant[] = [
   {
     id: 'entity/effect-told-after-its-answer',
     file: runner,
-    find: 'entry.turn = undefined; turn.settle(failed ?? outcome); }; try',
-    replace: 'entry.turn = undefined; turn.settle(outcome); }; try',
+    find: 'entry.turn = undefined; turn.settle(failed ?? outcome); }; const { instance } = entry',
+    replace: 'entry.turn = undefined; turn.settle(outcome); }; const { instance } = entry',
     why: 'a call whose effect was refused is not acknowledged',
     tests: ['state/life'],
   },

@@ -187,4 +187,20 @@ export const forkFaults: readonly Mutant[] = [
     why: 'the other side keeps what it has until all of the list have what was made of both',
     tests: ['state/forks'],
   },
+  {
+    id: 'forks/stray-dropped-though-a-takeover-counts-on-it',
+    file: 'src/state/strays.ts',
+    find: '|| compareConfigs(copy.promised, promised) !== 0) return',
+    replace: ') return',
+    why: 'a copy that has just told a takeover what it has is dropped',
+    tests: ['state/strays'],
+  },
+  {
+    id: 'forks/forgotten-key-is-live-again',
+    file: 'src/state/log-collection.ts',
+    find: 'records.push(one.record ?? writeRecord(removedRecord({ key: one.key, ...lastStamp })))',
+    replace: 'if (one.record !== undefined) records.push(one.record)',
+    why: 'a key that was forgotten while its partition was copied out lives on at the next owner',
+    tests: ['state/store'],
+  },
 ]

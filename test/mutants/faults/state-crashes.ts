@@ -9,7 +9,7 @@ export const stateCrashFaults: readonly Mutant[] = [
   {
     id: 'state-crashes/the-frozen-ship',
     file: runner,
-    find: "if (partition.phase !== 'active') {",
+    find: "if (instance.partition.phase !== 'active') {",
     replace: 'if (false) {',
     why: 'copies of a partition that is on its way to its next owner stay as the giver told them',
     tests: ['state/life'],

@@ -76,4 +76,12 @@ export const stateRunFaults: readonly Mutant[] = [
     why: 'whoever follows a copy of a call that was held waits for orderWaitMs',
     tests: ['state/calls'],
   },
+  {
+    id: 'state-runs/read-of-what-copies-lack',
+    file: 'src/state/runner.ts',
+    find: 'if (call.readonly && partition.unshipped?.has(instance) !== true)',
+    replace: 'if (call.readonly)',
+    why: 'a reply of level replicated tells what no copy has: the state could not be written',
+    tests: ['state/life'],
+  },
 ]
