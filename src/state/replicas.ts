@@ -25,7 +25,7 @@ import { rowsMax, type ShipReply, type StrayRow } from './replica-messages.ts'
 import type { ReplicationLimits } from './replication-config.ts'
 import type { ReplicasCounters } from './replication-stats.ts'
 import type { SeatState } from './seat-state.ts'
-import { composeRow, heedComparison, type Sent } from './ship-row.ts'
+import { composeRow, heedComparison, isDue, type Sent } from './ship-row.ts'
 import { Tenure } from './tenure.ts'
 import type { Fork, TenureStart, TenureView } from './tenure-ports.ts'
 
@@ -348,11 +348,11 @@ export class Replicas {
         channel.notBefore = now + pauseMs
         break
       case 'ok':
-        // The list may have changed since, or something was merged that it was not told with.
+        // The list may have changed since.
         if (config === tenure.config) {
           state.hasPromised = state.isTold = true
           if (row.drop) state.hasDropped = true
-          if (row.complete && row.past === tenure.copy.past) state.isToldComplete = true
+          if (row.complete) state.isToldComplete = true
         }
         if (row.digest !== undefined) heedComparison(one, reply, this.#ports.counters)
         if (!state.isBehind) state.matched = Math.max(state.matched, one.position)
@@ -363,9 +363,7 @@ export class Replicas {
     if (this.#tenures.get(tenure.partition) !== tenure) return
     this.#moved.add(tenure)
     if (!tenure.isFenced && state.isTold) return
-    const isDue = state.pending.size > 0 || state.extras.length > 0 || state.compares || !state.isTold
-    if (isDue || (state.isComplete && !state.isToldComplete) || state.matched < tenure.head)
-      channel.dirty.add(tenure)
+    if (isDue(tenure, state)) channel.dirty.add(tenure)
   }
 
   /**

@@ -11,7 +11,8 @@
  * while: with two copies one of them alone cannot know what the other did. This is where views that disagree can fork.
  *
  * Copies of two sides that led at once are known by their lineages (lineage.ts). Each side is judged by itself, and its
- * records are merged key by key into those of the side with the newest copy (sides.ts).
+ * records are merged key by key into those of this node's own side, or else of the one with the newest copy (sides.ts): what
+ * they are merged into replaces what this node has, and what it had of another side would be gone with the merger.
  */
 import type { CopyAnswer, Part } from './answers.ts'
 import {
@@ -54,6 +55,8 @@ export type Decision =
     })
 
 export interface Hearing {
+  /** This node. */
+  readonly self: Seat
   readonly answers: readonly CopyAnswer[]
   /** Alive in our view, asked, no answer yet. */
   readonly silent: readonly Seat[]
@@ -94,8 +97,9 @@ export function decideTakeover(hearing: Hearing): Decision {
   }
   if (unfenced.length > 0) return { type: 'fence', seats: unfenced }
   if (!isCertain && silent.length > 0 && !isPatienceOver) return { type: 'wait' }
-  const [first = { base: undefined, from: [], past: [] }, ...others] = sides
-  const forks = others.filter(({ from }) => from.length > 0)
+  const isOwn = ({ from }: Side): boolean => from.some(({ seat }) => sameSeat(seat, hearing.self))
+  const first = sides.find(isOwn) ?? sides[0] ?? { base: undefined, from: [], past: [] }
+  const forks = sides.filter((side) => side !== first && side.from.length > 0)
   // Of those that were only asked for nobody here knows whether they have led, and what there was: they are followed, not known.
   for (const { before, wasLed, chain } of hearing.answers) {
     for (const config of [wasLed ? undefined : before, ...chain])

@@ -280,6 +280,7 @@ export class Takings {
     if (taking.collecting !== undefined) return
     const answers = [...taking.answers.values()]
     const decision = decideTakeover({
+      self: this.#exchange.self,
       answers,
       silent: [...taking.silent.values()],
       isGone: (seat) => this.#ports.isGone(seat),

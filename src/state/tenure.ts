@@ -174,7 +174,7 @@ export class Tenure {
 
   /** Whether all of the list have all. */
   settle({ isGone }: TenureView): boolean {
-    if (this.isSettled || !this.#isFenced) return false
+    if (this.isSettled || !this.#isFenced || this.fork !== undefined) return false
     for (const state of this.seats.values()) {
       if (state.isListed ? !state.isToldComplete : !state.hasDropped && !isGone(state.seat)) return false
     }
@@ -214,7 +214,7 @@ export class Tenure {
   /** What all of the list heard to be removed is forgotten: whoever else has what it was has it as of an older list. */
   forgetRemoved(): void {
     // Whoever is copying them out is told of removals by what says so.
-    if (!this.isSettled || this.isForked || this.fork !== undefined || this.copy.log.pins > 0) return
+    if (!this.isSettled || this.isForked || this.copy.log.pins > 0) return
     let heard = this.committed
     for (const { isListed, matched } of this.seats.values()) if (isListed) heard = Math.min(heard, matched)
     this.forgotten = heard
@@ -327,9 +327,6 @@ export class Tenure {
     this.fork = undefined
     if (this.#isFenced) this.copy.merged(lineage)
     else this.#later = lineage
-    // Copies that do not hear of it would pass for some without what the other side had: it would be merged once more.
-    for (const state of this.seats.values()) state.isToldComplete = false
-    this.isSettled = false
   }
 
   /** All of the first list that live have promised it, or enough and the others do not answer. */

@@ -30,7 +30,7 @@ function answer(name: string, base: Config, known: Lineage): CopyAnswer {
 }
 
 function decide(answers: CopyAnswer[], isGone: (one: Seat) => boolean = () => true): string {
-  const decision = decideTakeover({ answers, silent: [], isGone, isPatienceOver: true })
+  const decision = decideTakeover({ self: seat('z'), answers, silent: [], isGone, isPatienceOver: true })
   if (decision.type !== 'take') return decision.type
   const names = (from: readonly CopyAnswer[]): string => from.map((one) => one.seat.name).join('')
   const forks = decision.forks.map(({ from }) => names(from)).join(' ')
@@ -81,6 +81,7 @@ test('to know that nothing more counted under a configuration is not to know wha
 test('a side of which too few were heard is told as lost, and is new when it is found', () => {
   const three = { ...config(2, 'abc'), acks: 2 }
   const decision = decideTakeover({
+    self: seat('z'),
     answers: [answer('c', three, [])],
     silent: [],
     isGone: () => true,
@@ -89,6 +90,7 @@ test('a side of which too few were heard is told as lost, and is new when it is 
   assert.ok(decision.type === 'take')
   assert.deepEqual([decision.isSound, isKnownTo(decision.past, three)], [false, false])
   const heard = decideTakeover({
+    self: seat('z'),
     answers: [answer('c', three, []), answer('b', three, [])],
     silent: [],
     isGone: () => true,
@@ -135,7 +137,7 @@ test('what was to be merged is forgotten by who is deposed, and is found again b
   const stand = taken()
   stand.split('d')
   stand.take('b')
-  assert.deepEqual(stand.of('b').forksOf(0)?.map(texts), [['k=a']])
+  assert.deepEqual([stand.texts('b'), stand.of('b').forksOf(0)?.map(texts)], [['k=a'], [['k=c']]])
   stand.split('')
   stand.ship('d', 'k', 'late')
   // The table names "a", and then nobody else.
@@ -248,54 +250,34 @@ test('an owner that nobody has followed yet tells no copy to go', () => {
   assert.deepEqual([tenure.isFenced, tenure.mayDrop], [true, true])
 })
 
-test('a list that was told complete before a merge, and says so after it, does not let the other side go', () => {
-  const stand = apart()
-  // The newest side is that of "a".
-  for (let at = 0; at < 4; at++) {
-    stand.of('a').yield(0)
-    stand.take('a')
-    stand.ship('a', 'k', 'a')
-  }
-  stand.of('c').yield(0)
-  stand.of('c').abandon(0)
+test('what another side made of a key is not replaced in its copies before it is merged, nor is its update told', () => {
+  const stand = apart('k', 'other')
+  stand.ship('a', 'k', 'a')
+  for (const name of 'ac') stand.of(name).yield(0)
   stand.split('')
-  const a = stand.of('a')
-  type Sent = (typeof stand.sent)[number]
-  const isComplete = ({ from, ask }: Sent): boolean =>
-    from === 'a' && ask.ask.type === 'ship' && ask.to.name === 'b' && ask.ask.rows.some((row) => row.complete)
-  /** By hand; what is held up is returned. */
-  const carry = (isHeldUp: (sent: Sent) => boolean): Sent[] => {
-    const held: Sent[] = []
-    stand.isHeld = true
-    for (let sent = stand.sent.splice(0); ; sent = stand.sent.splice(0)) {
-      for (const one of sent) {
-        const { from, ask } = one
-        if (isHeldUp(one)) held.push(one)
-        else
-          stand.of(from).answered(ask.id, stand.of(ask.to.name).answer(from, ask.ask, stand.now), stand.now)
-      }
-      stand.run()
-      if (stand.sent.length === 0) break
-    }
-    return held
+  stand.take('c')
+  assert.deepEqual(stand.of('c').forksOf(0)?.map(texts), [['k=a']])
+  const before = stand.told.length
+  stand.ship('c', 'new', 'c')
+  stand.ship('c', 'k', 'both')
+  stand.ship('c', 'late', 'c')
+  const [, config] = [...stand.of('c').leading()][0]!
+  const copies = (): string[][] => config.seats.map(({ name }) => stand.texts(name))
+  const ours = ['k=both', 'late=c', 'new=c', 'other=c']
+  assert.deepEqual([stand.told.slice(before), copies()], [[undefined], [ours, ['k=a', 'late=c', 'new=c']]])
+  const isIdle = (): boolean => {
+    const { length } = stand.sent
+    stand.run()
+    return stand.sent.length === length && !stand.of('c').isDue(stand.now)
   }
-  stand.sent.length = 0
-  stand.isHeld = true
-  a.take(0, 0, stand.now)
+  assert.ok(isIdle())
+  stand.of('c').merged(0)
   stand.run()
-  const [complete] = carry(isComplete)
-  assert.ok(complete !== undefined)
-  assert.equal(a.forksOf(0)?.length, 1)
-  // "b" has taken it; before its answer is here the other side is merged.
-  const reply = stand.of('b').answer('a', complete.ask.ask, stand.now)
-  a.ship(0, 'k', new TextEncoder().encode('both'), () => {})
-  a.merged(0)
-  a.answered(complete.ask.id, reply, stand.now)
-  stand.run()
-  // Nothing more reaches "b".
-  carry(({ from, ask }) => from === 'a' && ask.to.name === 'b')
   assert.deepEqual(
-    [texts(stand.of('c').copyOf(0)?.log), texts(stand.of('b').copyOf(0)?.log)],
-    [['k=c'], ['k=a']],
+    [stand.told.slice(before), copies()],
+    [
+      [undefined, undefined, undefined],
+      [ours, ours],
+    ],
   )
 })

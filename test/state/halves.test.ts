@@ -34,14 +34,20 @@ function begun(name: string, top: Config, past: readonly Config[]): CopyAnswer {
   return { ...complete(name, top), base: undefined, known: [], past }
 }
 
-function take(answers: readonly CopyAnswer[]): Extract<Decision, { type: 'take' }> {
-  const decision = decideTakeover({ answers, silent: [], isGone: () => true, isPatienceOver: true })
+function take(answers: readonly CopyAnswer[], self = 'z'): Extract<Decision, { type: 'take' }> {
+  const decision = decideTakeover({
+    self: seat(self),
+    answers,
+    silent: [],
+    isGone: () => true,
+    isPatienceOver: true,
+  })
   assert.ok(decision.type === 'take')
   return decision
 }
 
-function decide(answers: readonly CopyAnswer[]): string {
-  const { isSound, base, from, forks } = take(answers)
+function decide(answers: readonly CopyAnswer[], self?: string): string {
+  const { isSound, base, from, forks } = take(answers, self)
   const names = (one: readonly CopyAnswer[]): string => one.map(({ seat: { name } }) => name).join('')
   const others = forks.map((side) => `${names(side.from)} of ${side.base?.epoch.counter}`).join(', ')
   const first = `${names(from)} of ${base?.epoch.counter}`
@@ -64,6 +70,13 @@ test('what a merger had shipped half of does not pass for what it had merged', (
   const late = config(3, 'ab')
   const [x, y] = [complete('a', late), complete('b', late)]
   assert.equal(decide([half(x, merger, [there]), y, c]), 'sound ca of 2 and ab of 3')
+})
+
+test('other sides are merged into the one of which the merger has something: it must not be gone with the merger', () => {
+  const answers = [complete('a', here), complete('b', here), complete('c', there), complete('d', there)]
+  assert.equal(decide(answers), 'sound cd of 2 and ab of 1')
+  assert.equal(decide(answers, 'b'), 'sound ab of 1 and cd of 2')
+  assert.equal(decide(answers, 'd'), 'sound cd of 2 and ab of 1')
 })
 
 test('nor where the copy had nothing before', () => {
@@ -151,16 +164,16 @@ function halfway(isMerged: boolean, names = 'abcd'): Stand {
   for (let isNew = true; isNew; ) {
     isNew = false
     for (const { from, ask } of stand.sent.splice(0)) {
-      const { top, base } = stand.of('a').copyOf(0)!
-      if (top !== base) return stand
       isNew = true
       const reply = stand.of(ask.to.name).answer(from, ask.ask, stand.now)
+      const { top, base } = stand.of('a').copyOf(0)!
+      if (top !== base) return stand
       stand.of(from).answered(ask.id, reply, stand.now)
       stand.run()
-      if (isDone || !isMerged || stand.of('d').forksOf(0) === undefined) continue
+      if (isDone || stand.of('d').forksOf(0) === undefined) continue
       isDone = true
-      stand.ship('d', 'both', 'merged')
-      stand.of('d').merged(0)
+      stand.ship('d', isMerged ? 'both' : 'new', isMerged ? 'merged' : 'd')
+      if (isMerged) stand.of('d').merged(0)
       stand.run()
     }
   }
@@ -180,8 +193,10 @@ for (const isMerged of [true, false]) {
     stand.take('b')
     stand.now += 60_000
     stand.run()
-    assert.deepEqual(stand.texts('b'), [`both=${isMerged ? 'merged' : 'c'}`, 'here=a', 'there=c'])
-    assert.deepEqual(stand.of('b').forksOf(0)?.map(texts), [['both=a', 'here=a']])
+    const all = isMerged ? ['both=a', 'here=a', 'there=c'] : ['both=a', 'here=a', 'new=d', 'there=c']
+    assert.deepEqual(stand.texts('b'), all)
+    const fork = isMerged ? ['both=merged', 'there=c'] : ['both=c', 'new=d', 'there=c']
+    assert.deepEqual(stand.of('b').forksOf(0)?.map(texts), [fork])
     stand.of('b').merged(0)
     stand.run()
     // Once is enough.
@@ -189,7 +204,7 @@ for (const isMerged of [true, false]) {
     stand.now += 60_000
     stand.run()
     stand.take('a')
-    assert.deepEqual(stand.texts('a'), [`both=${isMerged ? 'merged' : 'c'}`, 'here=a', 'there=c'])
+    assert.deepEqual(stand.texts('a'), all)
     assert.equal(stand.of('a').forksOf(0), undefined)
   })
 }
@@ -209,7 +224,7 @@ for (const [names, what] of [
     stand.die('b')
     stand.take('c')
     stand.ship('c', 'late', 'c')
-    assert.deepEqual(stand.texts('a'), ['both=c', 'here=a', 'there=c'])
+    assert.deepEqual(stand.texts('a'), ['both=a', 'here=a', 'new=d'])
     stand.alive.delete('a')
     stand.alive.add('a')
     stand.split('')
@@ -219,6 +234,6 @@ for (const [names, what] of [
     }
     assert.equal(stand.news.at(-1), 'c deposed')
     stand.take('c')
-    assert.deepEqual(stand.of('c').forksOf(0)?.map(texts), [['here=a']])
+    assert.deepEqual(stand.of('c').forksOf(0)?.map(texts), [['new=d'], ['both=a', 'here=a']])
   })
 }

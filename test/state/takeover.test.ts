@@ -35,6 +35,7 @@ const complete = (name: string, at: Config): CopyAnswer => answer(name, { before
 
 function decide(answers: CopyAnswer[], fields: Partial<Hearing> = {}): string {
   const decision = decideTakeover({
+    self: seat('z'),
     answers,
     silent: [],
     isGone: () => true,
@@ -100,6 +101,7 @@ test('what a copy was only asked for is followed, not known: it may have led els
   const [asked, own] = [config(4, 'ac', 2), config(5, 'bd', 2)]
   const empty = answer('d', { before: asked, wasLed: false, digest: { count: 0, xor: 0, sum: 0 } })
   const decision = decideTakeover({
+    self: seat('z'),
     answers: [complete('b', own), empty],
     silent: [],
     isGone: () => true,
@@ -115,6 +117,7 @@ test('what a copy had followed before others asked it is followed too, or it wou
   const none = { count: 0, xor: 0, sum: 0 }
   const empty = answer('e', { before: asked, wasLed: false, chain: [older], digest: none })
   const decision = decideTakeover({
+    self: seat('z'),
     answers: [complete('b', own), complete('d', own), empty],
     silent: [],
     isGone: () => true,

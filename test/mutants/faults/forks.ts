@@ -59,11 +59,11 @@ export const forkFaults: readonly Mutant[] = [
     tests: ['state/forks'],
   },
   {
-    id: 'forks/the-list-does-not-hear-of-a-merge',
-    file: 'src/state/tenure.ts',
-    find: 'for (const state of this.seats.values())\n            state.isToldComplete = false;',
-    replace: '',
-    why: 'copies that do not know what is in their records have it merged twice',
+    id: 'forks/what-waits-to-be-merged-is-repaired',
+    file: 'src/state/ship-row.ts',
+    find: 'state.compares && tenure.fork === undefined',
+    replace: 'state.compares',
+    why: 'what another side has stays with those who have it until it is merged',
     tests: ['state/forks'],
   },
   {
@@ -180,11 +180,11 @@ export const forkFaults: readonly Mutant[] = [
     tests: ['state/halves'],
   },
   {
-    id: 'forks/an-answer-from-before-a-merge-counts',
-    file: 'src/state/replicas.ts',
-    find: 'row.complete && row.past === tenure.copy.past',
-    replace: 'row.complete',
-    why: 'the other side keeps what it has until all of the list have what was made of both',
+    id: 'forks/what-waits-to-be-merged-is-replaced',
+    file: 'src/state/ship-row.ts',
+    find: 'if (isHeld(tenure, key)) continue',
+    replace: '',
+    why: 'what another side has of a key stays with those who have it until it is merged',
     tests: ['state/forks'],
   },
   {
@@ -202,5 +202,13 @@ export const forkFaults: readonly Mutant[] = [
     replace: 'if (one.record !== undefined) records.push(one.record)',
     why: 'a key that was forgotten while its partition was copied out lives on at the next owner',
     tests: ['state/store'],
+  },
+  {
+    id: 'forks/merged-into-the-newest-side',
+    file: 'src/state/takeover.ts',
+    find: 'sides.find(isOwn) ??',
+    replace: '',
+    why: 'what the merger has itself of a side is not gone with it',
+    tests: ['state/halves'],
   },
 ]
