@@ -341,7 +341,8 @@ export class Replicator implements CopiesPort, Effects {
       // Custody may have given it up meanwhile.
       if (this.#arriving.delete(partition)) this.replication.yield(partition)
     }
-    acceptAll(this.#live, partition, this.replication.records(partition), done, failed)
+    const log = this.replication.toLive(partition)
+    acceptAll(this.#live, partition, log?.entries() ?? [], done, failed)
   }
 
   #arm(): void {

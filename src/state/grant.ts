@@ -5,7 +5,7 @@ import { type Config, compareConfigs, readConfig, readSeat, type Seat } from './
 import { type Copy, chainMax } from './copy.ts'
 import { counterMax, isCounter } from './fields.ts'
 import { covers, joined, type Lineage, readLineage } from './lineage.ts'
-import { addMissing } from './merge.ts'
+import { lacking } from './merge.ts'
 import { RecordLog } from './record-log.ts'
 import type { Tenure } from './tenure.ts'
 import { type Fork, forkOf } from './tenure-ports.ts'
@@ -58,14 +58,22 @@ export function readGrant(text: string | undefined): Grant | undefined {
 export interface Inheritance {
   /** Configurations that it follows, oldest first. */
   readonly chain: readonly Config[]
+  /** What the records of its own copy have come from. */
   readonly past: Lineage
-  readonly content: Lineage
-  /** As of which the records are complete. */
-  readonly base: Config | undefined
-  readonly log: RecordLog
-  /** What was here and its giver never heard of, because both led at once. */
+  /** Position of the last change. */
+  readonly version: number
+  /** Its own copy is replaced by these. Undefined: that stays, for its giver never heard of what is in it. */
+  readonly adopted: Adopted | undefined
+  /** Of two sides that both led the one that is not in the copy. */
   readonly fork: Fork | undefined
   readonly equal: readonly Seat[]
+}
+
+export interface Adopted {
+  readonly log: RecordLog
+  /** As of which the records are complete. */
+  readonly base: Config | undefined
+  readonly content: Lineage
 }
 
 /** What a partition is led with here that another node gives; `arrived`: its records. Undefined: nobody ever had anything. */
@@ -75,25 +83,25 @@ export function inherit(
   own: Tenure | undefined,
   kept: Copy | undefined,
 ): Inheritance | undefined {
-  const past = lineageOf(grant)
-  const fork = own === undefined && kept?.tip !== undefined && !covers(past, kept.content) ? kept : undefined
-  const chain = [...(grant?.chain ?? []), ...(own?.chain ?? fork?.chain ?? [])]
+  const given = lineageOf(grant)
+  const fork = own === undefined && kept?.tip !== undefined && !covers(given, kept.content) ? kept : undefined
   const last = own?.config ?? fork?.promised
+  const chain = [...(grant?.chain ?? []), ...(own?.chain ?? fork?.chain ?? [])]
   if (last !== undefined) chain.push(last)
   if (chain.length === 0) return undefined
-  const log = arrived ?? new RecordLog()
-  // Both led at once.
-  const other = own?.copy.log ?? fork?.log
-  if (other !== undefined) addMissing(log, other)
-  const head = Math.min(own?.head ?? fork?.log.version ?? 0, counterMax)
-  log.version = Math.max(log.version, grant?.version ?? 0, head)
   chain.sort(compareConfigs)
-  const equal = last === undefined ? (grant?.equal ?? []) : []
-  const later = forkOf(fork === undefined ? [] : [fork.log], (own?.copy ?? fork)?.lineage ?? [])
-  // Of keys that both have these are the giver's.
-  const base = grant?.tip ?? own?.tip ?? fork?.tip
-  const content = (grant?.tip === undefined ? (own?.copy ?? fork)?.content : grant.content) ?? []
-  return { chain: chain.slice(-chainMax), past, content, base, log, fork: later, equal }
+  const log = arrived ?? new RecordLog()
+  const version = Math.min(Math.max(grant?.version ?? 0, own?.head ?? 0), counterMax)
+  const begun = { chain: chain.slice(-chainMax), version }
+  if (last === undefined) {
+    const { tip: base, content = [], equal = [] } = grant ?? {}
+    return { ...begun, past: given, adopted: { log, base, content }, fork: undefined, equal }
+  }
+  // An owner has all that its copy is of; of another copy only what it is complete as of is known.
+  const past = own?.copy.lineage ?? joined(...(fork?.known ?? []), fork?.base)
+  const main = own === undefined ? log : lacking(own.copy.log, log)
+  const sides = fork === undefined ? [] : [lacking(new RecordLog(), fork.log)]
+  return { ...begun, past, adopted: undefined, fork: forkOf(sides, given, main), equal: [] }
 }
 
 /** Somebody gives what this node leads, too: who knows all that counted with the other one, if any does. */

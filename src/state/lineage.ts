@@ -34,6 +34,11 @@ export function isKnownTo(lineage: Lineage, id: ConfigId): boolean {
   return lineage.length >= lineageMax && oldest !== undefined && compareConfigs(oldest, id) > 0
 }
 
+/** Some of what counted under that one or, in the same tenure, before it may be of this lineage: to know of it is to know of that. */
+export function isOfTenure(lineage: Lineage, id: ConfigId): boolean {
+  return isKnownTo(lineage, id) || lineage.some(({ epoch }) => compareEpochs(epoch, id.epoch) === 0)
+}
+
 /**
  * Whoever is of this lineage has all that is of the other one. To know the last of it is not enough: that no more counted under a
  * configuration says nothing of what its owner had brought along.

@@ -54,12 +54,19 @@ export class Merge {
   }
 }
 
+/** What the other log has of keys of which this one has nothing. */
+export function lacking(log: RecordLog, other: RecordLog): RecordLog {
+  const lacks = new RecordLog()
+  for (const { key, record, version } of other.entries())
+    if (record !== undefined && log.get(key)?.record === undefined) lacks.put(key, record, version, 0)
+  return lacks
+}
+
 /**
  * Keys of another side that are not here. Those that both have are merged by whoever knows what is in them. One that was removed here
  * is not here, and comes back: a removal does not say what it removed, so the other side may have changed the key since the two
  * parted, and that was acknowledged. Only keys that nobody used are removed, and one that nobody uses is removed again.
  */
 export function addMissing(log: RecordLog, other: RecordLog): void {
-  for (const { key, record, version } of other.entries())
-    if (log.get(key)?.record === undefined) log.put(key, record, version, 0)
+  for (const { key, record, version } of lacking(log, other).entries()) log.put(key, record, version, 0)
 }

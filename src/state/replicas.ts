@@ -106,7 +106,7 @@ export class Replicas {
   ): Tenure {
     const config = copy.promised
     const tenure = new Tenure(partition, this.#exchange.self, copy, config, chain, told)
-    tenure.fork = fork
+    if (fork !== undefined) tenure.waitsFor(fork)
     this.#tenures.set(partition, tenure)
     this.#repairs.begin(now)
     // Members may have come or gone while it was taken.
@@ -118,8 +118,9 @@ export class Replicas {
   /** What another side had counted is live here, and what has changed by that is shipped. */
   merged(partition: number): void {
     const tenure = this.#tenures.get(partition)
-    if (tenure?.fork === undefined) return
-    tenure.merged(tenure.fork)
+    const fork = tenure?.fork
+    if (tenure === undefined || fork === undefined) return
+    this.#copies.resize(tenure.copy, () => tenure.merged(fork))
     this.#touch(tenure)
   }
 

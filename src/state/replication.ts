@@ -36,7 +36,6 @@ import { Strays } from './strays.ts'
 import { Takings } from './taking.ts'
 import type { Taken } from './taking-ports.ts'
 import type { Tenure } from './tenure.ts'
-import { forkOf } from './tenure-ports.ts'
 
 export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> {
   readonly #options: ReplicationOptions
@@ -177,11 +176,9 @@ export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> 
     for (const [partition, { config }] of this.#replicas.tenures) yield [partition, config]
   }
 
-  /** All records of a partition that is here. */
-  *records(partition: number): Generator<{ readonly key: string; readonly record: Uint8Array }> {
-    const copy = this.#copies.get(partition)
-    if (copy === undefined) return
-    for (const { key, record } of copy.log.entries()) if (record !== undefined) yield { key, record }
+  /** What is to be live of a partition that was taken over. */
+  toLive(partition: number): RecordLog | undefined {
+    return this.#replicas.tenures.get(partition)?.fork?.main ?? this.#copies.get(partition)?.log
   }
 
   // ---- custody
@@ -223,11 +220,13 @@ export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> 
       return
     }
     this.yield(partition)
-    const { chain, past, content, base, log, fork, equal } = heritage
+    const { chain, past, adopted, version, fork, equal } = heritage
     const config = this.#configAt(partition, epoch, ++this.#revision)
-    const copy = this.#copies.lead(partition, config, base, past, log, 0, content)
-    if (copy === undefined) this.#late(partition)
-    else this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, fork, now)
+    const copy = this.#copies.lead(partition, config, adopted?.base, past, adopted?.log, 0, adopted?.content)
+    if (copy !== undefined) {
+      copy.log.version = Math.max(copy.log.version, version)
+      this.#replicas.begin(partition, copy, chain, { fenced: [], equal }, fork, now)
+    } else this.#late(partition)
   }
 
   /** What others had counted of a partition that is led here now, until it is merged; undefined: there is nothing to merge. */
@@ -338,10 +337,10 @@ export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> 
     return false
   }
 
-  #taken({ partition, config, chain, isSound, forks, later, fenced }: Taken, now: Millis): void {
+  #taken({ partition, config, chain, isSound, fork, fenced }: Taken, now: Millis): void {
     const copy = this.#copies.get(partition)
     if (copy === undefined || chain.length === 0) this.#empty.set(partition, config.epoch)
-    else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, forkOf(forks, later), now)
+    else this.#replicas.begin(partition, copy, chain, { fenced, equal: [] }, fork, now)
     const news = { type: 'taken', partition, epoch: config.epoch, lost: !isSound } as const
     this.#exchange.out({ type: 'news', news })
   }

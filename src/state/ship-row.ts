@@ -42,7 +42,7 @@ export function composeRow(tenure: Tenure, state: SeatState, room: number, packe
   }
   const keys = none
   for (const [key, position] of state.pending) {
-    if (isHeld(tenure, key)) continue
+    if (tenure.isHeld(key)) continue
     if (packer.length >= room && keys.size > 0) break
     state.pending.delete(key)
     keys.set(key, position)
@@ -74,16 +74,11 @@ export function composeRow(tenure: Tenure, state: SeatState, room: number, packe
   return { tenure, state, config, position, keys, extras, lapses: state.lapses, row }
 }
 
-/** The copy may be the last that has what another side made of the key: it is not replaced before that is merged. */
-function isHeld({ fork }: Tenure, key: string): boolean {
-  return fork?.logs.some((log) => log.get(key) !== undefined) === true
-}
-
 /** Whether there is more to tell it now. */
 export function isDue(tenure: Tenure, state: SeatState): boolean {
   const { pending, extras, compares, isTold, isComplete, isToldComplete, matched } = state
   if (!isTold) return true
-  if (tenure.fork !== undefined) return [...pending.keys()].some((key) => !isHeld(tenure, key))
+  if (tenure.fork !== undefined) return [...pending.keys()].some((key) => !tenure.isHeld(key))
   const lacks = pending.size > 0 || extras.length > 0 || matched < tenure.head
   return lacks || compares || (isComplete && !isToldComplete)
 }

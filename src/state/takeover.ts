@@ -27,7 +27,7 @@ import {
   sameSeat,
 } from './config.ts'
 import { compareEpochs } from './epoch.ts'
-import { isKnownTo, joined, type Lineage } from './lineage.ts'
+import { isKnownTo, isOfTenure, joined, type Lineage } from './lineage.ts'
 import { type Kin, sidesOf } from './sides.ts'
 
 /** Copies that have come from one another; another group of them is of another side of a split. */
@@ -150,7 +150,7 @@ function whole(
   const isSure = (id: ConfigId | undefined): boolean =>
     id !== undefined &&
     !unheard.some(({ epoch, revision }) => compareEpochs(epoch, id.epoch) === 0 && revision <= id.revision) &&
-    (isKnownTo(own, id) || !others.some((other) => isKnownTo(other, id)))
+    (isKnownTo(own, id) || !others.some((other) => isOfTenure(other, id)))
   const heard = answers.flatMap((one) => [...one.known, one.base])
   return { base, from, past: joined(...[...chain, ...heard].filter(isSure)) }
 }

@@ -2,9 +2,8 @@
 import type { Millis } from '../env.ts'
 import type { Config, Seat } from './config.ts'
 import type { Epoch } from './epoch.ts'
-import type { Lineage } from './lineage.ts'
-import type { RecordLog } from './record-log.ts'
 import type { ReplicationLimits } from './replication-config.ts'
+import type { Fork } from './tenure-ports.ts'
 
 export interface TakingPorts {
   readonly limits: Pick<ReplicationLimits, 'takeoverWaitMs'>
@@ -38,9 +37,7 @@ export interface Taken {
   readonly chain: readonly Config[]
   readonly isSound: boolean
   /** What others had counted meanwhile who did not know of it: to be merged with what is led. */
-  readonly forks: readonly RecordLog[]
-  /** What is known once they are. */
-  readonly later: Lineage
+  readonly fork: Fork | undefined
   /** Whoever has promised this configuration. */
   readonly fenced: readonly Seat[]
 }

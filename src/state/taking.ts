@@ -24,6 +24,7 @@ import { Surveys } from './survey.ts'
 import { type Decision, decideTakeover } from './takeover.ts'
 import { begun, type Collecting, type Line, ownPart, type Taking } from './taking-books.ts'
 import type { TakingPorts } from './taking-ports.ts'
+import { forkOf } from './tenure-ports.ts'
 
 const repeatMs: Millis = 50
 /** How soon it is looked again whether others may still lead. */
@@ -374,16 +375,23 @@ export class Takings {
     const later = decision.forks.flatMap((fork) => [...fork.past])
     const [first, ...others] = sides.map(({ merge }) => merge)
     for (const { log } of others) if (first !== undefined) addMissing(first.log, log)
+    // Ours is of two sides: nobody else may have what it would lose.
+    const isTwo = decision.forks.some(({ from }) =>
+      from.some(({ seat }) => sameSeat(seat, this.#exchange.self)),
+    )
     if (first !== undefined || chain.length > 0) {
-      const copy = this.#copies.lead(partition, config, config, past, first?.log, first?.lastMark)
-      copy?.complete()
+      const copy = isTwo
+        ? this.#copies.lead(partition, config, undefined, past)
+        : this.#copies.lead(partition, config, config, past, first?.log, first?.lastMark)
+      if (!isTwo) copy?.complete()
       // What counts from now on is newer than whatever anybody has seen.
       for (const { version } of answers.values()) {
         if (copy !== undefined) copy.log.version = Math.max(copy.log.version, version)
       }
     }
     const fenced = [...answers.values()].filter((answer) => answer.isFenced).map(({ seat }) => seat)
-    const forks = others.map(({ log }) => log)
-    this.#ports.taken({ partition, config, chain, isSound, forks, later, fenced }, now)
+    const logs = others.map(({ log }) => log)
+    const fork = forkOf(logs, later, isTwo ? first?.log : undefined)
+    this.#ports.taken({ partition, config, chain, isSound, fork, fenced }, now)
   }
 }

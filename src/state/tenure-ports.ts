@@ -23,14 +23,16 @@ export interface TenureView {
 
 /** What others had counted of a partition who did not know of its owner's list. */
 export interface Fork {
-  /** Of each side what is not in the owner's records but for keys that those lack. */
+  /** Of each side what is not live. */
   readonly logs: readonly RecordLog[]
   /** What is known once they are merged. */
   readonly lineage: Lineage
+  /** What is live first, where the owner's own copy is of another side: it is to be in there, too. */
+  readonly main: RecordLog | undefined
 }
 
-export function forkOf(logs: readonly RecordLog[], lineage: Lineage): Fork | undefined {
-  return lineage.length === 0 ? undefined : { logs, lineage }
+export function forkOf(logs: readonly RecordLog[], lineage: Lineage, main?: RecordLog): Fork | undefined {
+  return lineage.length + logs.length === 0 ? undefined : { logs, lineage, main }
 }
 
 export interface DraftRecord {

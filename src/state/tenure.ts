@@ -11,16 +11,12 @@
 import type { Millis } from '../env.ts'
 import { type Config, holds, readQuorum, type Seat, sameSeat } from './config.ts'
 import { type Copy, chainMax } from './copy.ts'
+import { Drafts } from './drafts.ts'
 import type { Shipped } from './exchange.ts'
 import { joined, type Lineage } from './lineage.ts'
 import { Absent, pendingMax, SeatState } from './seat-state.ts'
 import type { DraftRecord, Fork, TenureStart, TenureView } from './tenure-ports.ts'
-
-interface Waiting {
-  readonly position: number
-  readonly key: string
-  readonly done: Shipped
-}
+import { WaitingCalls } from './waiting.ts'
 
 export class Tenure {
   readonly partition: number
@@ -56,10 +52,9 @@ export class Tenure {
   isPatienceOver = false
   /** When it is, measured since the last of them was asked; undefined: not measured yet. */
   patientUntil: Millis | undefined
-  readonly #drafts = new Map<string, { readonly record: Uint8Array | undefined; readonly version: number }>()
-  readonly #waiting: Waiting[] = []
+  readonly #drafts = new Drafts()
+  readonly #waiting = new WaitingCalls()
   readonly #absent = new Absent()
-  #next = 0
 
   constructor(
     partition: number,
@@ -107,7 +102,7 @@ export class Tenure {
   }
 
   get waiting(): number {
-    return this.#waiting.length - this.#next
+    return this.#waiting.size
   }
 
   /** Another list, from now on. */
@@ -132,21 +127,32 @@ export class Tenure {
       const travels = changed || (!isDurable && !state.isComplete && this.copy.log.get(key) !== undefined)
       if (travels) this.#pend(state, key)
     }
-    this.#waiting.push({ position: this.head, key, done })
+    this.#waiting.add(this.head, key, done)
   }
 
   /** Keeps a changed record (undefined: the key is forgotten), which takes the next position. */
   keep(key: string, record: Uint8Array | undefined): void {
-    if (this.#isFenced) this.copy.put(key, record, this.head + 1)
-    else {
-      this.#drafts.delete(key)
-      this.#drafts.set(key, { record, version: this.head + 1 })
-    }
+    const version = this.head + 1
+    if (this.#isFenced && !this.isHeld(key)) this.copy.put(key, record, version)
+    else this.#drafts.keep({ key, record, version })
+  }
+
+  /** Nothing of what it has of another side is replaced before that is merged. */
+  waitsFor(fork: Fork): void {
+    this.fork = fork
+    if (fork.main === undefined) return
+    for (const { key, record } of fork.main.entries()) if (record !== undefined) this.keep(key, record)
+    this.head++
+  }
+
+  /** A copy may be the last that has what another side made of the key: it is not replaced before that is merged. */
+  isHeld(key: string): boolean {
+    return this.fork?.logs.some((log) => log.get(key) !== undefined) === true
   }
 
   /** Changes above this version that are not in the copy yet. */
-  *draftsAbove(version: number): Generator<DraftRecord> {
-    for (const [key, draft] of this.#drafts) if (draft.version > version) yield { key, ...draft }
+  draftsAbove(version: number): Iterable<DraftRecord> {
+    return this.#drafts.above(version)
   }
 
   /** Moves on to what enough seats have; those whose calls are done. */
@@ -164,12 +170,12 @@ export class Tenure {
     }
     matched.sort((a, b) => b - a)
     this.committed = Math.max(this.committed, matched[this.config.acks - 1] ?? 0)
-    return this.#takeWaiting(this.committed)
+    return this.#waiting.take(this.committed)
   }
 
   /** Whoever waits is told nothing of their effect. */
   takeAll(): Shipped[] {
-    return this.#takeWaiting(Infinity)
+    return this.#waiting.take(Infinity)
   }
 
   /** Whether all of the list have all. */
@@ -231,7 +237,7 @@ export class Tenure {
   /** Members of the list that hold what a next owner is given, as far as they have answered; this one among them. */
   get equal(): Seat[] {
     // Drafts are in nobody's copy.
-    if (this.#drafts.size > 0) return []
+    if (!this.#drafts.isEmpty) return []
     const equal: Seat[] = [this.self]
     for (const { seat, isListed, isComplete, isToldComplete, matched } of this.seats.values()) {
       if (isListed && isComplete && isToldComplete && matched === this.head) equal.push(seat)
@@ -260,7 +266,7 @@ export class Tenure {
       const state = new SeatState(seat, true, this.committed)
       state.isComplete = isComplete
       state.compares = !isComplete
-      for (const { key, position } of this.#open()) {
+      for (const { key, position } of this.#waiting.all) {
         if (!state.pending.has(key)) state.pending.set(key, position)
       }
       this.seats.set(seat.name, state)
@@ -291,10 +297,6 @@ export class Tenure {
     }
   }
 
-  #open(): Waiting[] {
-    return this.#waiting.slice(this.#next)
-  }
-
   #pend(state: SeatState, key: string): void {
     if (state.pending.has(key)) return
     if (state.pending.size >= pendingMax) {
@@ -316,17 +318,21 @@ export class Tenure {
   #fenced(): void {
     this.#isFenced = true
     this.#tip = this.config
-    this.copy.complete()
-    for (const [key, { record, version }] of this.#drafts) this.copy.put(key, record, version)
-    this.#drafts.clear()
-    this.copy.merged(this.#later)
+    this.#moveDrafts()
   }
 
   /** What has changed by that is pending where it has to go. */
   merged({ lineage }: Fork): void {
     this.fork = undefined
-    if (this.#isFenced) this.copy.merged(lineage)
-    else this.#later = lineage
+    this.#later = lineage
+    if (this.#isFenced) this.#moveDrafts()
+  }
+
+  #moveDrafts(): void {
+    this.#drafts.moveTo(this.copy, (key) => this.isHeld(key))
+    if (this.fork !== undefined) return
+    this.copy.complete()
+    this.copy.merged(this.#later)
   }
 
   /** All of the first list that live have promised it, or enough and the others do not answer. */
@@ -379,19 +385,5 @@ export class Tenure {
   #beginPatience(): void {
     this.isPatienceOver = false
     this.patientUntil = undefined
-  }
-
-  #takeWaiting(position: number): Shipped[] {
-    const done: Shipped[] = []
-    for (; this.#next < this.#waiting.length; this.#next++) {
-      const waiting = this.#waiting[this.#next]!
-      if (waiting.position > position) break
-      done.push(waiting.done)
-    }
-    if (this.#next > 64 && this.#next * 2 > this.#waiting.length) {
-      this.#waiting.splice(0, this.#next)
-      this.#next = 0
-    }
-    return done
   }
 }

@@ -139,9 +139,7 @@ test('what was to be merged is forgotten by who is deposed, and is found again b
   stand.take('b')
   assert.deepEqual([stand.texts('b'), stand.of('b').forksOf(0)?.map(texts)], [['k=a'], [['k=c']]])
   stand.split('')
-  stand.ship('d', 'k', 'late')
-  // The table names "a", and then nobody else.
-  for (const name of 'abc') stand.die(name)
+  stand.ship('d', 'new', 'late')
   assert.equal(stand.news.at(-1), 'd deposed')
   assert.equal(stand.of('d').forksOf(0), undefined)
 })
@@ -194,10 +192,11 @@ test('an owner that the other side does not follow keeps what it has for whoever
   stand.of('a').lead(0, { counter: 5, boot: 'boot-a' }, list, stand.now)
   stand.of('c').yield(0)
   stand.run()
-  assert.deepEqual(
-    stand.texts('a').map((text) => text.split('=')[0]),
-    ['k', 'late'],
-  )
+  // Its own copy is not of that side before anybody follows it.
+  assert.deepEqual([stand.news.at(-1), stand.texts('a')], ['a deposed', ['k=before']])
+  stand.take('a')
+  assert.deepEqual(stand.texts('a'), ['k=before', 'late=c'])
+  assert.deepEqual(stand.of('a').forksOf(0)?.map(texts), [['k=c', 'late=c']])
 })
 
 test('what is given is dropped where all of it is known, and waits where it knows all that is here', () => {
@@ -263,8 +262,17 @@ test('what another side made of a key is not replaced in its copies before it is
   stand.ship('c', 'late', 'c')
   const [, config] = [...stand.of('c').leading()][0]!
   const copies = (): string[][] => config.seats.map(({ name }) => stand.texts(name))
-  const ours = ['k=both', 'late=c', 'new=c', 'other=c']
-  assert.deepEqual([stand.told.slice(before), copies()], [[undefined], [ours, ['k=a', 'late=c', 'new=c']]])
+  const rest = ['late=c', 'new=c', 'other=c']
+  assert.deepEqual(
+    [stand.told.slice(before), copies()],
+    [
+      [undefined],
+      [
+        ['k=a', ...rest],
+        ['k=a', 'late=c', 'new=c'],
+      ],
+    ],
+  )
   const isIdle = (): boolean => {
     const { length } = stand.sent
     stand.run()
@@ -277,7 +285,37 @@ test('what another side made of a key is not replaced in its copies before it is
     [stand.told.slice(before), copies()],
     [
       [undefined, undefined, undefined],
-      [ours, ours],
+      [
+        ['k=both', ...rest],
+        ['k=both', ...rest],
+      ],
     ],
   )
+})
+
+test('whoever is given what another side had has its own side in its copy until the two are merged', () => {
+  const stand = apart('k', 'other')
+  stand.ship('a', 'k', 'a')
+  stand.of('a').yield(0)
+  stand.split('')
+  const [list, chunk] = given(stand, 'c')
+  stand.of('a').accept(0, chunk)
+  stand.of('a').lead(0, { counter: 5, boot: 'boot-a' }, list, stand.now)
+  stand.of('c').yield(0)
+  // Nobody has followed it yet.
+  assert.deepEqual(stand.texts('a'), ['k=a'])
+  stand.alive.delete('c')
+  stand.die('d')
+  stand.now += 60_000
+  stand.run()
+  const a = stand.of('a')
+  assert.deepEqual([texts(a.toLive(0)), a.forksOf(0)?.map(texts)], [['other=c'], [['k=a']]])
+  assert.deepEqual([stand.texts('a'), stand.texts('b')], [['k=a', 'other=c'], ['k=a']])
+  const before = stand.told.length
+  stand.ship('a', 'k', 'both')
+  assert.deepEqual([stand.told.slice(before), stand.texts('a')], [[], ['k=a', 'other=c']])
+  a.merged(0)
+  stand.run()
+  const all = ['k=both', 'other=c']
+  assert.deepEqual([stand.told.slice(before), stand.texts('a'), stand.texts('b')], [[undefined], all, all])
 })

@@ -237,3 +237,29 @@ for (const [names, what] of [
     assert.deepEqual(stand.of('c').forksOf(0)?.map(texts), [['new=d'], ['both=a', 'here=a']])
   })
 }
+
+test('whoever takes over with a copy of two sides keeps both until they are merged', () => {
+  const stand = halfway(false)
+  stand.isHeld = false
+  stand.die('d')
+  stand.now += 60_000
+  stand.run()
+  stand.take('a')
+  const a = stand.of('a')
+  const [first, side] = [
+    ['both=c', 'here=a', 'new=d', 'there=c'],
+    ['both=a', 'here=a'],
+  ]
+  assert.deepEqual([texts(a.toLive(0)), a.forksOf(0)?.map(texts)], [first, [side]])
+  assert.deepEqual(stand.texts('a'), ['both=a', 'here=a', 'new=d', 'there=c'])
+  a.merged(0)
+  stand.run()
+  assert.deepEqual([stand.texts('a'), stand.texts('b')], [first, first])
+})
+
+test('to have heard of a later list of another side is not to know what that had counted before', () => {
+  const later = config(2, 'cd', 1)
+  const own = { ...complete('a', here), before: later, chain: [later] }
+  const { past } = take([own, complete('c', there)], 'a')
+  assert.deepEqual([isKnownTo(past, here), isKnownTo(past, there)], [true, false])
+})

@@ -64,8 +64,8 @@ function returned({ nodes, options }: World): string | undefined {
     for (let partition = 0; partition < options.partitions; partition++) {
       if (held[partition]?.phase !== 'active') continue
       const records = new Map<string, number[]>()
-      for (const { key, record } of replication.records(partition))
-        records.set(key, JSON.parse(new TextDecoder().decode(record)) as number[])
+      for (const { key, record } of replication.copyOf(partition)?.log.entries() ?? [])
+        if (record !== undefined) records.set(key, JSON.parse(new TextDecoder().decode(record)) as number[])
       for (const [key, list] of records) {
         const at = list.indexOf(records.get(markOf(key))?.[0] ?? -1)
         if (at >= 0 && at < list.length - 1)

@@ -367,8 +367,7 @@ export class ModelNode {
         return
       }
       held.live.clear()
-      for (const { key, record } of this.replication.records(partition))
-        held.live.set(key, JSON.parse(decoder.decode(record)) as number[])
+      this.#bring(partition)
       this.#activate(partition, news.epoch)
       this.replication.merged(partition)
       return
@@ -537,6 +536,15 @@ export class ModelNode {
     return this.#taken.has(give)
   }
 
+  /** Makes live what was brought together. Of a key that two sides have one is enough here. */
+  #bring(partition: number): void {
+    const { live } = this.held[partition]!
+    for (const log of [this.replication.toLive(partition), ...(this.replication.forksOf(partition) ?? [])])
+      for (const { key, record } of log?.entries() ?? [])
+        if (record !== undefined && !live.has(key))
+          live.set(key, JSON.parse(decoder.decode(record)) as number[])
+  }
+
   #accept(
     partition: number,
     epoch: Epoch,
@@ -554,9 +562,8 @@ export class ModelNode {
     }
     const next = { counter: Math.max(epoch.counter, held.counter) + 1, boot: this.seat.boot }
     this.replication.lead(partition, next, list, this.world.now)
+    this.#bring(partition)
     this.replication.merged(partition)
-    for (const { key, record } of this.replication.records(partition))
-      held.live.set(key, JSON.parse(decoder.decode(record)) as number[])
     this.#activate(partition, next)
     return true
   }

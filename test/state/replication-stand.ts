@@ -104,7 +104,9 @@ export class Stand {
   }
 
   texts(name: string): string[] {
-    return [...this.of(name).records(0)]
+    const log = this.of(name).copyOf(0)?.log
+    return [...(log?.entries() ?? [])]
+      .filter(({ record }) => record !== undefined)
       .map(({ key, record }) => `${key}=${new TextDecoder().decode(record)}`)
       .sort()
   }
