@@ -211,4 +211,12 @@ export const forkFaults: readonly Mutant[] = [
     why: 'what the merger has itself of a side is not gone with it',
     tests: ['state/halves'],
   },
+  {
+    id: 'forks/what-is-held-back-is-forgotten-behind-a-lost-batch',
+    file: 'src/state/seat-state.ts',
+    find: 'all.sort(([, a], [, b]) => a - b)',
+    replace: 'all',
+    why: 'an update that no copy has yet, for it is held back until a merge, is not told as done because later ones have gone out',
+    tests: ['state/seat-state'],
+  },
 ]
