@@ -30,7 +30,8 @@ export interface Fork {
 }
 
 export function forkOf(logs: readonly RecordLog[], lineage: Lineage): Fork | undefined {
-  return lineage.length === 0 ? undefined : { logs, lineage }
+  // Of a side of which too few were heard nothing is known, but what was heard is merged.
+  return logs.length + lineage.length === 0 ? undefined : { logs, lineage }
 }
 
 export interface DraftRecord {

@@ -219,4 +219,12 @@ export const forkFaults: readonly Mutant[] = [
     why: 'an update that no copy has yet, for it is held back until a merge, is not told as done because later ones have gone out',
     tests: ['state/seat-state'],
   },
+  {
+    id: 'forks/what-a-side-has-that-too-few-vouch-for-is-not-merged',
+    file: 'src/state/tenure-ports.ts',
+    find: 'return logs.length + lineage.length === 0 ?',
+    replace: 'return lineage.length === 0 ?',
+    why: 'what one copy still has of a side is merged, though nobody can tell whether it is all of it',
+    tests: ['state/forks'],
+  },
 ]
