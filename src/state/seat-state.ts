@@ -50,9 +50,10 @@ export class SeatState {
     this.compares = true
   }
 
-  /** What went there and was not answered: it goes there again. */
+  /** What went there and was not answered: it goes there again. What was held back meanwhile may have changed before it. */
   restore(keys: ReadonlyMap<string, number>, extras: SeatState['extras']): void {
-    this.pending = new Map([...keys, ...[...this.pending].filter(([key]) => !keys.has(key))])
+    const all = [...keys, ...[...this.pending].filter(([key]) => !keys.has(key))]
+    this.pending = new Map(all.sort(([, a], [, b]) => a - b))
     this.extras = [...extras, ...this.extras]
   }
 }

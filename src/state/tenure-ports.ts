@@ -32,7 +32,8 @@ export interface Fork {
 }
 
 export function forkOf(logs: readonly RecordLog[], lineage: Lineage, main?: RecordLog): Fork | undefined {
-  return lineage.length + logs.length === 0 ? undefined : { logs, lineage, main }
+  // Of a side of which too few were heard nothing is known, but what was heard is merged.
+  return logs.length + lineage.length === 0 ? undefined : { logs, lineage, main }
 }
 
 export interface DraftRecord {

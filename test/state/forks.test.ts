@@ -319,3 +319,24 @@ test('whoever is given what another side had has its own side in its copy until 
   const all = ['k=both', 'other=c']
   assert.deepEqual([stand.told.slice(before), stand.texts('a'), stand.texts('b')], [[undefined], all, all])
 })
+
+test('of a side of which too few are left to know what counted, what there is of it is merged all the same', () => {
+  const stand = new Stand('abcdef', { copies: 3 })
+  stand.split('def')
+  for (const name of 'ad') {
+    stand.take(name)
+    stand.ship(name, 'k', name)
+    stand.of(name).yield(0)
+  }
+  for (const name of 'de') stand.die(name)
+  stand.split('')
+  stand.take('a')
+  for (let at = 0; at < 4; at++) {
+    stand.now += 60_000
+    stand.run()
+  }
+  // "f" has asked whether anybody knows what it has.
+  assert.equal(stand.news.at(-1), 'a deposed')
+  stand.take('a')
+  assert.deepEqual([stand.texts('a'), stand.of('a').forksOf(0)?.map(texts)], [['k=a'], [['k=d']]])
+})

@@ -243,4 +243,20 @@ export const forkFaults: readonly Mutant[] = [
     why: 'what the merger has itself of a key stays until that is merged',
     tests: ['state/forks'],
   },
+  {
+    id: 'forks/what-is-held-back-is-forgotten-behind-a-lost-batch',
+    file: 'src/state/seat-state.ts',
+    find: 'all.sort(([, a], [, b]) => a - b)',
+    replace: 'all',
+    why: 'an update that no copy has yet, for it is held back until a merge, is not told as done because later ones have gone out',
+    tests: ['state/seat-state'],
+  },
+  {
+    id: 'forks/what-a-side-has-that-too-few-vouch-for-is-not-merged',
+    file: 'src/state/tenure-ports.ts',
+    find: 'return logs.length + lineage.length === 0 ?',
+    replace: 'return lineage.length === 0 ?',
+    why: 'what one copy still has of a side is merged, though nobody can tell whether it is all of it',
+    tests: ['state/forks'],
+  },
 ]
