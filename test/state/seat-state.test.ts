@@ -20,7 +20,7 @@ test('a batch that was lost does not hide that an update before it is held back 
   const tenure = new Tenure(0, seat('a'), new Copy(config, false), config, [there])
   const other = new RecordLog()
   other.put('k', bytes('there'), 1, 0)
-  tenure.fork = { logs: [other], lineage: joined(there) }
+  tenure.waitsFor({ logs: [other], lineage: joined(there), main: undefined })
   const state = tenure.seats.get('b')!
   state.hasPromised = state.isTold = true
   tenure.commit({ isGone: () => true, peers: () => [], mayCommit: () => true })
