@@ -1,5 +1,6 @@
 /** Hands records that replication has brought together to the holdings that are to make live states of them. */
 import { joined } from '../state/bytes.ts'
+import { RecordLog } from '../state/record-log.ts'
 import type { Holdings } from '../state/store.ts'
 
 /** Records that live states are made of at once, in bytes. */
@@ -38,4 +39,14 @@ export function acceptAll(
   }
   if (waits.length === 0) done()
   else Promise.all(waits).then(done, failed)
+}
+
+/** The same records in two logs; none of a single one. */
+export function halved(log: RecordLog): RecordLog[] {
+  if (log.count < 2) return []
+  const halves = [new RecordLog(), new RecordLog()]
+  let at = 0
+  for (const { key, record, version } of log.entries())
+    halves[at++ < log.count / 2 ? 0 : 1]?.put(key, record, version, 0)
+  return halves
 }

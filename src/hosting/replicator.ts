@@ -18,7 +18,7 @@ import { ReplicatedHoldings } from '../state/replicated.ts'
 import { Replication } from '../state/replication.ts'
 import type { ReplicationLimits } from '../state/replication-config.ts'
 import type { Holdings } from '../state/store.ts'
-import { acceptAll } from './accepting.ts'
+import { acceptAll, halved } from './accepting.ts'
 import type { Custodian } from './custodian.ts'
 import type { InternalCalls } from './internal.ts'
 import { Seats } from './seats.ts'
@@ -45,6 +45,8 @@ export interface ReplicatorPorts {
 
 /** What could not be read is tried again after so long: by newer code, or another owner. */
 const retryMs: Millis = 1_000
+/** Keys of one partition's other sides that are found to be unreadable one by one; beyond, those beside them wait too. */
+const unreadMax = 16
 
 /** How long a node that leaves waits for the next of the copies it keeps to be made elsewhere. */
 const unlistedWaitMs: Millis = 5_000
@@ -215,24 +217,33 @@ export class Replicator implements CopiesPort, Effects {
     this.#merge(partition, epoch, this.replication.forksOf(partition) ?? [])
   }
 
-  /** One after the other: of a key that two sides have, only the newer one would be accepted, and merged. */
-  #merge(partition: number, epoch: Epoch, [log, ...rest]: readonly RecordLog[]): void {
+  /**
+   * One after the other: of a key that two sides have, only the newer one would be accepted, and merged. `left`: what could not
+   * be read, and is tried again; the keys beside it do not wait for that.
+   */
+  #merge(
+    partition: number,
+    epoch: Epoch,
+    [log, ...rest]: readonly RecordLog[],
+    left: readonly RecordLog[] = [],
+  ): void {
     const isStale = (): boolean => this.#isStopped || this.#custodian?.custody.epochOf(partition) !== epoch
     if (isStale()) return
-    if (log === undefined) {
-      this.replication.merged(partition)
-      this.#flushSoon()
-      return
+    const again = (logs: readonly RecordLog[]): void => {
+      this.#ports.clock.setTimer(retryMs, () => this.#merge(partition, epoch, logs))
     }
-    const again = (): void => {
-      this.#ports.clock.setTimer(retryMs, () => this.#merge(partition, epoch, [log, ...rest]))
+    if (log === undefined) {
+      this.replication.merged(partition, left)
+      this.#flushSoon()
+      if (left.length > 0) again(left)
+      return
     }
     const merge = (): void => {
       if (isStale()) return
       // It is being given away: what is made live now would run behind its next owner's back.
-      if (this.#custodian?.custody.where(partition) !== this.#ports.self) again()
+      if (this.#custodian?.custody.where(partition) !== this.#ports.self) again([log, ...rest, ...left])
       else {
-        const next = (): void => this.#merge(partition, epoch, rest)
+        const next = (): void => this.#merge(partition, epoch, rest, left)
         const live = this.#live.activate(partition, epoch)
         if (live === undefined) next()
         else void live.then(next)
@@ -240,8 +251,10 @@ export class Replicator implements CopiesPort, Effects {
     }
     acceptAll(this.#live, partition, log.entries(), merge, (error) => {
       if (isStale()) return
-      this.#ports.unreadable(partition, messageOf(error))
-      again()
+      const halves = left.length < unreadMax ? halved(log) : []
+      if (halves.length === 0 && left.length === 0) this.#ports.unreadable(partition, messageOf(error))
+      if (halves.length > 0) this.#merge(partition, epoch, [...halves, ...rest], left)
+      else this.#merge(partition, epoch, rest, [...left, log])
     })
   }
 

@@ -18,6 +18,7 @@ import type { Copy } from './copy.ts'
 import type { Exchange, Shipped } from './exchange.ts'
 import { covers, joined } from './lineage.ts'
 import { Packer } from './packed.ts'
+import type { RecordLog } from './record-log.ts'
 import type { CallerRecord } from './records.ts'
 import { ledElsewhere } from './refusals.ts'
 import { compareAll, Repairs } from './repairs.ts'
@@ -115,12 +116,11 @@ export class Replicas {
     return tenure
   }
 
-  /** What another side had counted is live here, and what has changed by that is shipped. */
-  merged(partition: number): void {
+  /** What another side had counted is live here but for these records, and what has changed by that is shipped. */
+  merged(partition: number, left: readonly RecordLog[]): void {
     const tenure = this.#tenures.get(partition)
-    const fork = tenure?.fork
-    if (tenure === undefined || fork === undefined) return
-    this.#copies.resize(tenure.copy, () => tenure.merged(fork))
+    if (tenure?.fork === undefined) return
+    this.#copies.resize(tenure.copy, () => tenure.merged(left))
     this.#touch(tenure)
   }
 

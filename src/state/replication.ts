@@ -234,8 +234,9 @@ export class Replication implements Omit<CopiesPort, 'activated' | 'isMerging'> 
     return this.#replicas.tenures.get(partition)?.fork?.logs
   }
 
-  merged(partition: number): void {
-    this.#replicas.merged(partition)
+  /** What others had counted is merged with what is live here, but for these records. */
+  merged(partition: number, left: readonly RecordLog[] = []): void {
+    this.#replicas.merged(partition, left)
   }
 
   mayMerge(partition: number, list: readonly string[]): 'merge' | 'drop' | 'wait' {

@@ -14,6 +14,7 @@ import { type Copy, chainMax } from './copy.ts'
 import { Drafts } from './drafts.ts'
 import type { Shipped } from './exchange.ts'
 import { joined, type Lineage } from './lineage.ts'
+import type { RecordLog } from './record-log.ts'
 import { Absent, pendingMax, SeatState } from './seat-state.ts'
 import type { DraftRecord, Fork, TenureStart, TenureView } from './tenure-ports.ts'
 import { WaitingCalls } from './waiting.ts'
@@ -321,10 +322,12 @@ export class Tenure {
     this.#moveDrafts()
   }
 
-  /** What has changed by that is pending where it has to go. */
-  merged({ lineage }: Fork): void {
-    this.fork = undefined
-    this.#later = lineage
+  /** All of the fork is but these records. What has changed by that is pending where it has to go. */
+  merged(left: readonly RecordLog[]): void {
+    const { fork } = this
+    if (fork === undefined) return
+    this.fork = left.length > 0 ? { ...fork, logs: left } : undefined
+    if (this.fork === undefined) this.#later = fork.lineage
     if (this.#isFenced) this.#moveDrafts()
   }
 

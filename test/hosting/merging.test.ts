@@ -17,7 +17,7 @@ import { HandClock } from '../support/clock.ts'
 const epochAt = (counter: number): Epoch => ({ counter, boot: 'boot-d' })
 
 /** Holds nothing; what becomes live is merged once `gate` opens. */
-function slow(gate: Gate, said: string[] = []): Holdings {
+function slow(gate: Gate, said: string[] = [], reads = (_: string): boolean => true): Holdings {
   return {
     name: 'list',
     copiesLive: true,
@@ -31,7 +31,9 @@ function slow(gate: Gate, said: string[] = []): Holdings {
     thaw: () => {},
     collect: () => ({ next: () => undefined, close: () => {} }),
     accept: (_, chunk) => {
-      said.push(`accept ${new TextDecoder().decode(chunk)}`)
+      const text = new TextDecoder().decode(chunk)
+      if (!reads(text)) throw new Error(`${text} cannot be read`)
+      said.push(`accept ${text}`)
     },
     discard: () => {},
     release: () => {},
@@ -46,7 +48,7 @@ async function settle(clock: HandClock): Promise<void> {
 }
 
 /** "d", alone, has led partition 0, and takes it from "c", who has led it too. */
-function forked(holdings: Holdings) {
+function forked(holdings: Holdings, states = ['d'], unreadable: string[] = []) {
   const clock = new HandClock()
   const replicator = new Replicator(holdings, {
     self: 'd',
@@ -61,13 +63,13 @@ function forked(holdings: Holdings) {
     acksMin: 1,
     voters: undefined,
     doubts: () => 0,
-    unreadable: () => {},
+    unreadable: (_, reason) => unreadable.push(reason),
   })
   let epoch = epochAt(1)
   replicator.reportTo({ custody: { epochOf: () => epoch, where: () => 'd' } } as unknown as Custodian)
   const { replication } = replicator
   replicator.lead(0, epoch, [], 0)
-  replication.ship(0, 'k', bytes('d'), () => {})
+  for (const state of states) replication.ship(0, `k${state}`, bytes(state), () => {})
   replication.flush(0)
   replicator.yield(0)
   const stand = new Stand('c')
@@ -94,6 +96,32 @@ test('another side is merged once what it had is live, however long a call holds
   gate.open()
   await settle(clock)
   assert.equal(replicator.isMerging(0), false)
+})
+
+test('what cannot be read of another side is tried again; what is beside it does not wait for that', async () => {
+  const gate = new Gate()
+  gate.open()
+  const [said, unreadable]: [string[], string[]] = [[], []]
+  let isMended = false
+  const holdings = slow(gate, said, (text) => isMended || !text.includes('b'))
+  const { replicator, replication, clock, epoch } = forked(holdings, [...'abcde'], unreadable)
+  replicator.activated(0, epoch)
+  await settle(clock)
+  const accepted = (): string =>
+    said
+      .filter((one) => one.startsWith('accept'))
+      .map((one) => one.slice(7))
+      .join(' ')
+  const left = (): string[] =>
+    (replication.forksOf(0) ?? []).flatMap((log) => [...log.entries()].map(({ key }) => key))
+  assert.deepEqual([accepted(), left(), unreadable], ['a c de', ['kb'], ['b cannot be read']])
+  clock.advance(1_000)
+  await settle(clock)
+  assert.deepEqual([left(), unreadable.length], [['kb'], 2])
+  isMended = true
+  clock.advance(1_000)
+  await settle(clock)
+  assert.deepEqual([accepted(), replicator.isMerging(0)], ['a c de b', false])
 })
 
 test('what was to be merged stays with its copies if its partition has moved on meanwhile', async () => {

@@ -259,4 +259,12 @@ export const forkFaults: readonly Mutant[] = [
     why: 'what one copy still has of a side is merged, though nobody can tell whether it is all of it',
     tests: ['state/forks'],
   },
+  {
+    id: 'forks/one-unreadable-key-holds-up-all',
+    file: 'src/hosting/replicator.ts',
+    find: 'left.length < unreadMax ? halved(log) : []',
+    replace: '[]',
+    why: 'a key of another side that cannot be read keeps no other one waiting',
+    tests: ['hosting/merging'],
+  },
 ]
