@@ -70,14 +70,6 @@ export class Copy {
     return joined(...this.known, this.base, this.top)
   }
 
-  /** What `base` vouches for, where what is newer here has not come from it: of another side, and to be known as well. */
-  get aside(): Config | undefined {
-    const { base, known } = this
-    const isAside =
-      this.#marks.size > 0 && base !== undefined && !covers(this.#origin, joined(...known, base))
-    return isAside ? base : undefined
-  }
-
   /** The two, with what is promised. */
   get lineage(): Lineage {
     const { past, known, base, top, promised } = this
@@ -91,14 +83,13 @@ export class Copy {
    * counted under these it has. Only of a copy that it has asked itself it knows what is in it where it is not in `past`.
    */
   isFollowedBy({ epoch }: Config, heard: Lineage, past: Lineage): boolean {
-    const { promised, chain, base, aside } = this
+    const { promised, chain, base, top } = this
     if (!this.#isFence) {
       const isSame = compareEpochs(epoch, promised.epoch) === 0
       return isSame || (isKnownTo(past, promised) && covers(past, this.content))
     }
-    if (aside !== undefined && !isKnownTo(heard, aside)) return false
-    const before = chain.at(-1) ?? base
-    if (before !== undefined && !isKnownTo(heard, before)) return false
+    // It may have asked this copy as well, and decided before that had answered.
+    for (const one of [base, top, chain.at(-1)]) if (one !== undefined && !isKnownTo(heard, one)) return false
     return epoch.boot === promised.epoch.boot || isKnownTo(heard, promised)
   }
 

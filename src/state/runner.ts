@@ -284,16 +284,13 @@ export class Runner {
 
   /** The key as it is goes to its copies. Throws when it cannot be written: they lack its last change from then on. */
   ship(effects: Effects, instance: Instance, done: (failure?: CallFailure) => void): void {
-    const { partition } = instance
-    let record: KeyRecord
+    instance.partition.unshipped?.delete(instance)
     try {
-      record = this.#ports.record(instance)
+      shipRecord(effects, instance, this.#ports.record(instance), done)
     } catch (error) {
       this.#unshipped(instance)
       throw error
     }
-    partition.unshipped?.delete(instance)
-    shipRecord(effects, instance, record, done)
   }
 
   #unshipped(instance: Instance): void {

@@ -101,8 +101,9 @@ export function decideTakeover(hearing: Hearing): Decision {
   const first = sides.find(isOwn) ?? sides[0] ?? { base: undefined, from: [], past: [] }
   const forks = sides.filter((side) => side !== first && side.from.length > 0)
   // Of those that were only asked for nobody here knows whether they have led, and what there was: they are followed, not known.
-  for (const { before, wasLed, chain } of hearing.answers) {
-    for (const config of [wasLed ? undefined : before, ...chain])
+  // So is what a copy of another side has until that is merged: copies follow whoever has heard of what they have.
+  for (const { before, base, top, chain } of hearing.answers) {
+    for (const config of [before, base, top, ...chain])
       if (config !== undefined && !isKnownTo(first.past, config)) chains.push(config)
   }
   return { type: 'take', ...first, isSound, chain: sorted(chains), forks }

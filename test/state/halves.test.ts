@@ -263,3 +263,57 @@ test('to have heard of a later list of another side is not to know what that had
   const { past } = take([own, complete('c', there)], 'a')
   assert.deepEqual([isKnownTo(past, here), isKnownTo(past, there)], [true, false])
 })
+
+test('who decided before a copy had answered has not heard of what that copy has, though it has promised', () => {
+  const stand = new Stand('abde', { copies: 3 })
+  stand.take('d')
+  stand.ship('d', 'k', 'before')
+  stand.split('de')
+  stand.take('a')
+  stand.ship('a', 'k', 'a')
+  stand.ship('d', 'k', 'd')
+  for (const name of 'ad') stand.of(name).yield(0)
+  stand.split('')
+  // Both of its list have promised, and it dies before it has merged what they have with what "e" has, too.
+  stand.take('d')
+  stand.die('d')
+  // Those two are all of that list; "e" is asked, and answers too late to be heard.
+  stand.take('a')
+  assert.deepEqual([stand.news.at(-1), stand.texts('e')], ['a deposed', ['k=d']])
+  stand.take('a')
+  assert.deepEqual(
+    [...stand.of('a').forksOf(0)!].map((log) => [...log.entries()].map(({ key }) => key)),
+    [['k']],
+  )
+})
+
+test('an older copy of the other side follows whoever has heard of it', () => {
+  const [here, there, older] = [config(4, 'ab'), config(5, 'zx'), config(1, 'de')]
+  const answers = [complete('a', here), complete('x', there, [older]), complete('e', older)]
+  const decision = decideTakeover({
+    self: seat('a'),
+    answers,
+    silent: [],
+    isGone: () => true,
+    isPatienceOver: true,
+  })
+  assert.ok(decision.type === 'take')
+  const copy = new Copy(older, false)
+  copy.put('k', bytes('d'), 1)
+  copy.complete()
+  const next = config(6, 'ae')
+  copy.fence(next)
+  const heard = joined(...decision.past, ...decision.chain)
+  assert.ok(copy.isFollowedBy(next, heard, decision.past))
+})
+
+test('whoever follows the last that a copy has promised is to have heard of what came before that, too', () => {
+  const [before, counted, asked, next] = [config(1, 'de'), config(2, 'ze'), config(3, 'ye'), config(4, 'ae')]
+  const copy = new Copy(before, false)
+  copy.complete()
+  copy.promise(counted, [], joined(before))
+  copy.put('k', bytes('z'), 1)
+  for (const one of [asked, next]) copy.fence(one)
+  const follows = (...heard: Config[]): boolean => copy.isFollowedBy(next, joined(...heard), [])
+  assert.deepEqual([follows(before, asked), follows(before, counted, asked)], [false, true])
+})

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { entity } from '../../src/state/entity.ts'
-import { readRecords } from '../../src/state/records.ts'
+import { readRecords, recordBytesMax } from '../../src/state/records.ts'
 import { decodeBody } from '../../src/wire/body.ts'
 import { Gate, Stand } from './stand.ts'
 
@@ -350,6 +350,24 @@ test('what was read of a state that its copies lack is not told, until a call ha
   const failed = 'ERR_SHOAL_REMOTE'
   assert.deepEqual(outcomes, ['number', failed, failed, failed, undefined, 'number'])
   assert.deepEqual(shipped, ['nothing', 'k', 'nothing'])
+})
+
+test('nor is what was read of a state that is too large to travel', () => {
+  const calls = {
+    fill(state: { n: unknown }, bytes: number) {
+      state.n = new Uint8Array(bytes)
+    },
+    read: ({ n }: { n: unknown }) => (n instanceof Uint8Array ? n.length : n),
+  }
+  const stand = new Stand(value({ ...sync, calls }).defined).activate(0)
+  stand.store.effects = { refuses: () => undefined, ship: (_partition, _key, _effect, done) => done() }
+  const made = [stand.call('k', 'fill', recordBytesMax), stand.call('k', 'read')]
+  stand.call('k', 'fill', 1)
+  made.push(stand.call('k', 'read'))
+  assert.deepEqual(
+    made.map(({ outcome }) => outcome),
+    ['ERR_SHOAL_REMOTE', 'ERR_SHOAL_REMOTE', 1],
+  )
 })
 
 test('a record that lacks calls which earlier ones had says what their callers have settled', () => {

@@ -142,9 +142,9 @@ export const forkFaults: readonly Mutant[] = [
   {
     id: 'forks/a-copy-of-two-sides-follows-who-knows-one',
     file: 'src/state/copy.ts',
-    find: 'if (aside !== undefined && !isKnownTo(heard, aside))',
-    replace: 'if (false)',
-    why: 'an owner that knows one side does not overwrite a copy of two',
+    find: '[base, top, chain.at(-1)]',
+    replace: '[chain.at(-1) ?? base]',
+    why: 'an owner that knows one side, or decided before a copy had answered, does not overwrite what that one has',
     tests: ['state/halves'],
   },
   {
@@ -266,5 +266,21 @@ export const forkFaults: readonly Mutant[] = [
     replace: '[]',
     why: 'a key of another side that cannot be read keeps no other one waiting',
     tests: ['hosting/merging'],
+  },
+  {
+    id: 'forks/what-came-last-stands-for-all-that-a-copy-has',
+    file: 'src/state/copy.ts',
+    find: '[base, top, chain.at(-1)]',
+    replace: '[base, chain.at(-1)]',
+    why: 'a takeover that was decided before a copy had answered does not overwrite what that one has of an owner that died',
+    tests: ['state/halves'],
+  },
+  {
+    id: 'forks/older-copies-of-the-other-side-never-follow',
+    file: 'src/state/takeover.ts',
+    find: '[before, base, top, ...chain]',
+    replace: '[...chain]',
+    why: 'a copy that its next owner has heard of does not refuse it for ever',
+    tests: ['state/halves'],
   },
 ]

@@ -84,4 +84,13 @@ export const stateRunFaults: readonly Mutant[] = [
     why: 'a reply of level replicated tells what no copy has: the state could not be written',
     tests: ['state/life'],
   },
+  {
+    id: 'state-runs/read-of-what-is-too-large-to-travel',
+    file: 'src/state/runner.ts',
+    find: 'shipRecord(effects, instance, this.#ports.record(instance), done);',
+    replace:
+      'this.#ports.record(instance);\n        }\n        catch (error) {\n            this.#unshipped(instance);\n            throw error;\n        }\n        try {\n            shipRecord(effects, instance, this.#ports.record(instance), done);\n        }\n        catch (error) {\n            throw error;\n        }\n        try {',
+    why: 'a reply of level replicated tells what no copy has: the record was too large',
+    tests: ['state/life'],
+  },
 ]
