@@ -17,6 +17,8 @@ export interface Seek {
   counter: number
   readonly since: Millis
   tries: number
+  /** Hints that were followed since all were asked: two may name each other. */
+  hops: number
   /** Nobody has it: its copies are being brought together here. */
   isTaking: boolean
 }

@@ -39,6 +39,8 @@ const strangerMs: Millis = 5_000
 /** First pause before what is contested, or hinted at in circles, is looked at again; doubles, seven times at most. */
 const pauseMs: Millis = 5
 const pausesMax = 7
+/** Hints that are followed one after the other before all are asked again. */
+const hopsMax = 4
 
 export class Seeker {
   readonly seeks: Map<number, Seek> = new Map()
@@ -71,6 +73,7 @@ export class Seeker {
         counter: this.#ground.epochOf(partition).counter,
         since: now,
         tries: 0,
+        hops: 0,
         isTaking: false,
       })
       listIn(byPrior, prior?.isThere ? prior : undefined).push(partition)
@@ -342,8 +345,12 @@ export class Seeker {
       // A hint that leads nowhere is followed for a while: what is on its way has arrived by then.
       const isDenied = hint !== undefined && round.answered.has(hint)
       if (isDenied ? seek.tries > pausesMax : hint?.isThere === false) seek.prior ??= hint
-      if (hint?.isThere && !isDenied) listIn(hinted, hint).push(partition)
-      else if (isContested || (isDenied && seek.tries <= pausesMax)) {
+      const isOpen = hint?.isThere === true && !isDenied
+      if (isOpen && seek.hops < hopsMax) {
+        seek.hops += 1
+        listIn(hinted, hint).push(partition)
+      } else if (isOpen || isContested || (isDenied && seek.tries <= pausesMax)) {
+        seek.hops = 0
         listIn(later, this.#pause(seek)).push(partition)
       } else if (!round.isEveryone || round.isStale) everyone.push(partition)
       else if (this.#ports.isArriving(partition)) listIn(later, this.#pause(seek)).push(partition)

@@ -474,7 +474,7 @@ test('a taker that does not host the store is told of, one that has restarted is
   for (const [reply, refused] of [
     [
       { type: 'stranger', lacksStore: true },
-      [['bob', 'it does not host it: every member of its role must that is no observer']],
+      [['bob', 'it does not host it: every member of its role that is not an observer must']],
     ],
     [{ type: 'stranger' }, []],
   ] as const) {
@@ -1069,4 +1069,39 @@ test('what a node had in its former life is lost, as others say who knew that it
     alice.of('told').map(({ what, peer, partitions }) => [what, peer, partitions]),
     [['lost', 'alice', [3]]],
   )
+})
+
+test('two who name each other are asked in circles a few times, then all are, ever more seldom', () => {
+  const alice = new Alone()
+  alice.view('bob', [bob, carl])
+  alice.view('alice', [bob, carl])
+  const named = (name: string, boot: string): Elsewhere => ({
+    name,
+    boot,
+    counter: 5,
+    isGone: false,
+    partitions: [3],
+  })
+  const said = new Map([
+    ['bob', { ...nothing, elsewhere: [named('carl', 'c1')] }],
+    ['carl', { ...nothing, boot: 'c1', elsewhere: [named('bob', 'b1')] }],
+  ])
+  let asked = 0
+  const answer = (): void => {
+    const asks = alice.asks('claim')
+    for (const { id, to } of asks) {
+      if (++asked > 1_000) return
+      alice.feed({ type: 'answered', id, reply: said.get(to)! })
+      asks.push(...alice.asks('claim'))
+    }
+  }
+  answer()
+  assert.ok(asked < 20, `${asked}`)
+  for (let at = 0; at < 1_000; at++) {
+    alice.pass(10)
+    answer()
+  }
+  assert.ok(asked < 100, `${asked}`)
+  // Both have said that they do not have it.
+  assert.equal(alice.custody.held, 16)
 })

@@ -268,4 +268,12 @@ export const custodyFaults: readonly Mutant[] = [
     why: 'what was lost with a process that is back is told, also where it had it by no table',
     tests: ['state/custody.test'],
   },
+  {
+    id: 'custody/hints-are-followed-in-circles',
+    file: 'src/state/seeker.ts',
+    find: 'isOpen && seek.hops < hopsMax',
+    replace: 'isOpen',
+    why: 'two nodes that name each other as the holder are not asked in turn for ever, without a pause',
+    tests: ['state/custody'],
+  },
 ]
