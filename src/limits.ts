@@ -1,5 +1,5 @@
 /** The bounds of a node that a user may move: defaults, ranges and how they relate. */
-import { number, wrong } from './range.ts'
+import { noSuchOption, number, wrong } from './range.ts'
 import { type RpcLimits, rpcLimits } from './rpc/config.ts'
 import type { AdmissionLimits } from './shard/admission.ts'
 import type { RouterLimits } from './shard/router.ts'
@@ -83,7 +83,7 @@ const handoffDefaults: HandoffOptions = { ...custodyLimits, bytesPerSecond: Infi
 /** Checks options of handoff and fills in defaults. Throws `ERR_SHOAL_OPTION`. */
 export function checkHandoff(options: Partial<HandoffOptions>): HandoffOptions {
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(handoffDefaults, name)) throw wrong(`handoff.${name}`, value, 'no such option')
+    if (!Object.hasOwn(handoffDefaults, name)) throw noSuchOption(`handoff.${name}`, value)
     number(`handoff.${name}`, value, 1, name === 'bytesPerSecond' ? Infinity : Number.MAX_SAFE_INTEGER)
   }
   return Object.freeze({ ...handoffDefaults, ...options })

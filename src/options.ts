@@ -8,7 +8,7 @@ import type { Address, Env } from './env.ts'
 import { ShoalError } from './errors.ts'
 import { stuckMs } from './lag.ts'
 import { checkHandoff, checkLimits, type HandoffOptions, type NodeLimits } from './limits.ts'
-import { integer, number, wrong } from './range.ts'
+import { integer, noSuchOption, number, wrong } from './range.ts'
 import { paramsDigest, type RingParams, ringDefaults, ringWeightMax, ringWeightMin } from './ring/ring.ts'
 import { profiles, type SwimTiming } from './swim/config.ts'
 import { encodeTags } from './wire/tags.ts'
@@ -168,7 +168,7 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 /** Checks options and fills in defaults. Throws `ERR_SHOAL_OPTION`. */
 export function checkOptions(options: NodeOptions): NodeConfig {
   for (const name of Object.keys(options)) {
-    if (!known.has(name)) throw wrong(name, (options as Record<string, unknown>)[name], 'no such option')
+    if (!known.has(name)) throw noSuchOption(name, (options as Record<string, unknown>)[name])
   }
   const host = checkHost(options.host ?? '127.0.0.1')
   const port = integer('port', options.port ?? 7946, 0, 65_535)
@@ -226,7 +226,7 @@ function checkTiming(options: NodeOptions): SwimTiming {
   if (base === undefined) throw wrong('profile', profile, 'local, lan or wan')
   const timing = { ...base, ...options.swim }
   for (const [name, value] of Object.entries(timing)) {
-    if (!Object.hasOwn(base, name)) throw wrong(`swim.${name}`, value, 'no such option')
+    if (!Object.hasOwn(base, name)) throw noSuchOption(`swim.${name}`, value)
     if (typeof base[name as keyof SwimTiming] === 'boolean') flag(`swim.${name}`, value)
     else number(`swim.${name}`, value, 0, Number.MAX_SAFE_INTEGER)
   }
@@ -321,8 +321,7 @@ function checkWeight(weight: number): number {
 
 function checkRing(ring: RingParams): RingParams {
   for (const name of Object.keys(ring)) {
-    if (!Object.hasOwn(ringDefaults, name))
-      throw wrong(`ring.${name}`, ring[name as keyof RingParams], 'no such option')
+    if (!Object.hasOwn(ringDefaults, name)) throw noSuchOption(`ring.${name}`, ring[name as keyof RingParams])
   }
   paramsDigest(ring)
   return ring

@@ -14,6 +14,13 @@ export function number(option: string, value: unknown, min: number, max: number)
 }
 
 export function wrong(option: string, value: unknown, range: string): ShoalError {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  return new ShoalError('ERR_SHOAL_OPTION', `${option}: expected ${range}, got ${shown}`)
+  return new ShoalError('ERR_SHOAL_OPTION', `${option}: expected ${range}, got ${shown(value)}`)
+}
+
+export function noSuchOption(option: string, value: unknown): ShoalError {
+  return new ShoalError('ERR_SHOAL_OPTION', `${option}: no such option, got ${shown(value)}`)
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }

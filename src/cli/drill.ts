@@ -125,7 +125,9 @@ function printEvent(event: DrillEvent): void {
       print(`  ${event.name} ended unasked: ${event.why}`)
       break
     case 'lost':
-      print(`  ${event.name}: ${event.partitions} partitions of ${event.store} were lost with ${event.peer}`)
+      print(
+        `  ${event.name}: ${event.partitions} ${event.partitions === 1 ? 'partition' : 'partitions'} of ${event.store} lost with ${event.peer}`,
+      )
       break
     case 'found':
       print(`  ${event.what}`)

@@ -35,6 +35,13 @@ export interface LeaveOnSignalsOptions {
   }
 }
 
+const known: readonly string[] = [
+  'signals',
+  'timeoutMs',
+  'before',
+  'after',
+  'logger',
+] satisfies (keyof LeaveOnSignalsOptions)[]
 const timeoutMsDefault = 25_000
 const timeoutMsMax = 3_600_000
 /** What `after` may take, and how long the process lives past its time at most. */
@@ -49,7 +56,7 @@ const sameSignalMs = 250
  */
 export function leaveOnSignals(node: LeavingNode, options: LeaveOnSignalsOptions = {}): () => void {
   const { signals = ['SIGTERM', 'SIGINT'], timeoutMs = timeoutMsDefault } = options
-  check(signals, timeoutMs)
+  check(options, signals, timeoutMs)
   let first: { readonly signal: NodeJS.Signals; readonly at: number } | undefined
   const hurry = new AbortController()
   const told = (signal: NodeJS.Signals): void => {
@@ -68,7 +75,10 @@ export function leaveOnSignals(node: LeavingNode, options: LeaveOnSignalsOptions
   }
 }
 
-function check(signals: readonly NodeJS.Signals[], timeoutMs: number): void {
+function check(options: LeaveOnSignalsOptions, signals: readonly NodeJS.Signals[], timeoutMs: number): void {
+  for (const [option, value] of Object.entries(options))
+    if (!known.includes(option))
+      throw new ShoalError('ERR_SHOAL_OPTION', `${option}: no such option, got ${shown(value)}`)
   for (const signal of signals) {
     if (signal in constants.signals && signal !== 'SIGKILL' && signal !== 'SIGSTOP') continue
     throw wrong('signals', signal, 'signals that a process can catch')
@@ -79,8 +89,11 @@ function check(signals: readonly NodeJS.Signals[], timeoutMs: number): void {
 }
 
 function wrong(option: string, value: unknown, range: string): ShoalError {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  return new ShoalError('ERR_SHOAL_OPTION', `${option}: expected ${range}, got ${shown}`)
+  return new ShoalError('ERR_SHOAL_OPTION', `${option}: expected ${range}, got ${shown(value)}`)
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 /** In good order, unless somebody is in a `hurry`: then it is not for this to say how it ends. */

@@ -7,7 +7,7 @@ import type { Clock } from '../env.ts'
 import type { HandoffOptions } from '../limits.ts'
 import type { RingTable } from '../ring/ring.ts'
 import type { Member } from '../roster.ts'
-import type { CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
+import type { CallFailure, CallRequest, CallSink, IncomingCall } from '../rpc/call.ts'
 import type { Cancellable } from '../shard/context.ts'
 import type { StorePlaces } from '../shard/stored.ts'
 import type { Progress } from '../state/custody.ts'
@@ -62,7 +62,7 @@ export class Stores implements StorePlaces {
   readonly #ports: StoresPorts
   readonly #pace: Pace
   readonly #stores = new Map<string, Stored>()
-  readonly #byMethod = new Map<string, Custodian>()
+  readonly #byMethod = new Map<string, Stored>()
   readonly #tally: Tally
 
   constructor(ports: StoresPorts) {
@@ -139,7 +139,7 @@ export class Stores implements StorePlaces {
   /** Calls of this method follow the state of that store. */
   bind(method: string, store: string): void {
     const found = this.#stores.get(store)
-    if (found !== undefined) this.#byMethod.set(method, found.custodian)
+    if (found !== undefined) this.#byMethod.set(method, found)
   }
 
   // ---- the node
@@ -228,11 +228,15 @@ export class Stores implements StorePlaces {
   // ---- the router
 
   where(method: string, partition: number): string | undefined {
-    return this.#byMethod.get(method)?.custody.where(partition)
+    return this.#byMethod.get(method)?.custodian.custody.where(partition)
+  }
+
+  refusal(method: string, partition: number): CallFailure | undefined {
+    return this.#byMethod.get(method)?.replicator?.refuses(partition)
   }
 
   cameBack(method: string, partition: number, by: string): void {
-    this.#byMethod.get(method)?.sealed(partition, by)
+    this.#byMethod.get(method)?.custodian.sealed(partition, by)
   }
 
   #malformed(): void {

@@ -15,7 +15,6 @@ import { failure } from './methods.ts'
 import { type Left, notRepeated, pauseMs, refusalsMax, repeatOf } from './policy.ts'
 import { givenUp, QueuedOwn } from './queued.ts'
 import type { Route, Router, RouteSink } from './router.ts'
-import { notArrived } from './stored.ts'
 import { heldBack, noOwner, notRead, tooMany, unsure, untold } from './told.ts'
 
 /** How many hints of other nodes are followed without a pause. */
@@ -91,7 +90,9 @@ export class RoutedCall
     this.#hint = undefined
     this.digest = table.digest
     if (owner === '') {
-      this.#wait(notArrived(ports.self, this.partition), Infinity)
+      const { stored } = this.#router
+      this.#wait(stored?.notArrived(this.method, this.partition) ?? noOwner, Infinity)
+      if (!this.#settled) stored?.park(this)
       return
     }
     if (owner === undefined) {
@@ -365,7 +366,6 @@ export class RoutedCall
       this.#settle(tooMany(this.#router.limits.waitingCallsMax, this.#mayHaveRun))
       return
     }
-    if (error.code === 'ERR_SHOAL_HANDOFF') this.#router.stored?.park(this)
     this.#last = error
     const pause = forMs ?? pauseMs(error, this.#pauses++, remaining, random)
     this.#timer = clock.setTimer(Math.min(pause, remaining, pauseMsMax), () => this.#retry())

@@ -17,6 +17,8 @@ import { failure } from './methods.ts'
 export interface StorePlaces {
   /** Who serves a partition: see `Custody.where`; undefined also for methods without state. */
   where(method: string, partition: number): string | undefined
+  /** Why nobody may serve it now though it is this node's, if that is known: more than time is lacking. */
+  refusal(method: string, partition: number): CallFailure | undefined
   /** A call that was passed there came back. */
   cameBack(method: string, partition: number, by: string): void
 }
@@ -48,9 +50,15 @@ export class StoredCalls {
     return this.#held.size
   }
 
+  /** What a call hears that has waited in vain. */
+  notArrived(method: string, partition: number): CallFailure {
+    const message = `partition ${partition} is on its way to "${this.#self}" and had not arrived by the deadline`
+    return this.places.refusal(method, partition) ?? failure('ERR_SHOAL_HANDOFF', message, false)
+  }
+
   /** Puts a call of a peer aside until its partition is served. */
   hold(incoming: IncomingCall, partition: number, isCharged: boolean): void {
-    this.#held.add(incoming, isCharged, notArrived(this.#self, partition), partition)
+    this.#held.add(incoming, isCharged, this.notArrived(incoming.method, partition), partition)
   }
 
   /** The same for a call of this node, which waits by itself too. */
@@ -94,9 +102,4 @@ export class StoredAnswer extends Answer {
     if (error.code === 'ERR_SHOAL_NOT_OWNER' && !error.mayHaveRun && this.#follow()) return
     super.failed(error)
   }
-}
-
-export function notArrived(self: string, partition: number): CallFailure {
-  const message = `partition ${partition} is on its way to "${self}" and had not arrived by the deadline`
-  return failure('ERR_SHOAL_HANDOFF', message, false)
 }

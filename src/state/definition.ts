@@ -53,6 +53,9 @@ export function checkDefinition(name: string, definition: Unchecked): void {
     if (typeof value !== 'function' && (option === 'open' || value !== undefined)) {
       throw wrong(option, value, 'a function')
     }
+    const isAsync = typeof value === 'function' && value.constructor.name === 'AsyncFunction'
+    if (isAsync && (option === 'merge' || option === 'snapshot'))
+      throw wrong(option, 'an async one', 'a function that returns at once')
   }
   checkCalls(name, definition, wrong)
   checkCopies(definition, wrong)
@@ -126,6 +129,7 @@ function checkCopies(definition: Unchecked, wrong: Wrong): void {
     throw wrong('acksMin', acksMin, `a whole number from 1 to acks (${mostMin})`)
   }
   if (quorum === undefined) return
+  if (typeof quorum !== 'object') throw wrong('quorum', quorum, `{ voters }, how many nodes there are`)
   const voters = (quorum as { readonly voters?: unknown } | null)?.voters
   if (!isWhole(voters, 1, votersMax)) {
     throw wrong('quorum.voters', voters, `a whole number from 1 to ${votersMax}`)

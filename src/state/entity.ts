@@ -131,7 +131,7 @@ export interface EntityCallOptions {
   /** As for `request`. Default `wait`. */
   readonly whenStalled?: 'wait' | 'fail'
   /**
-   * A name of the call, at most 128 bytes: another one of the same handler and key with the same name gets the first one's
+   * A name of the call, 1 to 128 bytes: another one of the same handler and key with the same name gets the first one's
    * outcome and does not run, for as long as the owner remembers (`limits.windowMs`).
    */
   readonly callId?: string

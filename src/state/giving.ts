@@ -108,7 +108,7 @@ export const reborn: Refusing = { code: 'notOwner', reason: 'it has restarted' }
 /** Nobody there keeps such state. */
 export const homeless: Refusing = {
   code: 'failed',
-  reason: 'it does not host it: every member of its role must that is no observer',
+  reason: 'it does not host it: every member of its role that is not an observer must',
 }
 
 type Refusing = Pick<Refusal, 'code' | 'reason'>

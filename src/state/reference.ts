@@ -102,11 +102,13 @@ function made(
       return Promise.reject(new ShoalError('ERR_SHOAL_OPTION', `${method}: ${why}`))
     }
   }
-  const callId = options?.callId ?? ''
-  if (callId !== '' && (typeof callId !== 'string' || !callIdFits(callId))) {
-    const message = `${method}: callId: expected text of at most ${callIdBytesMax} bytes`
+  const named: unknown = options?.callId
+  if (named !== undefined && (typeof named !== 'string' || named === '' || !callIdFits(named))) {
+    const shown = typeof named === 'string' ? JSON.stringify(named) : typeof named
+    const message = `${method}: callId: expected text of 1 to ${callIdBytesMax} bytes, got ${shown}`
     return Promise.reject(new ShoalError('ERR_SHOAL_OPTION', message))
   }
+  const callId = named ?? ''
   const open = calls.open(key)
   const { seq, previous } = open
   const body = writeCallBody(caller.origin, seq, previous, calls.settledBelow, callId, arg)

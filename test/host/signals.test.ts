@@ -91,7 +91,8 @@ suite('a process', { concurrency: true }, () => {
 
 test('wrong options throw at once, and the listeners come off again', () => {
   const node = { name: 'solo', leave: async () => ({ leftBehind: [] }), close: async () => {} }
-  const wrong = [{ signals: ['SIGKILL'] }, { signals: ['TERM'] }, { timeoutMs: 0 }, { timeoutMs: Number.NaN }]
+  const signals = [['SIGKILL'], ['TERM']].map((one) => ({ signals: one }))
+  const wrong = [...signals, { timeoutMs: 0 }, { timeoutMs: Number.NaN }, { timeout: 3 }]
   for (const options of wrong) {
     assert.throws(
       () => leaveOnSignals(node, options as never),

@@ -29,6 +29,7 @@ function move(says: CallFailure, idempotent: boolean): Move {
     partition === moved ? place : undefined
   routers.router('b').store({
     where,
+    refusal: () => undefined,
     cameBack: () => {
       place = ''
     },

@@ -125,6 +125,8 @@ test('a wrong definition is refused by the name of its option', () => {
     [/copies: expected a whole number from 2 to 7, got 1/, 'e', { ...fine, level: 'replicated', copies: 1 }],
     [/acks: expected a whole number from 1 to copies \(2\)/, 'e', { ...fine, level: 'replicated', acks: 3 }],
     [/quorum\.voters/, 'e', { ...fine, level: 'replicated', quorum: {} }],
+    [/quorum: expected \{ voters \}.*, got 3/, 'e', { ...fine, level: 'replicated', quorum: 3 }],
+    [/merge: expected a function that returns at once/, 'e', { ...fine, merge: async () => 1 }],
     [/version: expected a whole number from 0 to 65535/, 'e', { ...fine, version: 65_536 }],
     [/idleMs: expected a number from 1 to/, 'e', { ...fine, idleMs: 0 }],
     [/keysMax: expected a whole number from 1/, 'e', { ...fine, keysMax: 0.5 }],

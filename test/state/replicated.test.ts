@@ -39,6 +39,17 @@ test('a crash loses no acknowledged update when each is on two nodes', async () 
   assert.deepEqual(lost, [])
 })
 
+test('without a majority of voters a call hears that, also where its partition was never served', async () => {
+  await using fleet = new CopiedFleet({ copies: 3, acks: 2, quorum: { voters: 3 } })
+  await fleet.start(1)
+  const call = fleet.value('o').counters.add('k', 1)
+  await assert.rejects(fleet.sim.settle(call, 60_000), {
+    code: 'ERR_SHOAL_NO_OWNER',
+    mayHaveRun: false,
+    message: /does not see a majority of 3 voters/,
+  })
+})
+
 test('nodes that leave wait until what they keep for others is elsewhere, also when two leave at once', async () => {
   await using fleet = new CopiedFleet({ copies: 2, acks: 2 }, { drainMs: 0 })
   await fleet.start(5)

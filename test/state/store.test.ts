@@ -304,7 +304,7 @@ test('snapshot, restore and version: a value, bytes, another version of the code
 test('a state that cannot be written leaves the partition where it is, and names the key', () => {
   for (const snapshot of [
     () => Symbol('no'),
-    async () => 1,
+    () => Promise.resolve(1),
     () => {
       throw new Error('oops')
     },
