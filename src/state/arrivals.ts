@@ -52,10 +52,14 @@ export class Arrivals {
       return undefined
     }
     const bytes = state.end - state.start
+    const arrival = { stamp, state: undefined as unknown, bytes, calls: calls.map(ownedCall) }
+    // Now: what comes while it is being restored is newer, or says that it is gone.
+    this.keys.set(key, arrival)
     const keep = (restored: unknown): void => {
-      this.keys.set(key, { stamp, state: restored, bytes, calls: calls.map(ownedCall) })
+      arrival.state = restored
     }
     const failed = (error: unknown): never => {
+      if (this.keys.get(key) === arrival) this.keys.delete(key)
       const message = `${JSON.stringify(key)} of entity "${this.#kind.name}" cannot be restored`
       throw new RecordError(`${message}: ${messageOf(error)}`)
     }

@@ -180,10 +180,8 @@ export class Executor implements TurnPorts {
     const { instance, caller, seq } = turn.entry
     this.#runner.enqueue(turn)
     if (caller.held !== undefined) this.#order.arrived(caller, seq)
-    for (const copy of turn.copies ?? []) {
-      copy.turn = undefined
+    for (const copy of turn.copies ?? [])
       if (copy.caller.held !== undefined) this.#order.arrived(copy.caller, copy.seq)
-    }
     this.#runner.pump(instance)
   }
 

@@ -78,7 +78,7 @@ export class Turn implements Dependent, Expiring {
 
   /** The number of another copy stands for the call: it is as good as here when that is, and unknown if that never runs. */
   copied(copy: Entry): void {
-    if (this.phase === 'held') copy.turn = this
+    copy.turn = this
     this.copies ??= []
     this.copies.push(copy)
   }
@@ -114,6 +114,7 @@ export class Turn implements Dependent, Expiring {
   settle(outcome: Body | CallFailure): void {
     if (this.phase === 'over') return
     this.phase = 'over'
+    if (this.copies !== undefined) for (const copy of this.copies) copy.turn = undefined
     this.#first.later.settle(outcome)
     if (this.#others !== undefined) for (const { later } of this.#others) later.settle(outcome)
   }

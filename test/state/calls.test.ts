@@ -399,3 +399,39 @@ test('whoever follows a copy of a call that is held waits as long as that, and n
   assert.deepEqual(outcomes([a, b, copy, c]), [1, 2, 2, 3])
   assert.deepEqual(seen, ['a', 'b', 'c'])
 })
+
+test('the number of a copy does not travel before its call has run: who follows it does not overtake it elsewhere', async () => {
+  const gates: Gate[] = []
+  const wait = async (): Promise<void> => {
+    gates.push(new Gate())
+    await gates.at(-1)?.opened
+  }
+  const add = (state: { n: number }): number => ++state.n
+  const defined = entity('queue', {
+    open: () => ({ n: 0 }),
+    calls: { add, hold: wait, beside: wait },
+    interleave: ['beside'],
+  })
+  const stand = new Stand(defined).activate(0)
+  const records: Uint8Array[] = []
+  stand.store.effects = {
+    refuses: () => undefined,
+    ship: (_partition, _key, effect, done) => {
+      if (effect !== undefined) records.push(effect.record)
+      done()
+    },
+  }
+  for (const call of ['beside', 'hold']) stand.call('k', call, undefined, { origin: 'bob' })
+  const burst = (on: Stand): unknown[] =>
+    outcomes([1, 2].map((seq) => on.call('k', 'add', '', { callId: 'order-7', seq, previous: seq - 1 })))
+  assert.deepEqual(burst(stand), ['open', 'open'])
+  // Copies hear of the key as it is then, and the owner dies.
+  gates[0]?.open()
+  await stand.settle()
+  assert.equal(records.length, 1)
+  const next = new Stand(defined, {}, 'b2')
+  void next.store.accept(0, records[0]!)
+  next.activate(0)
+  const last = next.call('k', 'add', '', { seq: 3, previous: 2 })
+  assert.deepEqual([last.outcome, burst(next), last.outcome], ['open', [1, 1], 2])
+})

@@ -587,3 +587,36 @@ test('what callers have settled goes along once, with keys that have copies too'
     assert.equal(theirs.call('k', 'add', 'b', { seq: 2 }).reply, 1)
   }
 })
+
+test('of a key that comes twice the newer state is live, however long the older one takes to be restored', async () => {
+  const gates = new Map<number, Gate>()
+  const defined = entity('value', {
+    open: () => ({ n: 0 }),
+    calls: {
+      set(state, n: number) {
+        state.n = n
+      },
+      read: ({ n }) => n,
+    },
+    readonly: ['read'],
+    restore: async (state: { n: number }) => {
+      const gate = new Gate()
+      gates.set(state.n, gate)
+      await gate.opened
+      return state
+    },
+  })
+  const from = new Stand(defined).activate(0)
+  const to = new Stand(defined, {}, 'b2')
+  const waits = [1, 2].map((n) => {
+    from.call('k', 'set', n)
+    return from.collect(0).map((chunk) => to.store.accept(0, chunk))
+  })
+  for (const n of [2, 1]) {
+    gates.get(n)?.open()
+    await to.settle()
+  }
+  await Promise.all(waits.flat())
+  to.activate(0)
+  assert.equal(to.call('k', 'read', undefined, { origin: 'bob' }).outcome, 2)
+})

@@ -287,4 +287,12 @@ export const entityFaults: readonly Mutant[] = [
     why: 'a state that cannot move is told before it is lost',
     tests: ['state/store'],
   },
+  {
+    id: 'entity/what-is-restored-last-is-the-newest',
+    file: 'src/state/arrivals.ts',
+    find: 'arrival.state = restored;',
+    replace: 'arrival.state = restored;\n            this.keys.set(key, arrival);',
+    why: 'an older state of a key that takes long to be restored does not replace a newer one',
+    tests: ['state/store'],
+  },
 ]

@@ -63,7 +63,7 @@ export const stateRunFaults: readonly Mutant[] = [
   {
     id: 'state-runs/copy-of-a-held-call-counts-as-come',
     file: 'src/state/turn.ts',
-    find: "if (this.phase === 'held') copy.turn = this",
+    find: 'copy.turn = this;',
     replace: '',
     why: 'whoever follows a copy of a held call runs before that',
     tests: ['state/calls'],
@@ -92,5 +92,13 @@ export const stateRunFaults: readonly Mutant[] = [
       'this.#ports.record(instance);\n        }\n        catch (error) {\n            this.#unshipped(instance);\n            throw error;\n        }\n        try {\n            shipRecord(effects, instance, this.#ports.record(instance), done);\n        }\n        catch (error) {\n            throw error;\n        }\n        try {',
     why: 'a reply of level replicated tells what no copy has: the record was too large',
     tests: ['state/life'],
+  },
+  {
+    id: 'state-runs/copy-of-a-call-that-waits-travels-as-come',
+    file: 'src/state/turn.ts',
+    find: 'copy.turn = this;',
+    replace: "if (this.phase === 'held') copy.turn = this;",
+    why: 'whoever follows a copy of a call that waits runs before that on the next owner',
+    tests: ['state/calls'],
   },
 ]
