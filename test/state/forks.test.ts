@@ -133,6 +133,29 @@ test('copies of the other side stay until what they have is merged and has been 
   assert.deepEqual(texts(heir.log), ['k=both'])
 })
 
+test('where the new list is its owner alone, copies of the other side stay until they are merged, too', () => {
+  const stand = new Stand('ab', { copies: 1, acks: 1 })
+  stand.split('b')
+  for (const name of 'ab') {
+    stand.take(name)
+    stand.ship(name, 'k', name)
+    stand.of(name).yield(0)
+  }
+  stand.split('')
+  stand.take('a')
+  for (let at = 0; at < 2; at++) {
+    stand.now += 2 * replicationLimits.repairMs + 10
+    stand.run()
+  }
+  // "b" has asked whether anybody knows what it has.
+  assert.equal(stand.news.at(-1), 'a deposed')
+  stand.take('a')
+  assert.deepEqual([stand.of('a').forksOf(0)?.map(texts), stand.texts('b')], [[['k=b']], ['k=b']])
+  stand.of('a').merged(0)
+  stand.run()
+  assert.deepEqual([stand.texts('a'), stand.texts('b')], [['k=a'], []])
+})
+
 test('what was to be merged is forgotten by who is deposed, and is found again by who takes over', () => {
   const stand = taken()
   stand.split('d')

@@ -34,6 +34,19 @@ test('who was to take a partition over and is not any more asks whom the table n
   assert.deepEqual(stand.texts('a'), ['k=a', 'late=c'])
 })
 
+test('who gave up to take a partition anew and is not named any more asks whom the table names', () => {
+  const stand = sides('late')
+  const config = (counter: number): object => {
+    return { epoch: { counter, boot: 'boot-d' }, revision: 1, seats: [seat('d')], acks: 1 }
+  }
+  const rows = [{ partition: 0, config: config(9), seen: config(8) }]
+  stand.of('c').answer('d', { type: 'fence', boot: 'boot-d', to: 'boot-c', rows }, stand.now)
+  stand.run()
+  assert.equal(stand.news.at(-1), 'c deposed')
+  stand.split('')
+  assert.equal(stand.news.at(-1), 'a deposed')
+})
+
 test('a copy whose owner is gone, and of which the next one never heard, is found by itself', () => {
   const stand = sides('late')
   stand.die('c')

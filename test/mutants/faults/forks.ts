@@ -88,7 +88,7 @@ export const forkFaults: readonly Mutant[] = [
     find: 'this.#ports.gaveUp(partition);',
     replace: '',
     why: 'what an owner that gave up has counted is found though the table names another one by then',
-    tests: ['sim/seeds'],
+    tests: ['state/strays'],
   },
   {
     id: 'forks/a-doubt-hears-not-everybody',
